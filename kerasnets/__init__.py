@@ -1,0 +1,35 @@
+"""Landmark CNNs as their papers drew them, and small ones for a phone.
+
+The rooms are imported when they are first used (``kerasnets.applications``,
+``kerasnets.phone``, ...): importing the package costs no TensorFlow import.
+"""
+
+import importlib
+from types import ModuleType
+
+__version__ = "0.1.0"
+
+_ROOMS = (
+    "analysis",
+    "applications",
+    "blocks",
+    "compression",
+    "data",
+    "evaluation",
+    "export",
+    "layers",
+    "phone",
+    "training",
+    "transfer",
+    "tuning",
+)
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_ROOMS]
