@@ -1,0 +1,207 @@
+"""MobileNet v1: depthwise separable convolutions, a width and a resolution to choose.
+
+Howard et al. 2017, "MobileNets: Efficient Convolutional Neural Networks for Mobile
+Vision Applications", Table 1. ``alpha`` multiplies the number of channels of every
+layer, ``rho`` the side of the input image (section 3.3, 3.4). Shallow MobileNet lacks
+the five 14x14x512 layers (Table 5), Conv MobileNet has full convolutions in place of
+the separable ones (Table 4).
+
+Departures:
+    - Table 1 prints stride 2 for the last depthwise layer and leaves its map at 7x7;
+      the map decides, the stride is 1.
+    - ReLU is capped at 6 as in the authors' release (TF-slim) and keras.applications.
+    - Where a stride-2 depthwise layer meets an odd side, one row and column of zeros is
+      added at the end, as in keras.applications; the paper does not say.
+    - Dropout before the classifier as in the authors' release; the paper has none.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from kerasnets import blocks
+from kerasnets.applications import builder
+from kerasnets.errors import KerasnetsError
+
+EPSILON = 1e-3
+STEM_FILTERS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant(builder.Network):
+    """What follows the stem: the stages and the unit they are made of.
+
+    Attributes:
+        unit: the function that adds one layer of the table.
+        stages: for each stage the filters of its units; a stage but the first starts
+            with stride 2.
+    """
+
+    unit: Callable
+    stages: tuple[tuple[int, ...], ...]
+    year: int = 2017
+
+
+def _mobilenet(
+    variant: Variant,
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    alpha: float = 1.0,
+    rho: float = 1.0,
+    depth_multiplier: int = 1,
+    dropout: float = 1e-3,
+    include_top: bool = True,
+    weights: str | None = None,
+    input_tensor=None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | None = "softmax",
+    name: str | None = None,
+) -> keras.Model:
+    """Build the network as a Keras functional model.
+
+    Args:
+        input_shape: (height, width, channels) before ``rho``, 32 pixels or more after
+            it; (224, 224, 3) when None.
+        alpha: width multiplier; each layer has int(alpha * filters) filters.
+        rho: resolution multiplier; the sides are round(rho * side).
+        depth_multiplier: filters for each input channel of a depthwise layer.
+        dropout: share of the pooled features dropped in training.
+        include_top: end in pooling, dropout, dense layer and activation.
+        weights: None, or the path of a .weights.h5 file of the same network.
+        input_tensor: a Keras tensor to build on, instead of ``input_shape``; ``rho``
+            must then be 1.
+        pooling: without top, None gives the last map, "avg" or "max" a vector.
+        classes: number of classes.
+        classifier_activation: activation of the output; None returns logits.
+        name: name of the model.
+
+    Returns:
+        A ``keras.Model`` from images scaled to [-1, 1] to (batch, classes).
+
+    Raises:
+        KerasnetsError: an argument is out of range.
+    """
+    if int(alpha * STEM_FILTERS) < 1:
+        raise KerasnetsError(f"alpha {alpha} leaves no filters: give 1/32 or more")
+    inputs = builder.image_input(
+        _scaled(input_shape, input_tensor, rho),
+        input_tensor,
+        default=_scaled((224, 224, 3), None, rho),
+        minimum=32,
+    )
+    x = _conv(inputs, int(alpha * STEM_FILTERS), 3, strides=2, name="stem")
+    for stage, filters in enumerate(variant.stages, start=1):
+        for block, width in enumerate(filters, start=1):
+            x = variant.unit(
+                x,
+                int(alpha * width),
+                strides=2 if stage > 1 and block == 1 else 1,
+                depth_multiplier=depth_multiplier,
+                name=f"stage{stage}_block{block}",
+            )
+    if include_top:
+        x = builder.average_and_classify(
+            x,
+            classes=classes,
+            classifier_activation=classifier_activation,
+            dropout=dropout,
+        )
+    else:
+        x = builder.pooled_features(x, pooling)
+    default_name = f"{variant.name.lower()}_{alpha:0.2f}_{inputs.shape[1]}"
+    return builder.finish(inputs, x, name=name or default_name, weights=weights)
+
+
+def _scaled(shape, input_tensor, rho: float):
+    """``shape`` with its sides multiplied by ``rho``."""
+    if rho <= 0:
+        raise KerasnetsError(f"rho {rho} is not a positive number")
+    if input_tensor is not None and rho != 1:
+        raise KerasnetsError(
+            f"rho {rho} scales the builder's own input: give 1 with input_tensor"
+        )
+    if shape is None or rho == 1:
+        return shape
+    sides = [None if side is None else round(rho * side) for side in shape[:2]]
+    return (*sides, shape[2])
+
+
+def separable_unit(x, filters: int, *, strides: int, depth_multiplier: int, name: str):
+    """3x3 depthwise, BN, ReLU6, 1x1, BN, ReLU6."""
+    padding = "same"
+    if strides > 1 and any(side is None or side % 2 for side in x.shape[1:3]):
+        # on even sides "same" pads just so, and saves a phone the padding operation
+        x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
+        padding = "valid"
+    x = layers.DepthwiseConv2D(
+        3,
+        strides=strides,
+        padding=padding,
+        depth_multiplier=depth_multiplier,
+        use_bias=False,
+        name=f"{name}_depthwise_conv",
+    )(x)
+    x = blocks.batch_norm(x, epsilon=EPSILON, name=f"{name}_depthwise_bn")
+    x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
+    return _conv(x, filters, 1, strides=1, name=f"{name}_pointwise")
+
+
+def full_unit(x, filters: int, *, strides: int, depth_multiplier: int, name: str):
+    """3x3, BN, ReLU6: Conv MobileNet, where there is no depth to multiply."""
+    if depth_multiplier != 1:
+        raise KerasnetsError(
+            f"depth_multiplier {depth_multiplier}: there are no depthwise layers"
+        )
+    return _conv(x, filters, 3, strides=strides, name=name)
+
+
+def _conv(x, filters: int, kernel_size: int, *, strides: int, name: str):
+    return blocks.conv_bn(
+        x,
+        filters,
+        kernel_size,
+        strides=strides,
+        epsilon=EPSILON,
+        activation=layers.ReLU(6.0, name=f"{name}_relu"),
+        name=name,
+    )
+
+
+_STAGES = ((64,), (128,) * 2, (256,) * 2, (512,) * 6, (1024,) * 2)
+_SHALLOW = (*_STAGES[:3], (512,), _STAGES[4])
+
+MobileNet = builder.variant(
+    _mobilenet,
+    Variant(
+        name="MobileNet",
+        unit=separable_unit,
+        stages=_STAGES,
+        params=4_253_864,
+        madds=568_740_352,
+        source="Howard et al. 2017, Table 1",
+    ),
+)
+ShallowMobileNet = builder.variant(
+    _mobilenet,
+    Variant(
+        name="ShallowMobileNet",
+        unit=separable_unit,
+        stages=_SHALLOW,
+        params=2_899_624,
+        madds=307_323_392,
+        source="Howard et al. 2017, Table 5",
+    ),
+)
+ConvMobileNet = builder.variant(
+    _mobilenet,
+    Variant(
+        name="ConvMobileNet",
+        unit=full_unit,
+        stages=_STAGES,
+        params=29_306_056,
+        madds=4_867_293_184,
+        source="Howard et al. 2017, Table 4",
+    ),
+)

@@ -1,0 +1,189 @@
+"""Operations that Keras lacks, as layers that save, load and run on every backend."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class ChannelPad(keras.layers.Layer):
+    """Appends channels of zeros: half of the parameter-free shortcut (option A).
+
+    Input (batch, height, width, channels), output (batch, height, width,
+    channels + extra).
+
+    Args:
+        extra: number of zero channels, appended after the existing ones as in the
+            authors' later code (fb.resnet.torch); He et al. 2015, section 3.3.
+    """
+
+    def __init__(self, extra: int, **kwargs):
+        super().__init__(**kwargs)
+        self.extra = extra
+
+    def call(self, inputs):
+        return ops.pad(inputs, [(0, 0), (0, 0), (0, 0), (0, self.extra)])
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] + self.extra)
+
+    def get_config(self):
+        return {**super().get_config(), "extra": self.extra}
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class ScaledTanh(keras.layers.Layer):
+    """The squashing function 1.7159 tanh(2x/3) (LeCun et al. 1998, appendix A)."""
+
+    def call(self, inputs):
+        return 1.7159 * ops.tanh(inputs * (2.0 / 3.0))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class Subsampling(keras.layers.Layer):
+    """Sums 2x2 windows, then scales and shifts each map by a trainable pair.
+
+    Input (batch, height, width, channels), output (batch, height // 2, width // 2,
+    channels); 2 parameters a map. LeCun et al. 1998, section II.B, layer S2. The
+    squashing that follows is a layer of its own (``ScaledTanh``).
+    """
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        # a unit has the same 4 inputs with one shared weight: fan-in 4
+        self.coefficient = self.add_weight(
+            shape=(channels,), initializer=fan_in_uniform(4), name="coefficient"
+        )
+        self.bias = self.add_weight(shape=(channels,), initializer="zeros", name="bias")
+
+    def call(self, inputs):
+        window_sum = 4.0 * ops.average_pool(inputs, 2, strides=2, padding="valid")
+        return window_sum * self.coefficient + self.bias
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        half = [None if side is None else side // 2 for side in (height, width)]
+        return (batch, *half, channels)
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class PartialConv2D(keras.layers.Layer):
+    """A valid convolution in which each output map sees only some input maps.
+
+    Input (batch, height, width, in_maps), output (batch, height - k + 1,
+    width - k + 1, out_maps). Only the links of the table have weights: k * k a link
+    and a bias a map. LeCun et al. 1998, Table I.
+
+    Args:
+        table: for each output map, the indices of the input maps it sees.
+        kernel_size: side k of the square kernels.
+    """
+
+    def __init__(self, table: Sequence[Sequence[int]], kernel_size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.table = tuple(tuple(sources) for sources in table)
+        self.kernel_size = kernel_size
+
+    @property
+    def links(self) -> list[tuple[int, int]]:
+        """(input map, output map) of each connection, in the order of the weights."""
+        return [
+            (source, target)
+            for target, sources in enumerate(self.table)
+            for source in sources
+        ]
+
+    def build(self, input_shape):
+        in_maps, out_maps, k = input_shape[-1], len(self.table), self.kernel_size
+        fan_in = [k * k * len(self.table[target]) for _, target in self.links]
+        self.kernel = self.add_weight(
+            shape=(k, k, len(self.links)),
+            initializer=fan_in_uniform(fan_in),
+            name="kernel",
+        )
+        self.bias = self.add_weight(shape=(out_maps,), initializer="zeros", name="bias")
+        # places each link's kernel in the full (in_maps, out_maps) grid
+        self._placement = np.zeros((len(self.links), in_maps * out_maps), "float32")
+        for link, (source, target) in enumerate(self.links):
+            self._placement[link, source * out_maps + target] = 1.0
+        self._full_shape = (k, k, in_maps, out_maps)
+
+    def call(self, inputs):
+        placement = ops.cast(self._placement, self.compute_dtype)
+        full = ops.reshape(ops.matmul(self.kernel, placement), self._full_shape)
+        return ops.conv(inputs, full, padding="valid") + self.bias
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        lost = self.kernel_size - 1
+        sides = [None if side is None else side - lost for side in (height, width)]
+        return (batch, *sides, len(self.table))
+
+    def count_madds(self, output_shape) -> int:
+        """Multiply-adds of one image: the links only, not the full grid."""
+        _, height, width, _ = output_shape
+        return height * width * len(self.links) * self.kernel_size**2
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "table": self.table,
+            "kernel_size": self.kernel_size,
+        }
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class RadialBasis(keras.layers.Layer):
+    """Squared Euclidean distance of the input to fixed codes: small is similar.
+
+    Input (batch, length), output (batch, classes). The codes are part of the
+    configuration, not weights. LeCun et al. 1998, equation 7.
+
+    Args:
+        codes: one row of numbers a class, each as long as the input.
+    """
+
+    def __init__(self, codes: Sequence[Sequence[float]], **kwargs):
+        super().__init__(**kwargs)
+        self.codes = [list(map(float, code)) for code in codes]
+
+    def call(self, inputs):
+        codes = ops.cast(np.asarray(self.codes), self.compute_dtype)
+        return ops.sum(ops.square(ops.expand_dims(inputs, 1) - codes), axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], len(self.codes))
+
+    def count_madds(self, output_shape) -> int:
+        """Multiply-adds of one image: one square added a code element."""
+        return output_shape[-1] * len(self.codes[0])
+
+    def get_config(self):
+        return {**super().get_config(), "codes": self.codes}
+
+
+def fan_in_uniform(fan_in, scale: float = 2.4) -> keras.initializers.Initializer:
+    """The uniform distribution on +-scale / fan_in (LeCun et al. 1998, section III).
+
+    ``fan_in`` is a number, or one number for each entry of the last axis.
+    """
+    return _FanInUniform(fan_in, scale)
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class _FanInUniform(keras.initializers.Initializer):
+    def __init__(self, fan_in, scale: float, seed: int | None = None):
+        self.fan_in, self.scale = fan_in, scale
+        self.seed = seed if seed is not None else keras.random.SeedGenerator()
+
+    def __call__(self, shape, dtype=None):
+        bound = ops.cast(self.scale / np.asarray(self.fan_in, "float64"), dtype)
+        return bound * keras.random.uniform(shape, -1.0, 1.0, dtype, seed=self.seed)
+
+    def get_config(self):
+        return {"fan_in": self.fan_in, "scale": self.scale}
