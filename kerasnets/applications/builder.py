@@ -71,7 +71,7 @@ def image_input(input_shape, input_tensor, *, default: tuple, minimum: int):
             ``default``.
         input_tensor: a Keras tensor of shape (batch, height, width, channels).
         default: the shape in the paper.
-        minimum: the smallest side at which every layer still sees a pixel.
+        minimum: the smallest side that is of use.
 
     Raises:
         KerasnetsError: the shape is not that of an image or is too small.

@@ -1,0 +1,115 @@
+"""The model card of a run, in Markdown."""
+
+from collections.abc import Mapping
+
+from kerasnets.analysis.tables import figures_row
+
+_ROLES = {
+    "teacher": "the network that taught, float32",
+    "student": "the small network, labels alone, float32",
+    "distilled": "the same network and steps, taught, float32",
+    "pruned": "the distilled network, small weights set to zero, float32",
+    "int8": "the pruned network in 8 bits: **the file for the phone**",
+}
+
+
+def model_card(*, name: str, settings: Mapping, results: Mapping[str, Mapping]) -> str:
+    """What a person must know before using the file of a run.
+
+    Args:
+        name: title of the card.
+        settings: the settings of the run, as in ``run.json``.
+        results: what each stage returned, by its name.
+    """
+    models = results["verify"]["models"]
+    sections = (
+        _head(name, settings, results),
+        _figures(models, results["verify"]),
+        _use(results),
+        _data(settings, results["data"]),
+        _training(settings, results),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _head(name: str, settings: Mapping, results: Mapping) -> str:
+    best = results["search"]["best"]
+    return f"""# {name}
+
+`int8.tflite` classifies images of {best["size"]}x{best["size"]} pixels into
+{len(results["data"]["classes"])} classes: {", ".join(results["data"]["classes"])}.
+It is a {settings["student"]} (alpha {best["alpha"]:g}, {best["madds"]:,} multiply-adds)
+trained, distilled, pruned and quantised by `kerasnets phone` on `{settings["data"]}`."""
+
+
+def _figures(models: Mapping[str, Mapping], verify: Mapping) -> str:
+    rows = "\n".join(
+        f"| `{name}.tflite` | {_ROLES[name]} | {' | '.join(figures_row(figures))} |"
+        for name, figures in models.items()
+    )
+    return f"""## Figures
+
+Each file on disk, run by LiteRT over the {verify["test_images"]} test images, which
+training, search and calibration never saw; latency is the median for one image on one
+thread of the machine of the run.
+
+| file | what | parameters | multiply-adds | accuracy | zeros | size | gzip | latency |
+|---|---|--:|--:|--:|--:|--:|--:|--:|
+{rows}
+
+The int8 file gives the class of its Keras model on {models["int8"]["agreement"]:.2%} of
+the test images. Parameters count batch-norm statistics, which the files fold away."""
+
+
+def _use(results: Mapping) -> str:
+    size = results["search"]["best"]["size"]
+    return f"""## Use
+
+The file takes RGB pixels from 0 to 255 as they are, shape (1, {size}, {size}, 3) uint8:
+the whole image, resized. It returns one probability a class as uint8 (divide by 256).
+Labels, normalisation and licence are in its metadata.
+
+    kerasnets predict int8.tflite IMAGE...
+
+or in Python, without TensorFlow:
+
+    from kerasnets.data import read_image
+    from kerasnets.export import Classifier
+
+    classifier = Classifier("int8.tflite")
+    probabilities = classifier.predict(read_image("IMAGE", {size})[None])[0]
+    print(classifier.labels[probabilities.argmax()])
+
+MediaPipe's `ImageClassifier` loads every file here."""
+
+
+def _data(settings: Mapping, data: Mapping) -> str:
+    images = data["images"]
+    skipped = f"; {data['skipped']} bad files were left out" if data["skipped"] else ""
+    return f"""## Data
+
+`{settings["data"]}`: {images["train"]:,} images for training, {images["validation"]:,}
+for the search, {images["test"]:,} for the figures{skipped}. The splits are stratified,
+disjoint and fixed by seed {settings["seed"]}; `data/splits.json` of the run lists them.
+Licence of the data: {data["licence"]}."""
+
+
+def _training(settings: Mapping, results: Mapping) -> str:
+    search, recipe = results["search"], settings["student_recipe"]
+    pruning = settings["pruning"]
+    return f"""## Training
+
+- teacher: {settings["teacher"]} at {settings["teacher_size"]}x{settings["teacher_size"]},
+  {settings["teacher_recipe"]["epochs"]} epochs
+- search: {len(search["trials"])} of {search["feasible"]} networks within
+  {settings["max_madds"]:,} multiply-adds and {settings["max_bytes"]:,} bytes
+- student: {recipe["epochs"]} epochs, on labels alone and distilled at temperature
+  {settings["temperature"]:g} with weight {settings["soft_weight"]:g} on the soft targets
+- pruning: {pruning["sparsity"]:.0%} of the kernel weights over {pruning["epochs"]} epochs
+- quantisation: ranges from {results["quantise"]["calibration"]["images"]} training images
+- precision {settings["precision"]}, seed {settings["seed"]}; all settings are in `run.json`
+
+## Limits
+
+It knows its classes only and answers every image with one of them. Accuracy is that of
+images like those above; on others it was not measured."""

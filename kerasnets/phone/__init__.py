@@ -1,0 +1,104 @@
+"""The main job: a set of images in, a verified LiteRT file for a phone out.
+
+``run`` takes the stages one after another; ``stages`` holds what each of them does,
+``settings`` what can be chosen.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasnets.phone.settings import Settings, choose_settings
+from kerasnets.phone.stages import MODELS, STAGES, Job
+from kerasnets.progress import Progress, silent
+from kerasnets.runs import open_run
+
+__all__ = ["MODELS", "STAGES", "PhoneResult", "Settings", "choose_settings", "run"]
+
+
+@dataclass(frozen=True)
+class PhoneResult:
+    """What a run came to.
+
+    Attributes:
+        folder: folder of the run.
+        int8_file: the file for the phone.
+        float_file: the same pruned network in float32.
+        card: the model card.
+        models: for each of ``MODELS`` its ``params``, ``madds``, ``accuracy`` (share of
+            the test images), ``agreement`` with its Keras model, ``bytes``,
+            ``gzip_bytes``, ``latency_ms`` (one thread) and ``sparsity``.
+    """
+
+    folder: Path
+    int8_file: Path
+    float_file: Path
+    card: Path
+    models: dict[str, dict[str, float]]
+
+
+def run(
+    settings: Settings | None = None,
+    folder: Path | None = None,
+    *,
+    fresh: bool = False,
+    display: Callable[[str, bool], contextlib.AbstractContextManager[Progress]]
+    | None = None,
+) -> PhoneResult:
+    """Do the job in a folder, or what is left of it.
+
+    Run again after it was stopped or killed, it goes on where it was and ends with the
+    same files, byte for byte. A changed setting redoes the stages that depend on it and
+    those after them.
+
+    Args:
+        settings: by default ``choose_settings()``: the built-in digits.
+        folder: made if it is missing; by default saved_models/DATA-STUDENT.
+        fresh: delete what an earlier run left in the folder.
+        display: entered for each stage as ``display(name, done_before)``; gives what
+            the stage tells its progress to.
+
+    Raises:
+        KerasnetsError: a setting, the data or the folder cannot be used, no network
+            meets the budget, or the file does not answer like its model.
+    """
+    from kerasnets.data import open_source
+
+    settings = settings or choose_settings()
+    folder = folder or settings.default_folder()
+    show = display or (lambda name, done: contextlib.nullcontext(silent))
+    values = settings.as_json()
+    key = open_source(settings.data).fingerprint
+    owned = {file.split("/")[0] for stage in STAGES for file in stage.leaves}
+    identity = {"data": settings.data, "seed": settings.seed}
+    with open_run(folder, identity, owned=sorted(owned), fresh=fresh) as opened:
+        results: dict[str, dict] = {}
+        done = True
+        for stage in STAGES:
+            used = {name: values[name] for name in stage.uses}
+            key = hashlib.sha256(json.dumps([key, used]).encode()).hexdigest()
+            record = {**used, "key": key}
+            done = done and opened.holds(stage.name, record, stage.files)
+            with show(stage.name, done) as progress:
+                if not done:
+                    job = Job(folder, settings, key, results, progress)
+                    opened.do(
+                        stage.name,
+                        functools.partial(stage.work, job),
+                        settings=record,
+                        files=stage.files,
+                    )
+            results[stage.name] = opened.results(stage.name)
+            opened.models = results.get("verify", {}).get("models", {})
+        opened.save()
+    return PhoneResult(
+        folder=folder,
+        int8_file=folder / "int8.tflite",
+        float_file=folder / "pruned.tflite",
+        card=folder / "README.md",
+        models=opened.models,
+    )

@@ -1,0 +1,143 @@
+"""What can be chosen about a run, and what is taken where nothing is."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from kerasnets import applications, tuning
+from kerasnets.compression import PruneSettings
+from kerasnets.data import Augment
+from kerasnets.errors import KerasnetsError
+from kerasnets.training import Recipe, resolve_precision
+from kerasnets.tuning import SearchPlan, read_plan
+
+# one file under two names: the wheel carries the link's copy
+DEFAULT_SEARCH = Path(tuning.__file__).parent / "mobilenet_digits.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run; ``choose_settings`` fills in the usual ones.
+
+    Attributes:
+        data: digits, tfds:NAME, folder:PATH or npz:FILE.
+        resolution: side in pixels at which the images are kept; rho 1 of the search.
+        skip_bad_images: leave out files that cannot be decoded.
+        teacher: name of the network that teaches.
+        teacher_size: side of the teacher's images.
+        student: name of the network for the phone.
+        search: which of its forms to try.
+        max_madds: the most multiply-adds for one image.
+        max_bytes: the most bytes of the int8 file.
+        precision: Keras dtype policy of the trainings.
+        seed: of everything that draws.
+        augment: random changes of the training images.
+        teacher_recipe: how the teacher is trained.
+        student_recipe: how the student is trained, on labels alone and distilled.
+        temperature: of the teacher's soft targets.
+        soft_weight: share of the soft targets in the student's loss.
+        pruning: how the student is pruned.
+        calibration: how many training images set the ranges of the int8 file.
+    """
+
+    data: str
+    resolution: int
+    skip_bad_images: bool
+    teacher: str
+    teacher_size: int
+    student: str
+    search: SearchPlan
+    max_madds: int
+    max_bytes: int
+    precision: str
+    seed: int
+    augment: Augment
+    teacher_recipe: Recipe
+    student_recipe: Recipe
+    temperature: float
+    soft_weight: float
+    pruning: PruneSettings
+    calibration: int
+
+    def as_json(self) -> dict:
+        """The settings as ``run.json`` holds them."""
+        return asdict(self)
+
+    def default_folder(self) -> Path:
+        """saved_models/DATA-STUDENT, with what is special in file names left out."""
+        kind, _, rest = self.data.partition(":")
+        data = Path(rest).stem if rest else kind
+        return Path("saved_models") / f"{data}-{self.student}"
+
+
+def choose_settings(
+    *,
+    data: str = "digits",
+    teacher: str = "resnet20",
+    student: str = "mobilenet",
+    max_madds: int = 2_000_000,
+    max_bytes: int = 350_000,
+    trials: int | None = None,
+    search_file: Path | None = None,
+    resolution: int | None = None,
+    precision: str = "auto",
+    seed: int = 0,
+    skip_bad_images: bool = False,
+) -> Settings:
+    """The settings of a run from the few that one usually chooses.
+
+    Args:
+        data: digits, tfds:NAME, folder:PATH or npz:FILE.
+        teacher: name of any classifier of the zoo.
+        student: name of the network for the phone.
+        max_madds: the most multiply-adds for one image.
+        max_bytes: the most bytes of the int8 file.
+        trials: the most networks to try; None for the number in the search file.
+        search_file: TOML file of the search; None for the one of the digits.
+        resolution: side in pixels at which the images are kept; None for 96, or for 32
+            where the images are digits.
+        precision: auto, float32, mixed_float16 or mixed_bfloat16.
+        seed: repeats a run bit for bit.
+        skip_bad_images: leave out files that cannot be decoded.
+
+    Raises:
+        KerasnetsError: a network, a number or the search file cannot be used.
+    """
+    for network in (teacher, student):
+        applications.get(network)
+    plan = read_plan(search_file or DEFAULT_SEARCH)
+    if trials is not None:
+        plan = replace(plan, trials=_at_least_one("trials", trials))
+    side = _at_least_one("resolution", resolution or _RESOLUTIONS.get(data, 96))
+    return Settings(
+        data=data,
+        resolution=side,
+        skip_bad_images=skip_bad_images,
+        teacher=teacher,
+        teacher_size=side,
+        student=student,
+        search=plan,
+        max_madds=_at_least_one("max_madds", max_madds),
+        max_bytes=_at_least_one("max_bytes", max_bytes),
+        precision=resolve_precision(precision),
+        seed=_at_least_one("seed", seed, least=0),
+        augment=Augment(
+            translate=0.1, rotate=10.0, zoom=0.1, flip=data.startswith("folder:")
+        ),
+        teacher_recipe=Recipe(epochs=12, learning_rate=0.1, weight_decay=5e-4),
+        student_recipe=Recipe(epochs=60, learning_rate=0.1, weight_decay=5e-4),
+        temperature=4.0,
+        soft_weight=0.9,
+        pruning=PruneSettings(sparsity=0.6, epochs=15),
+        calibration=200,
+    )
+
+
+_RESOLUTIONS = {"digits": 32}
+
+
+def _at_least_one(name: str, value: int, least: int = 1) -> int:
+    if type(value) is not int or value < least:
+        raise KerasnetsError(
+            f"{name} {value!r} is not a whole number of {least} or more"
+        )
+    return value

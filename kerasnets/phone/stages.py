@@ -1,0 +1,399 @@
+"""The nine stages of the main job."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasnets import __version__, applications, compression, export, transfer, tuning
+from kerasnets.analysis import count_madds, count_params
+from kerasnets.analysis.card import model_card
+from kerasnets.data import (
+    Split,
+    batches,
+    load_prepared,
+    open_source,
+    prepare,
+    resize_images,
+)
+from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import evaluate
+from kerasnets.phone.settings import Settings
+from kerasnets.progress import Progress
+from kerasnets.runs import write_bytes, write_text
+from kerasnets.training import Checkpoint, precision_policy, seed_everything, train
+
+MODELS = ("teacher", "student", "distilled", "pruned", "int8")
+_KERAS_MODELS = MODELS[:-1]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a stage is given.
+
+    Attributes:
+        folder: folder of the run.
+        settings: all settings of the run.
+        key: another one where the stage's settings or anything before it differ.
+        results: what the earlier stages returned, by name.
+        progress: told how far the stage is.
+    """
+
+    folder: Path
+    settings: Settings
+    key: str
+    results: dict[str, dict]
+    progress: Progress
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """Where the training of that name keeps its state."""
+        (self.folder / "work").mkdir(exist_ok=True)
+        return Checkpoint(
+            self.folder / "work" / f"{name}.npz", {"training": name, "key": self.key}
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the job.
+
+    Attributes:
+        name: its name in ``run.json``.
+        work: the function that does it; returns what it measured.
+        uses: names of the settings that its outcome depends on.
+        files: what it leaves, relative to the folder.
+        scratch: folders in which it works.
+    """
+
+    name: str
+    work: Callable[[Job], dict]
+    uses: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = ()
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """All that it makes in the folder of the run."""
+        return (*self.files, *self.scratch)
+
+
+def prepare_data(job: Job) -> dict:
+    """Decode every image once, split the set, keep it as arrays."""
+    data = prepare(
+        open_source(job.settings.data),
+        job.folder / "data",
+        resolution=job.settings.resolution,
+        seed=job.settings.seed,
+        skip_bad_images=job.settings.skip_bad_images,
+        progress=job.progress,
+    )
+    return {
+        "classes": list(data.class_names),
+        "licence": data.licence,
+        "images": {name: len(split.labels) for name, split in _splits(data)},
+        "skipped": len(data.skipped),
+    }
+
+
+def train_teacher(job: Job) -> dict:
+    """Train the teacher on the labels."""
+    settings = job.settings
+    data = load_prepared(job.folder / "data")
+    seed_everything(settings.seed)
+    with precision_policy(settings.precision):
+        teacher = applications.build(
+            settings.teacher,
+            input_shape=(settings.teacher_size, settings.teacher_size, 3),
+            classes=len(data.class_names),
+            classifier_activation=None,
+        )
+    checkpoint = job.checkpoint("teacher")
+    train(
+        teacher,
+        batches(
+            data.train,
+            size=settings.teacher_size,
+            batch_size=settings.teacher_recipe.batch_size,
+            seed=settings.seed,
+            augment=settings.augment,
+        ),
+        settings.teacher_recipe,
+        checkpoint=checkpoint,
+        progress=job.progress,
+    )
+    _save(teacher, job.folder / "teacher.keras")
+    checkpoint.remove()
+    return {"validation": asdict(evaluate(teacher, data.validation))}
+
+
+def search_student(job: Job) -> dict:
+    """Choose the student's width and resolution by short trainings on the labels."""
+    settings = job.settings
+    data = load_prepared(job.folder / "data")
+    plan = settings.search
+    candidates = tuning.feasible_candidates(
+        settings.student,
+        alphas=plan.alpha,
+        rhos=plan.rho,
+        resolution=settings.resolution,
+        classes=len(data.class_names),
+        max_madds=settings.max_madds,
+        max_bytes=settings.max_bytes,
+    )
+    recipe = replace(settings.student_recipe, epochs=plan.epochs)
+
+    def try_out(candidate: tuning.Candidate) -> dict[str, float]:
+        student = _new_student(job, candidate.alpha, candidate.size)
+        train(student, _student_batches(job, candidate.size), recipe)
+        figures = evaluate(student, data.validation)
+        return {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
+
+    trials = tuning.search(
+        candidates,
+        try_out,
+        job.folder / "search",
+        oracle=plan.oracle,
+        trials=plan.trials,
+        seed=settings.seed,
+        settings={"key": job.key},
+        progress=job.progress,
+    )
+    return {
+        "feasible": len(candidates),
+        "best": asdict(trials[0].candidate),
+        "trials": [asdict(trial) for trial in trials],
+    }
+
+
+def distil(job: Job) -> dict:
+    """Train the student on the labels alone, and anew with the teacher's answers."""
+    settings, recipe = job.settings, job.settings.student_recipe
+    data = load_prepared(job.folder / "data")
+    best = job.results["search"]["best"]
+    outcome = {}
+    for index, name in enumerate(("student", "distilled")):
+
+        def both(done: int, total: int, note: str = "", index: int = index) -> None:
+            job.progress(index * total + done, 2 * total, note)
+
+        student = _new_student(job, best["alpha"], best["size"])
+        learner, size = student, best["size"]
+        if name == "distilled":
+            teacher = keras.saving.load_model(job.folder / "teacher.keras")
+            size = max(settings.teacher_size, best["size"])
+            learner = transfer.distiller(
+                teacher,
+                student,
+                temperature=settings.temperature,
+                soft_weight=settings.soft_weight,
+            )
+        checkpoint = job.checkpoint(name)
+        train(
+            learner,
+            _student_batches(job, size),
+            recipe,
+            checkpoint=checkpoint,
+            progress=both,
+        )
+        _save(student, job.folder / f"{name}.keras")
+        outcome[name] = {"validation": asdict(evaluate(student, data.validation))}
+    for name in outcome:
+        job.checkpoint(name).remove()
+    return outcome
+
+
+def prune(job: Job) -> dict:
+    """Set the smallest weights to zero while the student goes on learning."""
+    out = job.folder / "pruned.keras"
+    compression.prune(
+        job.folder / "distilled.keras",
+        out,
+        data=job.folder / "data",
+        settings=job.settings.pruning,
+        teacher_path=job.folder / "teacher.keras",
+        seed=job.settings.seed,
+        progress=job.progress,
+    )
+    return {"sparsity": compression.sparsity(keras.saving.load_model(out))}
+
+
+def quantise(job: Job) -> dict:
+    """Convert the pruned student to int8, its ranges set by training images."""
+    data = load_prepared(job.folder / "data")
+    model = keras.saving.load_model(job.folder / "pruned.keras")
+    chosen = _spread_over_classes(data.train.labels, job.settings.calibration)
+    images = resize_images(data.train.images[chosen], model.input_shape[1])
+    (job.folder / "work").mkdir(exist_ok=True)
+    bare = export.convert(model, calibration=images)
+    write_bytes(job.folder / "work" / "int8.tflite", bare)
+    return {"calibration": {"images": len(chosen), "split": "train"}}
+
+
+def write_files(job: Job) -> dict:
+    """Write the files for the phone: with labels, normalisation and licence inside."""
+    data = load_prepared(job.folder / "data")
+    sizes = {}
+    for done, name in enumerate(MODELS):
+        job.progress(done, len(MODELS), name)
+        if name == "int8":
+            bare = (job.folder / "work" / "int8.tflite").read_bytes()
+        else:
+            bare = export.convert(keras.saving.load_model(job.folder / f"{name}.keras"))
+        content = export.add_metadata(
+            bare,
+            name=f"{job.settings.data} {name}",
+            description=_description(job, name),
+            labels=data.class_names,
+            author=f"kerasnets {__version__}",
+            licence=f"data: {data.licence}",
+        )
+        write_bytes(job.folder / f"{name}.tflite", content)
+        sizes[name] = len(content)
+    if sizes["int8"] > job.settings.max_bytes:
+        raise KerasnetsError(
+            f"int8.tflite has {sizes['int8']:,} bytes, more than the "
+            f"{job.settings.max_bytes:,} asked for: give --max-size {sizes['int8']}"
+        )
+    return {"bytes": sizes}
+
+
+def verify(job: Job) -> dict:
+    """Run each file over the test images beside its Keras model; measure it."""
+    test = load_prepared(job.folder / "data").test
+    paths = {name: job.folder / f"{name}.tflite" for name in MODELS}
+    latency = export.measure_latency(paths)
+    models = {}
+    for index, name in enumerate(MODELS):
+        origin = "pruned" if name == "int8" else name
+        model = keras.saving.load_model(job.folder / f"{origin}.keras")
+        proof = export.verify(
+            paths[name],
+            model,
+            resize_images(test.images, model.input_shape[1]),
+            test.labels,
+            progress=lambda done, total, note="", index=index: job.progress(
+                index * total + done, len(MODELS) * total, note
+            ),
+        )
+        size, gzip_size = export.file_sizes(paths[name])
+        models[name] = {
+            "params": count_params(model),
+            "madds": count_madds(model),
+            "accuracy": proof.accuracy,
+            "agreement": proof.agreement,
+            "max_abs_difference": proof.max_abs_difference,
+            "sparsity": export.file_sparsity(paths[name]),
+            "bytes": size,
+            "gzip_bytes": gzip_size,
+            "latency_ms": latency[name],
+        }
+    return {"test_images": len(test.labels), "threads": 1, "models": models}
+
+
+def report(job: Job) -> dict:
+    """Write the model card."""
+    card = model_card(
+        name=job.folder.resolve().name,
+        settings=job.settings.as_json(),
+        results=job.results,
+    )
+    write_text(job.folder / "README.md", card)
+    return {}
+
+
+def _splits(data) -> list[tuple[str, Split]]:
+    return [(name, getattr(data, name)) for name in ("train", "validation", "test")]
+
+
+def _new_student(job: Job, alpha: float, size: int) -> keras.Model:
+    """The student with its first weights, the same at every call."""
+    seed_everything(job.settings.seed)
+    with precision_policy(job.settings.precision):
+        return tuning.build_candidate(
+            job.settings.student,
+            alpha=alpha,
+            size=size,
+            classes=len(job.results["data"]["classes"]),
+        )
+
+
+def _student_batches(job: Job, size: int):
+    return batches(
+        load_prepared(job.folder / "data").train,
+        size=size,
+        batch_size=job.settings.student_recipe.batch_size,
+        seed=job.settings.seed,
+        augment=job.settings.augment,
+    )
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    """Save the float32 form of a model, atomically."""
+    partial = path.with_name(f"{path.stem}.partial.keras")
+    export.to_float32(model).save(partial)
+    partial.replace(path)
+
+
+def _spread_over_classes(labels: np.ndarray, count: int) -> np.ndarray:
+    """Indices of up to ``count`` images, the classes taking turns."""
+    order = np.argsort(labels, kind="stable")
+    sorted_labels = labels[order]
+    starts = np.searchsorted(sorted_labels, sorted_labels, side="left")
+    turn = np.arange(len(labels)) - starts
+    return np.sort(order[np.argsort(turn, kind="stable")][:count])
+
+
+def _description(job: Job, name: str) -> str:
+    search = job.results["search"]["best"]
+    network = job.settings.teacher if name == "teacher" else job.settings.student
+    width = "" if name == "teacher" else f" alpha {search['alpha']:g}"
+    return f"{network}{width}, trained on {job.settings.data}"
+
+
+STAGES = (
+    Stage(
+        "data",
+        prepare_data,
+        uses=("data", "resolution", "seed", "skip_bad_images"),
+        files=tuple(
+            f"data/{name}"
+            for name in (
+                "splits.json",
+                *(f"{part}_images.npy" for part in ("train", "validation", "test")),
+                *(f"{part}_labels.npy" for part in ("train", "validation", "test")),
+            )
+        ),
+    ),
+    Stage(
+        "teacher",
+        train_teacher,
+        uses=("teacher", "teacher_size", "teacher_recipe", "augment", "precision"),
+        files=("teacher.keras",),
+        scratch=("work",),
+    ),
+    Stage(
+        "search",
+        search_student,
+        uses=("student", "search", "max_madds", "max_bytes", "student_recipe"),
+        scratch=("search",),
+    ),
+    Stage(
+        "distil",
+        distil,
+        uses=("temperature", "soft_weight"),
+        files=("student.keras", "distilled.keras"),
+        scratch=("work",),
+    ),
+    Stage("prune", prune, uses=("pruning",), files=("pruned.keras",)),
+    Stage("quantise", quantise, uses=("calibration",), files=("work/int8.tflite",)),
+    Stage(
+        "export",
+        write_files,
+        uses=("max_bytes",),
+        files=tuple(f"{name}.tflite" for name in MODELS),
+    ),
+    Stage("verify", verify, uses=()),
+    Stage("report", report, uses=(), files=("README.md",)),
+)

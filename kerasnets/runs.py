@@ -1,0 +1,226 @@
+"""A run: a folder, and ``run.json`` that tells what was done there.
+
+Every stage leaves files; ``run.json`` records its settings, seed, results and the
+hashes of the files. A stage whose record still holds is not done again.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import kerasnets
+from kerasnets.errors import KerasnetsError
+
+RUN_FILE = "run.json"
+_FORMAT = 1
+_LOCK = ".lock"
+
+
+class Run:
+    """The folder of one run; made by ``open_run``.
+
+    Attributes:
+        folder: where its files are.
+        stages: the records of the finished stages, in their order.
+        models: the figures of each model, for ``run.json``.
+    """
+
+    def __init__(self, folder: Path, identity: dict):
+        self.folder = folder
+        self.identity = identity
+        self.stages: list[dict] = []
+        self.models: dict[str, dict] = {}
+
+    def holds(self, name: str, settings: dict, files: Sequence[str]) -> bool:
+        """Whether a stage is done with these settings and its files are untouched."""
+        record = self._record(name)
+        return (
+            record is not None
+            and record["settings"] == _as_json(settings)
+            and sorted(record["files"]) == sorted(files)
+            and all(
+                (self.folder / file).is_file() and sha256(self.folder / file) == digest
+                for file, digest in record["files"].items()
+            )
+        )
+
+    def results(self, name: str) -> dict:
+        """What a finished stage came to."""
+        record = self._record(name)
+        if record is None:
+            raise KeyError(name)
+        return record["results"]
+
+    def do(
+        self,
+        name: str,
+        work: Callable[[], dict],
+        *,
+        settings: dict,
+        files: Sequence[str],
+    ) -> dict:
+        """Do a stage, and forget those that were built on its last outcome.
+
+        Args:
+            name: name of the stage.
+            work: does the stage; returns its results as JSON and leaves ``files``.
+            settings: all that the results depend on besides the earlier stages.
+            files: paths of what it leaves, relative to the folder.
+
+        Returns:
+            What ``work`` returned.
+        """
+        names = [stage["name"] for stage in self.stages]
+        if name in names:
+            self.stages = self.stages[: names.index(name)]
+            self.save()
+        started = time.monotonic()
+        results = _as_json(work())
+        self.stages.append(
+            {
+                "name": name,
+                "seconds": round(time.monotonic() - started, 2),
+                "settings": _as_json(settings),
+                "results": results,
+                "files": {file: sha256(self.folder / file) for file in files},
+            }
+        )
+        self.save()
+        return results
+
+    def save(self) -> None:
+        """Write ``run.json``, atomically."""
+        content = {
+            "format": _FORMAT,
+            "kerasnets": kerasnets.__version__,
+            "identity": self.identity,
+            "stages": self.stages,
+            "models": self.models,
+        }
+        write_text(self.folder / RUN_FILE, json.dumps(content, indent=2) + "\n")
+
+    def load(self) -> None:
+        """Take over the records in ``run.json``.
+
+        Raises:
+            KerasnetsError: the file is damaged, or of another identity or format.
+        """
+        path = self.folder / RUN_FILE
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            version, identity = content["format"], content["identity"]
+            self.stages, self.models = content["stages"], content["models"]
+            for stage in self.stages:
+                _ = stage["name"], stage["settings"], stage["results"], stage["files"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise KerasnetsError(
+                f"{path} is damaged ({error}): start over with --fresh or choose "
+                "another --out"
+            ) from error
+        if version != _FORMAT:
+            raise KerasnetsError(
+                f"{path} has format {version}, this kerasnets reads {_FORMAT}: start "
+                "over with --fresh or choose another --out"
+            )
+        for key, value in self.identity.items():
+            if identity.get(key) != value:
+                raise KerasnetsError(
+                    f"{self.folder} holds a run with {key} {identity.get(key)}, not "
+                    f"{value}: choose another --out or start over with --fresh"
+                )
+
+    def _record(self, name: str) -> dict | None:
+        return next((stage for stage in self.stages if stage["name"] == name), None)
+
+
+@contextlib.contextmanager
+def open_run(
+    folder: Path, identity: dict, *, owned: Sequence[str], fresh: bool = False
+) -> Iterator[Run]:
+    """The run in ``folder``, which no other process can open meanwhile.
+
+    Args:
+        folder: made if it is missing.
+        identity: the settings without which nothing of an earlier run can be used
+            (its data, its seed), as JSON.
+        owned: names of the files and folders that a run leaves; nothing else in the
+            folder is ever touched.
+        fresh: delete what an earlier run left.
+
+    Raises:
+        KerasnetsError: the folder holds other things only, a run of another identity
+            or a damaged ``run.json``, or another process works in it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise KerasnetsError(f"{folder} is a file: choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(folder, _as_json(identity))
+    with _locked(folder):
+        present = {entry.name for entry in folder.iterdir()} - {_LOCK}
+        foreign = sorted(present - {*owned, RUN_FILE})
+        if foreign and RUN_FILE not in present:
+            raise KerasnetsError(
+                f"{folder} is no run of kerasnets, it holds {foreign[0]}: choose "
+                "another --out"
+            )
+        if fresh:
+            _delete(folder, [RUN_FILE, *owned])
+        if (folder / RUN_FILE).exists():
+            run.load()
+        else:
+            run.save()
+        yield run
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise KerasnetsError(
+                f"another kerasnets works in {folder}: wait for it, or choose another "
+                "--out"
+            ) from None
+        yield
+
+
+def _delete(folder: Path, names: Sequence[str]) -> None:
+    for name in names:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, atomically: it is there whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _as_json(value: dict) -> dict:
+    """The value as it comes back from JSON: tuples are lists."""
+    return json.loads(json.dumps(value))

@@ -1,0 +1,21 @@
+"""One recipe, one trainer: precision, schedule, checkpoints."""
+
+from kerasnets.training.checkpoint import Checkpoint
+from kerasnets.training.precision import (
+    PRECISIONS,
+    precision_policy,
+    resolve_precision,
+)
+from kerasnets.training.recipe import Recipe
+from kerasnets.training.seeding import seed_everything
+from kerasnets.training.trainer import train
+
+__all__ = [
+    "PRECISIONS",
+    "Checkpoint",
+    "Recipe",
+    "precision_policy",
+    "resolve_precision",
+    "seed_everything",
+    "train",
+]

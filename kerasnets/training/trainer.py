@@ -1,0 +1,83 @@
+"""The one training loop: Keras's ``fit``, made to stop and go on."""
+
+import keras
+
+from kerasnets.data import Batches
+from kerasnets.progress import Progress, silent
+from kerasnets.training.checkpoint import Checkpoint
+from kerasnets.training.recipe import Recipe
+
+
+def train(
+    model: keras.Model,
+    batches: Batches,
+    recipe: Recipe,
+    *,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Train a classifier that returns logits on labelled images, in place.
+
+    A training that was stopped and is started again with the same arguments and a
+    model built from the same seed goes on after the last epoch in ``checkpoint`` and
+    ends with the same weights as one that was not. A finished one is not done again.
+
+    Args:
+        model: from images to logits (batch, classes).
+        batches: training images (batch, height, width, channels) and labels (batch,).
+        recipe: epochs, learning rate and optimizer.
+        checkpoint: where the state of the training is kept; it holds the final state
+            in the end.
+        progress: told after each epoch, with the loss.
+    """
+    steps = batches.steps_per_epoch
+    model.compile(
+        optimizer=recipe.make_optimizer(model, recipe.epochs * steps),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    model.optimizer.build(model.trainable_variables)
+    callbacks: list[keras.callbacks.Callback] = [_Report(recipe.epochs, progress)]
+    first_epoch = 0
+    if checkpoint is not None:
+        first_epoch = checkpoint.restore([*model.variables, *model.optimizer.variables])
+        callbacks.append(_Save(checkpoint, recipe.epochs))
+    if first_epoch == recipe.epochs:
+        return
+    model.fit(
+        batches.dataset(first_epoch, recipe.epochs),
+        initial_epoch=first_epoch,
+        epochs=recipe.epochs,
+        steps_per_epoch=steps,
+        callbacks=callbacks,
+        verbose=0,  # pyright: ignore[reportArgumentType]  (annotated as str only)
+        shuffle=False,
+    )
+
+
+class _Report(keras.callbacks.Callback):
+    """Tells the progress after each epoch."""
+
+    def __init__(self, epochs: int, progress: Progress):
+        super().__init__()
+        self.epochs, self.progress = epochs, progress
+
+    def on_epoch_end(self, epoch, logs=None):
+        loss = (logs or {}).get("loss", float("nan"))
+        self.progress(epoch + 1, self.epochs, f"loss {loss:.3f}")
+
+
+class _Save(keras.callbacks.Callback):
+    """Writes the checkpoint after each epoch."""
+
+    def __init__(self, checkpoint: Checkpoint, epochs: int):
+        super().__init__()
+        self.checkpoint, self.epochs = checkpoint, epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        del logs
+        self.checkpoint.save(
+            epoch + 1,
+            [*self.model.variables, *self.model.optimizer.variables],
+            now=epoch + 1 == self.epochs,
+        )

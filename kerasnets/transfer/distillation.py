@@ -1,0 +1,74 @@
+"""Knowledge distillation: a student learns a teacher's soft answers."""
+
+import keras
+from keras import layers
+
+from kerasnets.errors import KerasnetsError
+
+
+def distiller(
+    teacher: keras.Model,
+    student: keras.Model,
+    *,
+    temperature: float,
+    soft_weight: float,
+) -> keras.distillation.Distiller:
+    """A model that trains ``student`` on the teacher's soft targets and the labels.
+
+    The loss is ``(1 - w) CE(labels, s) + w T^2 KL(softmax(t / T), softmax(s / T))``
+    for logits ``s`` and ``t``; the factor T^2 keeps the two parts in proportion when T
+    changes (Hinton et al. 2015, section 2). Training it moves the student's weights
+    only. Where the two networks take images of different size, each gets the images
+    of the larger, resized to its own.
+
+    Args:
+        teacher: from images to logits (batch, classes).
+        student: from images to logits (batch, classes).
+        temperature: T, above 0; the paper's range is 1 to 20.
+        soft_weight: w, from 0 (labels only) to 1 (soft targets only).
+
+    Raises:
+        KerasnetsError: a network ends in a softmax, or the classes differ.
+    """
+    for role, model in (("teacher", teacher), ("student", student)):
+        _check_logits(role, model)
+    if teacher.output_shape != student.output_shape:
+        raise KerasnetsError(
+            f"the teacher knows {teacher.output_shape[-1]} classes, the student "
+            f"{student.output_shape[-1]}: they must be the same"
+        )
+    size = max(_side(teacher), _side(student))
+    return keras.distillation.Distiller(
+        teacher=fed_with(teacher, size),
+        student=fed_with(student, size),
+        distillation_losses=keras.distillation.LogitsDistillation(temperature),
+        student_loss_weight=1.0 - soft_weight,
+    )
+
+
+def fed_with(model: keras.Model, size: int) -> keras.Model:
+    """The model behind a resizing of (size, size) images to its own input size.
+
+    The weights are shared. The model itself where no resizing is needed.
+    """
+    height, width, channels = model.input_shape[1:]
+    if (height, width) == (size, size):
+        return model
+    image = keras.Input((size, size, channels), name="image")
+    resized = layers.Resizing(
+        height, width, antialias=True, dtype="float32", name="resize"
+    )(image)
+    return keras.Model(image, model(resized), name=f"{model.name}_at_{size}")
+
+
+def _side(model: keras.Model) -> int:
+    return max(model.input_shape[1:3])
+
+
+def _check_logits(role: str, model: keras.Model) -> None:
+    activation = getattr(model.layers[-1], "activation", None)
+    if activation is not None and activation is not keras.activations.linear:
+        raise KerasnetsError(
+            f"the {role} {model.name} ends in {activation.__name__}: distillation needs "
+            "logits, build it with classifier_activation=None"
+        )
