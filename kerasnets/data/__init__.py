@@ -1,0 +1,26 @@
+"""Where images come from, and the tf.data pipeline that feeds them.
+
+TensorFlow and TFDS are imported when a pipeline or a TFDS set is first used: decoding
+an image costs neither.
+"""
+
+from kerasnets.data.images import decode_image, read_image, resize_images
+from kerasnets.data.pipeline import Augment, Batches, batches
+from kerasnets.data.prepared import PreparedData, Split, load_prepared, prepare
+from kerasnets.data.sources import Examples, Source, open_source
+
+__all__ = [
+    "Augment",
+    "Batches",
+    "Examples",
+    "PreparedData",
+    "Source",
+    "Split",
+    "batches",
+    "decode_image",
+    "load_prepared",
+    "open_source",
+    "prepare",
+    "read_image",
+    "resize_images",
+]

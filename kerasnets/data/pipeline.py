@@ -1,0 +1,195 @@
+"""From prepared images to batches: a pure function of seed and step.
+
+What a step sees depends on nothing before it, so a training can go on at any step as if
+it had never stopped.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasnets.data.prepared import Split
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# uses of the seed that must not share numbers
+_SHUFFLE, _AUGMENT = 1, 2
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random changes of the training images; 0 leaves a change out.
+
+    Attributes:
+        translate: largest shift, as a share of the side.
+        rotate: largest turn in degrees, to either side.
+        zoom: largest relative change of scale, up or down.
+        flip: mirror half of the images left to right.
+        brightness: largest shift of the pixel values, as a share of their range.
+        contrast: largest relative change of the distance from the image's mean.
+    """
+
+    translate: float = 0.0
+    rotate: float = 0.0
+    zoom: float = 0.0
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+
+
+@dataclass(frozen=True)
+class Batches:
+    """A stream of batches for training or evaluation.
+
+    Attributes:
+        steps_per_epoch: batches a pass over the images.
+    """
+
+    split: Split
+    size: int
+    batch_size: int
+    seed: int
+    augment: Augment | None
+    shuffle: bool
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in training; all images, in evaluation."""
+        images = len(self.split.labels)
+        if self.shuffle:
+            return max(1, images // self.batch_size)
+        return -(-images // self.batch_size)
+
+    def dataset(self, first_epoch: int, epochs: int) -> "tf.data.Dataset":
+        """The batches of the epochs from ``first_epoch`` to before ``epochs``.
+
+        Returns:
+            A dataset of float32 (batch, size, size, 3) in [-1, 1] and int64 (batch,).
+        """
+        import tensorflow as tf
+
+        steps = self.steps_per_epoch
+        return (
+            tf.data.Dataset.range(first_epoch * steps, epochs * steps)
+            .map(self._batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def _batch(self, step):
+        import tensorflow as tf
+
+        indices = self._indices(step)
+        images, labels = tf.numpy_function(
+            self._read, [indices], (tf.uint8, tf.int64), stateful=False
+        )
+        side = self.split.images.shape[1]
+        count = min(self.batch_size, len(self.split.labels)) if self.shuffle else None
+        images.set_shape((count, side, side, 3))
+        labels.set_shape((count,))
+        images = tf.cast(images, tf.float32)
+        if self.augment is not None:
+            # before the resize, which then smooths what the warp has roughened
+            images = _augmented(
+                images, self.augment, _seed_of(_AUGMENT, self.seed, step)
+            )
+        if self.size != side:
+            images = tf.image.resize(images, (self.size, self.size), antialias=True)
+        return images / 127.5 - 1.0, labels
+
+    def _indices(self, step):
+        """Which images the step sees: those of its place in the epoch's permutation."""
+        import tensorflow as tf
+
+        images = len(self.split.labels)
+        epoch, place = step // self.steps_per_epoch, step % self.steps_per_epoch
+        first = place * self.batch_size
+        indices = tf.range(first, tf.minimum(first + self.batch_size, images))
+        if not self.shuffle:
+            return indices
+        return tf.random.experimental.index_shuffle(
+            indices, _seed_of(_SHUFFLE, self.seed, epoch), np.int64(images - 1)
+        )
+
+    def _read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.split.images[indices], self.split.labels[indices]
+
+
+def batches(
+    split: Split,
+    *,
+    size: int,
+    batch_size: int,
+    seed: int,
+    augment: Augment | None = None,
+    shuffle: bool = True,
+) -> Batches:
+    """Batches of a split.
+
+    Args:
+        split: the images.
+        size: side to which they are resized.
+        batch_size: images a batch; where ``shuffle`` is False the last has the rest.
+        seed: of order and changes; each epoch has its own.
+        augment: random changes, or None.
+        shuffle: a new order each epoch in full batches, or the images as they are.
+    """
+    return Batches(split, size, batch_size, seed, augment, shuffle)
+
+
+def _seed_of(use: int, seed: int, index):
+    """A seed of its own for each use and each epoch or step."""
+    import tensorflow as tf
+
+    both = tf.constant([use, seed], tf.int64)
+    return tf.random.experimental.stateless_fold_in(both, index)
+
+
+def _augmented(images, augment: Augment, seed):
+    """Changed copies of float32 images (n, side, side, 3) with values 0 to 255."""
+    import tensorflow as tf
+
+    count = tf.shape(images)[0]
+
+    def draw(index: int, limit: float):
+        """One number a picture, uniform on +-limit."""
+        own = tf.random.experimental.stateless_fold_in(seed, index)
+        return tf.random.stateless_uniform([count], own, -limit, limit)
+
+    images = _warped(images, augment, draw)
+    if augment.contrast:
+        mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
+        factor = 1.0 + draw(5, augment.contrast)
+        images = mean + (images - mean) * factor[:, None, None, None]
+    if augment.brightness:
+        images += 255.0 * draw(6, augment.brightness)[:, None, None, None]
+    return tf.clip_by_value(images, 0.0, 255.0)
+
+
+def _warped(images, augment: Augment, draw):
+    """Turn, zoom, shift and mirror in one bilinear step; the border is repeated."""
+    import tensorflow as tf
+
+    side = images.shape[1]
+    angle = draw(0, augment.rotate * np.pi / 180)
+    scale = 1.0 + draw(1, augment.zoom)
+    across = draw(2, augment.translate * side)
+    down = draw(3, augment.translate * side)
+    mirror = tf.sign(draw(4, 1.0)) if augment.flip else tf.ones_like(scale)
+    # from output to input coordinates, around the middle of the picture
+    middle = (side - 1) / 2
+    cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
+    matrix = [
+        *(mirror * cos, -sin, middle * (1.0 - mirror * cos + sin) + across),
+        *(mirror * sin, cos, middle * (1.0 - mirror * sin - cos) + down),
+        *(tf.zeros_like(scale), tf.zeros_like(scale)),
+    ]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack(matrix, axis=1),
+        output_shape=(side, side),
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+        fill_value=0.0,
+    )

@@ -1,0 +1,217 @@
+"""A set of images decoded once: arrays on disk, split and ready to train on."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kerasnets.data.sources import Examples, Source
+from kerasnets.data.splits import split_indices
+from kerasnets.errors import KerasnetsError
+from kerasnets.progress import Progress, silent
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of one split.
+
+    Attributes:
+        images: uint8 (n, side, side, 3), a memory map: only what is read is loaded.
+        labels: int64 (n,).
+        ids: the name of each image in its source.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """All splits of a set, and what it is.
+
+    Attributes:
+        source: the set as the user names it.
+        class_names: the classes, in the order of the labels.
+        licence: of the data.
+        resolution: side of the images in pixels.
+        skipped: id and reason of each image that could not be decoded.
+    """
+
+    source: str
+    class_names: tuple[str, ...]
+    licence: str
+    resolution: int
+    skipped: tuple[tuple[str, str], ...]
+    train: Split
+    validation: Split
+    test: Split
+
+
+def prepare(
+    source: Source,
+    folder: Path,
+    *,
+    resolution: int,
+    seed: int,
+    skip_bad_images: bool = False,
+    progress: Progress = silent,
+) -> PreparedData:
+    """Decode every image of a set, split the set and write it into a folder.
+
+    The same set and seed give the same files, byte for byte. Memory stays small: the
+    images go straight to disk.
+
+    Args:
+        source: the set.
+        folder: made if it is missing; gets ``splits.json`` and, for each split,
+            ``SPLIT_images.npy`` and ``SPLIT_labels.npy``.
+        resolution: side in pixels to which each whole image is resized.
+        seed: of the splits.
+        skip_bad_images: leave out images that cannot be decoded.
+        progress: told how many images are decoded.
+
+    Raises:
+        KerasnetsError: an image cannot be decoded, a class has too few images, or the
+            disk is too full.
+    """
+    examples = source.load()
+    folder.mkdir(parents=True, exist_ok=True)
+    count, shape = len(examples.ids), (resolution, resolution, 3)
+    _check_disk(folder, 2 * count * resolution**2 * 3)
+    partial = folder / "all_images.partial.npy"
+    try:
+        images = np.lib.format.open_memmap(partial, "w+", np.uint8, (count, *shape))
+        hashes, bad = _decode_all(examples, images, resolution, progress)
+        if bad and not skip_bad_images:
+            raise KerasnetsError(_complaint(bad))
+        good = np.array([i for i in range(count) if i not in bad], "int64")
+        labels = examples.labels[good]
+        chosen = split_indices(
+            labels,
+            [examples.parts[i] for i in good],
+            [hashes[i] for i in good],
+            examples.class_names,
+            seed,
+        )
+        for part, indices in chosen.items():
+            _save_array(folder / f"{part}_images.npy", images, good[indices])
+            _save_array(folder / f"{part}_labels.npy", labels, indices)
+    finally:
+        partial.unlink(missing_ok=True)
+    record = {
+        "source": source.spec,
+        "fingerprint": source.fingerprint,
+        "class_names": examples.class_names,
+        "licence": examples.licence,
+        "resolution": resolution,
+        "seed": seed,
+        "skipped": [(examples.ids[i], bad[i]) for i in sorted(bad)],
+        "ids": {
+            part: [examples.ids[i] for i in good[indices]]
+            for part, indices in chosen.items()
+        },
+    }
+    written = folder / "splits.json.partial"
+    written.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    written.replace(folder / "splits.json")
+    return load_prepared(folder)
+
+
+def load_prepared(folder: Path) -> PreparedData:
+    """What ``prepare`` wrote into a folder.
+
+    Raises:
+        KerasnetsError: it is not all there.
+    """
+    try:
+        record = json.loads((folder / "splits.json").read_text("utf-8"))
+        splits = {
+            part: Split(
+                images=np.load(
+                    folder / f"{part}_images.npy", mmap_mode="r", allow_pickle=False
+                ),
+                labels=np.load(folder / f"{part}_labels.npy", allow_pickle=False),
+                ids=tuple(record["ids"][part]),
+            )
+            for part in PARTS
+        }
+        return PreparedData(
+            source=record["source"],
+            class_names=tuple(record["class_names"]),
+            licence=record["licence"],
+            resolution=record["resolution"],
+            skipped=tuple((name, reason) for name, reason in record["skipped"]),
+            **splits,
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KerasnetsError(f"{folder} holds no prepared images: {error}") from error
+
+
+def _decode_all(
+    examples: Examples, images: np.ndarray, resolution: int, progress: Progress
+) -> tuple[list[str], dict[int, str]]:
+    """Fill ``images``; the hash of each, and the reason for each that is bad."""
+    bad: dict[int, str] = {}
+    hashes = []
+    for index, pixels in enumerate(_in_threads(examples, resolution)):
+        if isinstance(pixels, KerasnetsError):
+            bad[index] = str(pixels)
+            hashes.append("")
+        else:
+            images[index] = pixels
+            hashes.append(hashlib.sha256(pixels.tobytes()).hexdigest())
+        progress(index + 1, len(examples.ids), "images")
+    return hashes, bad
+
+
+def _in_threads(
+    examples: Examples, resolution: int
+) -> Iterator[np.ndarray | KerasnetsError]:
+    """The images in their order, decoded on all cores, a few thousand ahead at most."""
+
+    def read(index: int) -> np.ndarray | KerasnetsError:
+        try:
+            return examples.read(index, resolution)
+        except KerasnetsError as error:
+            return error
+
+    count, ahead = len(examples.ids), 2_000
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, count, ahead):
+            yield from pool.map(read, range(start, min(start + ahead, count)))
+
+
+def _complaint(bad: dict[int, str]) -> str:
+    first = bad[min(bad)]
+    more = f" and {len(bad) - 1} more like it" if len(bad) > 1 else ""
+    return f"{first}{more}; give --skip-bad-images to leave such files out"
+
+
+def _save_array(path: Path, array: np.ndarray, indices: np.ndarray) -> None:
+    """Write ``array[indices]`` as an .npy file, a thousand rows at a time."""
+    partial = path.with_name(f"{path.stem}.partial.npy")
+    rows = np.lib.format.open_memmap(
+        partial, "w+", array.dtype, (len(indices), *array.shape[1:])
+    )
+    for start in range(0, len(indices), 1_000):
+        rows[start : start + 1_000] = array[indices[start : start + 1_000]]
+    rows.flush()
+    partial.replace(path)
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise KerasnetsError(
+            f"{folder} has {free / 1e6:,.0f} MB free, the decoded images need "
+            f"{needed / 1e6:,.0f} MB: free some, or give a smaller --resolution"
+        )
