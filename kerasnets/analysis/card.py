@@ -38,8 +38,9 @@ def _head(name: str, settings: Mapping, results: Mapping) -> str:
 
 `int8.tflite` classifies images of {best["size"]}x{best["size"]} pixels into
 {len(results["data"]["classes"])} classes: {", ".join(results["data"]["classes"])}.
-It is a {settings["student"]} (alpha {best["alpha"]:g}, {best["madds"]:,} multiply-adds)
-trained, distilled, pruned and quantised by `kerasnets phone` on `{settings["data"]}`."""
+It is a {settings["student"]} (alpha {best["alpha"]:g}, {best["madds"]:,}
+multiply-adds) trained, distilled, pruned and quantised by `kerasnets phone` on
+`{settings["data"]}`."""
 
 
 def _figures(models: Mapping[str, Mapping], verify: Mapping) -> str:
@@ -95,19 +96,21 @@ Licence of the data: {data["licence"]}."""
 
 
 def _training(settings: Mapping, results: Mapping) -> str:
-    search, recipe = results["search"], settings["student_recipe"]
+    search, student = results["search"], settings["student_recipe"]
+    size, calibration = settings["teacher_size"], results["quantise"]["calibration"]
     pruning = settings["pruning"]
     return f"""## Training
 
-- teacher: {settings["teacher"]} at {settings["teacher_size"]}x{settings["teacher_size"]},
+- teacher: {settings["teacher"]} at {size}x{size},
   {settings["teacher_recipe"]["epochs"]} epochs
 - search: {len(search["trials"])} of {search["feasible"]} networks within
   {settings["max_madds"]:,} multiply-adds and {settings["max_bytes"]:,} bytes
-- student: {recipe["epochs"]} epochs, on labels alone and distilled at temperature
-  {settings["temperature"]:g} with weight {settings["soft_weight"]:g} on the soft targets
-- pruning: {pruning["sparsity"]:.0%} of the kernel weights over {pruning["epochs"]} epochs
-- quantisation: ranges from {results["quantise"]["calibration"]["images"]} training images
-- precision {settings["precision"]}, seed {settings["seed"]}; all settings are in `run.json`
+- student: {student["epochs"]} epochs, on labels alone and distilled at temperature
+  {settings["temperature"]:g} with weight {settings["soft_weight"]:g} on the soft
+  targets
+- pruning: {pruning["sparsity"]:.0%} of the kernel weights, {pruning["epochs"]} epochs
+- quantisation: ranges from {calibration["images"]} training images
+- precision {settings["precision"]}, seed {settings["seed"]}; `run.json` has the rest
 
 ## Limits
 

@@ -2,13 +2,15 @@
 
 import io
 import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kerasnets.errors import KerasnetsError
+
+# Pillow reads more, but some of it (EPS) by starting other programs; an MPO is a JPEG
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 # what Pillow raises on files that are damaged or no images at all
 _DECODING_ERRORS = (
@@ -17,54 +19,69 @@ _DECODING_ERRORS = (
     ValueError,
     struct.error,
     Image.DecompressionBombError,
+    # where the caller makes errors of warnings
+    Image.DecompressionBombWarning,
 )
 
 
 def decode_image(
-    source: Path | str | bytes, *, at_least: tuple[int, int] | None = None
+    source: Path | str | bytes,
+    *,
+    name: str | None = None,
+    at_least: tuple[int, int] | None = None,
 ) -> Image.Image:
     """Decode a picture to RGB, turned the way its EXIF orientation says.
 
-    JPEG, PNG, BMP, GIF (its first frame) and what else Pillow reads; grey, 16-bit,
-    palette and CMYK pictures become RGB, transparent ones lie on white.
+    JPEG, PNG, BMP, GIF (its first frame) or WebP; grey, 16-bit, palette and CMYK
+    pictures become RGB, transparent ones lie on white.
 
     Args:
         source: a path, or the content of a file.
+        name: what an error calls it; the path if None.
         at_least: (width, height); lets a large JPEG be decoded at a fraction of its
             size that is no smaller than this.
 
     Raises:
         KerasnetsError: the file cannot be decoded; it is named with the reason.
     """
-    name = "the image" if isinstance(source, bytes) else str(source)
+    in_memory = isinstance(source, bytes)
+    name = name or ("the image" if in_memory else str(source))
     try:
-        with (
-            warnings.catch_warnings(action="ignore"),
-            Image.open(
-                io.BytesIO(source) if isinstance(source, bytes) else source
-            ) as image,
-        ):
+        file = io.BytesIO(source) if in_memory else source
+        with Image.open(file, formats=FORMATS) as image:
+            _check_pixels(image)
             if at_least is not None:
                 # the orientation may turn it
                 image.draft(None, (max(at_least), max(at_least)))
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError as error:
-        raise KerasnetsError(f"{name}: not an image") from error
+        raise KerasnetsError(
+            f"{name}: not an image; JPEG, PNG, BMP, GIF and WebP are read"
+        ) from error
     except FileNotFoundError as error:
         raise KerasnetsError(f"{name}: no such file") from error
     except _DECODING_ERRORS as error:
-        raise KerasnetsError(f"{name}: {error}") from error
+        # an error of the system repeats the path after its reason
+        reason = getattr(error, "strerror", None) or error
+        raise KerasnetsError(f"{name}: {reason}") from error
 
 
-def read_image(source: Path | str | bytes, size: int | tuple[int, int]) -> np.ndarray:
+def read_image(
+    source: Path | str | bytes | np.ndarray,
+    size: int | tuple[int, int],
+    *,
+    name: str | None = None,
+) -> np.ndarray:
     """Decode a picture and resize the whole of it, without keeping its proportions.
 
     MediaPipe's ``ImageClassifier`` feeds a network the same way.
 
     Args:
-        source: a path, or the content of a file.
+        source: a path, the content of a file, or its pixels: uint8 (h, w), (h, w, 1)
+            or (h, w, 3).
         size: side, or (height, width), in pixels.
+        name: what an error calls it; the path if None.
 
     Returns:
         uint8 (height, width, 3).
@@ -73,7 +90,12 @@ def read_image(source: Path | str | bytes, size: int | tuple[int, int]) -> np.nd
         KerasnetsError: the file cannot be decoded.
     """
     height, width = (size, size) if isinstance(size, int) else size
-    image = decode_image(source, at_least=(width, height))
+    if isinstance(source, np.ndarray):
+        # Pillow knows no axis of one channel
+        pixels = source[:, :, 0] if source.shape[2:] == (1,) else source
+        image = Image.fromarray(pixels).convert("RGB")
+    else:
+        image = decode_image(source, name=name, at_least=(width, height))
     return np.asarray(_resize(image, width, height))
 
 
@@ -84,6 +106,15 @@ def resize_images(images: np.ndarray, size: int) -> np.ndarray:
     return np.stack(
         [np.asarray(_resize(Image.fromarray(image), size, size)) for image in images]
     )
+
+
+def _check_pixels(image: Image.Image) -> None:
+    """Pillow itself only warns, up to twice its limit."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise ValueError(
+            f"{image.width}x{image.height} pixels; at most {limit:,} are decoded"
+        )
 
 
 def _resize(image: Image.Image, width: int, height: int) -> Image.Image:

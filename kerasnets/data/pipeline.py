@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kerasnets.data.prepared import Split
+from kerasnets.errors import KerasnetsError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -37,6 +38,15 @@ class Augment:
     flip: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
+
+    def __post_init__(self):
+        limits = {"translate": 1, "rotate": 180, "zoom": 1, "brightness": 1}
+        for name, limit in {**limits, "contrast": 1}.items():
+            value = getattr(self, name)
+            if not 0 <= value <= limit:
+                raise KerasnetsError(
+                    f"augmentation {name} is {value}; 0 to {limit} is accepted"
+                )
 
 
 @dataclass(frozen=True)
@@ -150,14 +160,15 @@ def _augmented(images, augment: Augment, seed):
     """Changed copies of float32 images (n, side, side, 3) with values 0 to 255."""
     import tensorflow as tf
 
-    count = tf.shape(images)[0]
+    count = tf.shape(images)[:1]
 
     def draw(index: int, limit: float):
         """One number a picture, uniform on +-limit."""
         own = tf.random.experimental.stateless_fold_in(seed, index)
-        return tf.random.stateless_uniform([count], own, -limit, limit)
+        return tf.random.stateless_uniform(count, own, -limit, limit)
 
-    images = _warped(images, augment, draw)
+    if augment.translate or augment.rotate or augment.zoom or augment.flip:
+        images = _warped(images, augment, draw)
     if augment.contrast:
         mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
         factor = 1.0 + draw(5, augment.contrast)

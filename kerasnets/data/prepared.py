@@ -4,13 +4,16 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kerasnets.data.images import read_image
 from kerasnets.data.sources import Examples, Source
 from kerasnets.data.splits import split_indices
 from kerasnets.errors import KerasnetsError
@@ -84,9 +87,12 @@ def prepare(
             disk is too full.
     """
     examples = source.load()
+    _check_classes(source.spec, examples, seed)
     folder.mkdir(parents=True, exist_ok=True)
     count, shape = len(examples.ids), (resolution, resolution, 3)
     _check_disk(folder, 2 * count * resolution**2 * 3)
+    # written last, so that it vouches for the arrays
+    (folder / "splits.json").unlink(missing_ok=True)
     partial = folder / "all_images.partial.npy"
     try:
         images = np.lib.format.open_memmap(partial, "w+", np.uint8, (count, *shape))
@@ -144,6 +150,9 @@ def load_prepared(folder: Path) -> PreparedData:
             )
             for part in PARTS
         }
+        for part, split in splits.items():
+            if not len(split.images) == len(split.labels) == len(split.ids):
+                raise ValueError(f"the files of {part} differ in length")
         return PreparedData(
             source=record["source"],
             class_names=tuple(record["class_names"]),
@@ -154,6 +163,15 @@ def load_prepared(folder: Path) -> PreparedData:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KerasnetsError(f"{folder} holds no prepared images: {error}") from error
+
+
+def _check_classes(spec: str, examples: Examples, seed: int) -> None:
+    """Fail before the images are decoded, not after."""
+    if len(examples.class_names) < 2:
+        raise KerasnetsError(f"{spec} has one class; two or more are needed")
+    split_indices(
+        examples.labels, examples.parts, examples.ids, examples.class_names, seed
+    )
 
 
 def _decode_all(
@@ -176,18 +194,26 @@ def _decode_all(
 def _in_threads(
     examples: Examples, resolution: int
 ) -> Iterator[np.ndarray | KerasnetsError]:
-    """The images in their order, decoded on all cores, a few thousand ahead at most."""
+    """The images in their order, decoded on all cores, a few ahead."""
 
-    def read(index: int) -> np.ndarray | KerasnetsError:
+    def read(content: Path | bytes | np.ndarray, name: str):
+        # a path says more than the id
+        name_or_path = None if isinstance(content, Path) else name
         try:
-            return examples.read(index, resolution)
+            return read_image(content, resolution, name=name_or_path)
         except KerasnetsError as error:
             return error
 
-    count, ahead = len(examples.ids), 2_000
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, count, ahead):
-            yield from pool.map(read, range(start, min(start + ahead, count)))
+    workers = os.cpu_count() or 1
+    pending: deque[Future] = deque()
+    # about damaged EXIF and the like; set here as threads cannot set it each
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(workers) as pool:
+        for content, name in zip(examples.contents(), examples.ids, strict=True):
+            pending.append(pool.submit(read, content, name))
+            if len(pending) > 4 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 def _complaint(bad: dict[int, str]) -> str:

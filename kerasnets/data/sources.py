@@ -1,19 +1,17 @@
 """Where images come from: the digits, TFDS, a folder, an npz file."""
 
-import contextlib
 import hashlib
-import io
 import os
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from kerasnets.data.images import read_image, resize_images
 from kerasnets.errors import KerasnetsError
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "val", "valid"), "validation"),
@@ -32,7 +30,8 @@ class Examples:
         labels: int64 (n,).
         parts: for each image train, validation or test where the set itself says so,
             else "".
-        read: ``read(index, size)`` gives uint8 (size, size, 3).
+        contents: goes through the images in their order; each is what ``read_image``
+            takes. A stream, because TFDS's files cannot be read in any order.
     """
 
     class_names: tuple[str, ...]
@@ -40,7 +39,7 @@ class Examples:
     ids: tuple[str, ...]
     labels: np.ndarray
     parts: tuple[str, ...]
-    read: Callable[[int, int], np.ndarray]
+    contents: Callable[[], Iterator[Path | bytes | np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -70,66 +69,95 @@ def open_source(spec: str) -> Source:
     Raises:
         KerasnetsError: the name is of no such form, or nothing usable is there.
     """
-    kind, colon, rest = spec.partition(":")
+    kind, _, rest = spec.partition(":")
     if spec == "digits":
-        return Source(spec, "digits 1.0.0", _load_digits)
+        return Source(spec, "digits/1.0.0", _load_digits)
     if kind == "tfds" and rest:
-        return Source(spec, spec, lambda: _load_tfds(rest))
-    if kind == "folder" and colon:
+        return _open_tfds(spec, rest)
+    if kind == "folder" and rest:
         return _open_folder(spec, Path(rest))
-    if kind == "npz" and colon:
-        path = Path(rest)
-        if not path.is_file():
-            raise KerasnetsError(f"{spec}: there is no such file")
-        with path.open("rb") as file:
-            fingerprint = hashlib.file_digest(file, "sha256").hexdigest()
-        return Source(spec, fingerprint, lambda: _load_npz(path))
+    if kind == "npz" and rest:
+        return _open_npz(spec, Path(rest))
     raise KerasnetsError(
         f"data {spec!r} is unknown: digits, tfds:NAME, folder:PATH or npz:FILE"
     )
 
 
+def _load_digits() -> Examples:
+    from kerasnets.data.tfds_sets import load_digits
+
+    return load_digits()
+
+
+def _open_tfds(spec: str, name: str) -> Source:
+    from kerasnets.data.tfds_sets import find_builder, load_builder
+
+    builder = find_builder(name)
+    return Source(spec, builder.info.full_name, lambda: load_builder(builder))
+
+
 def _open_folder(spec: str, root: Path) -> Source:
     if not root.is_dir():
         raise KerasnetsError(f"{spec}: there is no such folder")
-    files = _class_files(root)
+    files = _class_files(spec, root)
     names = sorted({name for _, name, _ in files})
     if len(names) < 2:
         raise KerasnetsError(
             f"{spec}: {len(names)} classes found; one folder for each of two or more "
             f"classes is needed, with {', '.join(sorted(EXTENSIONS))} files"
         )
+    labels = {name: label for label, name in enumerate(names)}
     listing = hashlib.sha256()
     for _, _, path in files:
         status = path.stat()
-        relative = path.relative_to(root)
-        listing.update(f"{relative}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        # names need not be UTF-8
+        listing.update(os.fsencode(path.relative_to(root)))
+        listing.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
 
     def load() -> Examples:
         return Examples(
             class_names=tuple(names),
             licence="not stated",
-            ids=tuple(str(path.relative_to(root)) for _, _, path in files),
-            labels=np.array([names.index(name) for _, name, _ in files], "int64"),
+            ids=tuple(path.relative_to(root).as_posix() for _, _, path in files),
+            labels=np.array([labels[name] for _, name, _ in files], "int64"),
             parts=tuple(part for part, _, _ in files),
-            read=lambda index, size: read_image(files[index][2], size),
+            contents=lambda: (path for _, _, path in files),
         )
 
     return Source(spec, listing.hexdigest(), load)
 
 
-def _class_files(root: Path) -> list[tuple[str, str, Path]]:
+def _class_files(spec: str, root: Path) -> list[tuple[str, str, Path]]:
     """(part, class, file) of each image, in the order of their paths."""
-    parts = {
-        PARTS[d.name.lower()]: d for d in _folders(root) if d.name.lower() in PARTS
-    }
-    homes = sorted(parts.items()) if "train" in parts else [("", root)]
-    return [
-        (part, class_folder.name, path)
-        for part, home in homes
-        for class_folder in _folders(home)
-        for path in _image_files(root.resolve(), class_folder)
-    ]
+    found = []
+    for part, home in _homes(spec, root):
+        for class_folder in _folders(home):
+            files = _image_files(root.resolve(), class_folder)
+            if not files:
+                raise KerasnetsError(
+                    f"{spec}: no image in {class_folder.relative_to(root)}; "
+                    f"{', '.join(sorted(EXTENSIONS))} files are read"
+                )
+            found += [(part, class_folder.name, path) for path in files]
+    return found
+
+
+def _homes(spec: str, root: Path) -> list[tuple[str, Path]]:
+    """The folders that hold class folders, with the part of the set that each is."""
+    homes: dict[str, Path] = {}
+    for folder in _folders(root):
+        part = PARTS.get(folder.name.lower())
+        if part in homes:
+            raise KerasnetsError(
+                f"{spec}: {homes[part].name} and {folder.name} both hold the {part} "
+                "images; one such folder is needed"
+            )
+        if part is not None:
+            homes[part] = folder
+    # else a class is called train
+    if "train" in homes and _folders(homes["train"]):
+        return sorted(homes.items())
+    return [("", root)]
 
 
 def _folders(root: Path) -> list[Path]:
@@ -139,7 +167,8 @@ def _folders(root: Path) -> list[Path]:
 def _image_files(root: Path, folder: Path) -> list[Path]:
     """The images anywhere below a class folder; links out of the set do not count."""
     found = []
-    for home, _, names in os.walk(folder):
+    for home, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "."]
         for name in names:
             path = Path(home, name)
             if path.suffix.lower() in EXTENSIONS and name[0] != ".":
@@ -147,40 +176,50 @@ def _image_files(root: Path, folder: Path) -> list[Path]:
     return sorted(p for p in found if p.resolve().is_relative_to(root))
 
 
+def _open_npz(spec: str, path: Path) -> Source:
+    if not path.is_file():
+        raise KerasnetsError(f"{spec}: there is no such file")
+    with path.open("rb") as file:
+        fingerprint = hashlib.file_digest(file, "sha256").hexdigest()
+    return Source(spec, fingerprint, lambda: _load_npz(path))
+
+
 def _load_npz(path: Path) -> Examples:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            content = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise KerasnetsError(f"npz:{path}: not a readable npz file: {error}") from error
+    content = _arrays(path)
     if not {"x_train", "y_train"} <= content.keys():
         raise KerasnetsError(
             f"npz:{path} holds {', '.join(sorted(content)) or 'nothing'}: x_train and "
             "y_train are needed, x_test and y_test are used"
         )
     parts = [part for part in ("train", "test") if f"x_{part}" in content]
-    images = [_checked_images(path, part, content) for part in parts]
+    images = {part: _checked_images(path, part, content) for part in parts}
     labels = np.concatenate([content[f"y_{part}"].reshape(-1) for part in parts])
-    classes = int(labels.max()) + 1
-    counts = [len(each) for each in images]
-    together = [image for each in images for image in each]
-    named = [part for part, n in zip(parts, counts, strict=True) for _ in range(n)]
+    named = [(part, i) for part in parts for i in range(len(images[part]))]
     return Examples(
-        class_names=tuple(map(str, range(classes))),
+        class_names=tuple(map(str, range(int(labels.max()) + 1))),
         licence="not stated",
-        ids=tuple(
-            f"{part}/{i}" for p, part in enumerate(parts) for i in range(counts[p])
-        ),
+        ids=tuple(f"{part}/{i}" for part, i in named),
         labels=labels.astype("int64"),
-        parts=tuple(named) if "test" in parts else ("",) * len(named),
-        read=lambda index, size: resize_images(_rgb(together[index])[None], size)[0],
+        parts=tuple(part if len(parts) > 1 else "" for part, _ in named),
+        contents=lambda: (images[part][i] for part, i in named),
     )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    # what is no zip file would be taken for a pickle, and the error would say so
+    if not zipfile.is_zipfile(path):
+        raise KerasnetsError(f"npz:{path}: not an npz file")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise KerasnetsError(f"npz:{path}: not a readable npz file: {error}") from error
 
 
 def _checked_images(path: Path, part: str, content: dict) -> np.ndarray:
     x, y = content[f"x_{part}"], content.get(f"y_{part}")
     shape_fits = x.ndim == 3 or (x.ndim == 4 and x.shape[3] in (1, 3))
-    if x.dtype != np.uint8 or not shape_fits:
+    if x.dtype != np.uint8 or not shape_fits or x.size == 0:
         raise KerasnetsError(
             f"npz:{path}: x_{part} is {x.dtype} {x.shape}; uint8 (n, h, w), "
             "(n, h, w, 1) or (n, h, w, 3) is needed"
@@ -191,85 +230,3 @@ def _checked_images(path: Path, part: str, content: dict) -> np.ndarray:
             f"of the {len(x)} images"
         )
     return x
-
-
-def _rgb(image: np.ndarray) -> np.ndarray:
-    """Uint8 (h, w, 3) from (h, w), (h, w, 1) or (h, w, 3)."""
-    image = image if image.ndim == 3 else image[:, :, None]
-    return np.broadcast_to(image, (*image.shape[:2], 3))
-
-
-def _load_digits() -> Examples:
-    import tempfile
-
-    from kerasnets.data.digits.digits_dataset_builder import LICENCE, Builder
-
-    with tempfile.TemporaryDirectory() as folder:
-        return _read_tfds(Builder(data_dir=folder), LICENCE)
-
-
-def _load_tfds(name: str) -> Examples:
-    import tensorflow_datasets as tfds
-
-    try:
-        builder = tfds.builder(name, try_gcs=False)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise KerasnetsError(f"tfds:{name} is unknown to TFDS: {reason}") from error
-    licence = f"see {builder.info.homepage or 'the page of the data set in TFDS'}"
-    return _read_tfds(builder, licence)
-
-
-def _read_tfds(builder, licence: str) -> Examples:
-    """Prepare a TFDS builder and read its encoded images and labels."""
-    import tensorflow_datasets as tfds
-
-    name = builder.info.name
-    features = builder.info.features
-    keys = {
-        kind: next((k for k, f in features.items() if isinstance(f, kind)), None)
-        for kind in (tfds.features.Image, tfds.features.ClassLabel)
-    }
-    image, label = keys.values()
-    if image is None or label is None:
-        raise KerasnetsError(
-            f"tfds:{name} has the features {', '.join(features)}: an image and a class "
-            "label are needed"
-        )
-    tfds.disable_progress_bar()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it announces itself
-            builder.download_and_prepare()
-    except Exception as error:  # TFDS lets through whatever its downloader raises
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise KerasnetsError(
-            f"tfds:{name} cannot be prepared here: {reason}; prepare it where there "
-            "is a network and name its folder in TFDS_DATA_DIR"
-        ) from error
-    parts = {PARTS.get(split, ""): split for split in builder.info.splits}
-    splits = parts.values() if "train" in parts else builder.info.splits
-    examples = [
-        (PARTS.get(split, "") if "train" in parts else "", split, i, example)
-        for split in splits
-        for i, example in enumerate(_encoded_examples(builder, split, image))
-    ]
-    return Examples(
-        class_names=tuple(features[label].names),
-        licence=licence,
-        ids=tuple(f"{split}/{i}" for _, split, i, _ in examples),
-        labels=np.array([example[label] for *_, example in examples], "int64"),
-        parts=tuple(part for part, *_ in examples),
-        read=lambda index, size: read_image(examples[index][3][image], size),
-    )
-
-
-def _encoded_examples(builder, split: str, image: str):
-    import tensorflow_datasets as tfds
-
-    return tfds.as_numpy(
-        builder.as_dataset(
-            split=split,
-            shuffle_files=False,
-            decoders={image: tfds.decode.SkipDecoding()},
-        )
-    )

@@ -21,8 +21,8 @@ def split_indices(
 
     What the set itself calls train, validation or test stays that; a test or
     validation split that it lacks is cut from the rest by the seed: 20 % and 10 % of
-    the images of each class. Equal images stay together, so that none is judged that
-    was trained on.
+    the different images of each class. Equal images stay together, so that none is
+    judged that was trained on; they go to train where there are others to judge by.
 
     Args:
         labels: int64 (n,).
@@ -40,7 +40,8 @@ def split_indices(
     given = np.asarray(parts)
     random = np.random.default_rng(seed)
     chosen: dict[str, list[int]] = {
-        part: np.flatnonzero(given == part).tolist() for part in ("validation", "test")
+        part: np.flatnonzero(given == part).tolist()
+        for part in ("train", "validation", "test")
     }
     cuts = {
         part: share
@@ -48,32 +49,44 @@ def split_indices(
         if not chosen[part]
     }
     chosen["train"] = []
-    for label, name in enumerate(class_names):
-        free = np.flatnonzero(
-            (labels == label) & ~np.isin(given, ("validation", "test"))
-        )
-        rest = _shuffled_groups(free, groups, random)
+    free = np.flatnonzero(~np.isin(given, ("validation", "test")))
+    for lists in _groups_of_classes(free, labels, groups, len(class_names)):
+        rest = [lists[i] for i in random.permutation(len(lists))]
+        # taken from the end: single images first
+        rest.sort(key=len, reverse=True)
         for part, share in cuts.items():
-            wanted = max(1, round(share * len(free)))
-            while rest and wanted > 0:
-                group = rest.pop()
-                chosen[part] += group
-                wanted -= len(group)
-        if not rest:
-            raise KerasnetsError(
-                f"class {name!r} has {len(free)} different images to train on: "
-                f"{len(cuts) + 1} or more are needed, one for each split"
-            )
+            for _ in range(min(len(rest), max(1, round(share * len(lists))))):
+                chosen[part] += rest.pop()
         chosen["train"] += [index for group in rest for index in group]
-    return {part: np.sort(chosen[part]) for part in ("train", "validation", "test")}
+    _check_classes(chosen, labels, class_names)
+    return {part: np.sort(np.array(chosen[part], "int64")) for part in chosen}
 
 
-def _shuffled_groups(
-    indices: np.ndarray, groups: Sequence[str], random: np.random.Generator
-) -> list[list[int]]:
-    """The indices in random order, those of equal images in one list."""
+def _groups_of_classes(
+    indices: np.ndarray, labels: np.ndarray, groups: Sequence[str], classes: int
+) -> list[list[list[int]]]:
+    """For each class its images, equal ones in one list.
+
+    A picture that lies in two classes counts where it comes first.
+    """
     members: dict[str, list[int]] = {}
     for index in indices.tolist():
-        members.setdefault(groups[index], []).append(index)
-    lists = list(members.values())
-    return [lists[i] for i in random.permutation(len(lists))]
+        members.setdefault(str(groups[index]), []).append(index)
+    of_class: list[list[list[int]]] = [[] for _ in range(classes)]
+    for group in members.values():
+        of_class[labels[group[0]]].append(group)
+    return of_class
+
+
+def _check_classes(
+    chosen: dict[str, list[int]], labels: np.ndarray, class_names: Sequence[str]
+) -> None:
+    total = np.bincount(labels, minlength=len(class_names))
+    for part, indices in chosen.items():
+        counts = np.bincount(labels[indices], minlength=len(class_names))
+        if not counts.all():
+            label = int(np.argmin(counts))
+            raise KerasnetsError(
+                f"class {class_names[label]!r} has {total[label]} images and none is "
+                f"left for {part}: train, validation and test need a different one each"
+            )

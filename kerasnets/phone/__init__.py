@@ -70,7 +70,7 @@ def run(
 
     settings = settings or choose_settings()
     folder = folder or settings.default_folder()
-    show = display or (lambda name, done: contextlib.nullcontext(silent))
+    show = display or _show_nothing
     values = settings.as_json()
     key = open_source(settings.data).fingerprint
     owned = {file.split("/")[0] for stage in STAGES for file in stage.leaves}
@@ -102,3 +102,8 @@ def run(
         card=folder / "README.md",
         models=opened.models,
     )
+
+
+def _show_nothing(name: str, done: bool) -> contextlib.AbstractContextManager[Progress]:
+    del name, done
+    return contextlib.nullcontext(silent)

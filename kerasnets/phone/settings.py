@@ -124,7 +124,7 @@ def choose_settings(
             translate=0.1, rotate=10.0, zoom=0.1, flip=data.startswith("folder:")
         ),
         teacher_recipe=Recipe(epochs=12, learning_rate=0.1, weight_decay=5e-4),
-        student_recipe=Recipe(epochs=60, learning_rate=0.1, weight_decay=5e-4),
+        student_recipe=Recipe(epochs=40, learning_rate=0.01, weight_decay=5e-3),
         temperature=4.0,
         soft_weight=0.9,
         pruning=PruneSettings(sparsity=0.6, epochs=15),

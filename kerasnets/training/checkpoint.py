@@ -1,7 +1,6 @@
 """The state of a training on disk, so that a killed one goes on where it was."""
 
 import json
-import os
 import time
 import zipfile
 from collections.abc import Sequence
@@ -73,7 +72,7 @@ class Checkpoint:
                 epochs=np.array(epochs),
                 **values,
             )
-        os.replace(partial, self.path)
+        partial.replace(self.path)
         self._written = time.monotonic()
 
     def remove(self) -> None:

@@ -41,7 +41,11 @@ def distiller(
     return keras.distillation.Distiller(
         teacher=fed_with(teacher, size),
         student=fed_with(student, size),
-        distillation_losses=keras.distillation.LogitsDistillation(temperature),
+        # as an object: Keras 3.15 takes its own default, the name "kl_divergence", for
+        # a function of logits and leaves out both softmax and T^2
+        distillation_losses=keras.distillation.LogitsDistillation(
+            temperature, keras.losses.KLDivergence()
+        ),
         student_loss_weight=1.0 - soft_weight,
     )
 
@@ -69,6 +73,6 @@ def _check_logits(role: str, model: keras.Model) -> None:
     activation = getattr(model.layers[-1], "activation", None)
     if activation is not None and activation is not keras.activations.linear:
         raise KerasnetsError(
-            f"the {role} {model.name} ends in {activation.__name__}: distillation needs "
-            "logits, build it with classifier_activation=None"
+            f"the {role} {model.name} ends in {activation.__name__}: distillation "
+            "needs logits, build it with classifier_activation=None"
         )

@@ -1,0 +1,5 @@
+"""``python -m kerasnets`` is the command line."""
+
+from kerasnets.cli import main
+
+main()

@@ -1,0 +1,119 @@
+"""Images from TFDS, scikit-learn's digits among them."""
+
+import contextlib
+import dataclasses
+import io
+import tempfile
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from kerasnets.data.digits.digits_dataset_builder import LICENCE, Builder
+from kerasnets.data.sources import Examples
+from kerasnets.errors import KerasnetsError
+
+
+def find_builder(name: str) -> tfds.core.DatasetBuilder:
+    """The TFDS set of that name.
+
+    Raises:
+        KerasnetsError: there is none, or it is not one for image classification.
+    """
+    try:
+        builder = tfds.builder(name, try_gcs=False)
+    except Exception as error:  # parser, registry and configurations have their own
+        raise KerasnetsError(
+            f"tfds:{name} is unknown to TFDS: {_first_line(error)}"
+        ) from error
+    _keys(builder)
+    return builder
+
+
+def load_digits() -> Examples:
+    """The 1,797 digits; TFDS's files of them live no longer than the call."""
+    with tempfile.TemporaryDirectory() as folder:
+        examples = load_builder(Builder(data_dir=folder))
+        contents = list(examples.contents())
+    return dataclasses.replace(
+        examples, licence=LICENCE, contents=lambda: iter(contents)
+    )
+
+
+def load_builder(builder: tfds.core.DatasetBuilder) -> Examples:
+    """Prepare a TFDS set where that is still to be done, and read its labels.
+
+    Its splits train, validation and test are used, all splits if none is called train;
+    images without a label (-1, in the test splits of competitions) are not.
+
+    Raises:
+        KerasnetsError: the set cannot be prepared, most often for lack of a network.
+    """
+    _prepare(builder)
+    image, label = _keys(builder)
+    named = [s for s in ("train", "validation", "test") if s in builder.info.splits]
+    has_parts = "train" in named
+    splits = named if has_parts else sorted(builder.info.splits)
+    labels = {
+        split: np.array([x[label] for x in _encoded(builder, split, image)], "int64")
+        for split in splits
+    }
+    used = [(s, int(i)) for s in splits for i in np.flatnonzero(labels[s] >= 0)]
+
+    def contents() -> Iterator[bytes]:
+        for split in splits:
+            for example in _encoded(builder, split, image):
+                if example[label] >= 0:
+                    yield example[image]
+
+    return Examples(
+        class_names=tuple(builder.info.features[label].names),
+        licence=f"see {builder.info.homepage or 'the page of the data set in TFDS'}",
+        ids=tuple(f"{split}/{i}" for split, i in used),
+        labels=np.array([labels[split][i] for split, i in used], "int64"),
+        parts=tuple(split if has_parts else "" for split, _ in used),
+        contents=contents,
+    )
+
+
+def _keys(builder: tfds.core.DatasetBuilder) -> tuple[str, str]:
+    """The names of the features that hold the image and its class."""
+    features = builder.info.features or {}
+    images = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
+    labels = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
+    if not images or not labels:
+        raise KerasnetsError(
+            f"tfds:{builder.info.name} has the features {', '.join(features)}: an "
+            "image and a class label are needed"
+        )
+    # which of several, the set says itself
+    chosen = builder.info.supervised_keys or ()
+    image = next((k for k in images if k in chosen), images[0])
+    return image, next((k for k in labels if k in chosen), labels[0])
+
+
+def _prepare(builder: tfds.core.DatasetBuilder) -> None:
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it announces itself
+            builder.download_and_prepare()
+    except Exception as error:  # TFDS lets through whatever its downloader raises
+        raise KerasnetsError(
+            f"tfds:{builder.info.name} cannot be prepared here: {_first_line(error)}; "
+            "prepare it where there is a network and name its folder in TFDS_DATA_DIR"
+        ) from error
+
+
+def _encoded(builder: tfds.core.DatasetBuilder, split: str, image: str):
+    """The examples of a split in the order of its files, images still encoded."""
+    return tfds.as_numpy(
+        builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            decoders={image: tfds.decode.SkipDecoding()},
+        )
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,0 +1,162 @@
+"""From a trained Keras classifier to the bytes of a LiteRT file."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnets.errors import KerasnetsError
+from kerasnets.export.flatbuffer import in_plain_form
+from kerasnets.export.float32 import to_float32
+
+
+def convert(model: keras.Model, *, calibration: np.ndarray | None = None) -> bytes:
+    """Convert a classifier to a LiteRT file that takes raw pixels.
+
+    Normalisation goes in before the network and softmax behind it; batch norm is folded
+    into the kernels. Only built-in operators are allowed: the file runs without the
+    Flex delegate. Equal weights and calibration images give equal bytes, whatever the
+    layers are called and whatever the process did before.
+
+    Args:
+        model: A functional Keras model from ``(h, w, 3)`` float images in [-1, 1]
+            (``x / 127.5 - 1``) to logits. It is not changed; one of mixed precision is
+            converted in float32.
+        calibration: None for a float32 file. For a full-integer one, ``(n, h, w, 3)``
+            uint8 training images whose activations set the quantisation ranges; a
+            hundred or so are enough.
+
+    Returns:
+        The file. Its one signature, ``serving_default``, goes from ``image``,
+        ``(1, h, w, 3)`` pixels from 0 to 255, to ``probabilities``, ``(1, classes)``.
+        Both are float32 without calibration and uint8 with it: pixels then have scale 1
+        and zero point 0, probabilities scale 1/256 and zero point 0.
+
+    Raises:
+        KerasnetsError: The model is no such classifier, an operator is not built in, or
+            the calibration images do not fit the model.
+    """
+    size = _check_classifier(model)
+    if calibration is not None:
+        _check_calibration(calibration, size)
+    module = _phone_graph(to_float32(model), size)
+    return in_plain_form(_run_converter(module, calibration))
+
+
+def _check_classifier(model: keras.Model) -> tuple[int, int]:
+    """Return the input's height and width; raise unless images go to logits."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise KerasnetsError(
+            f"{model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)}"
+            " outputs; a classifier to convert has one of each"
+        )
+    shape = model.inputs[0].shape
+    if len(shape) != 4 or None in shape[1:] or shape[3] != 3:
+        raise KerasnetsError(
+            f"{model.name!r} has input shape {shape}; a classifier to convert has"
+            " (None, height, width, 3) with fixed height and width"
+        )
+    if len(model.outputs[0].shape) != 2:
+        raise KerasnetsError(
+            f"{model.name!r} has output shape {model.outputs[0].shape}; a classifier to"
+            " convert has (None, classes)"
+        )
+    last = model.layers[-1]
+    if (
+        isinstance(last, keras.layers.Softmax)
+        or getattr(last, "activation", None) is keras.activations.softmax
+    ):
+        raise KerasnetsError(
+            f"{model.name!r} ends in softmax; a classifier to convert returns logits"
+            " (classifier_activation=None), the file has a softmax of its own"
+        )
+    return shape[1], shape[2]
+
+
+def _check_calibration(images: np.ndarray, size: tuple[int, int]) -> None:
+    """Raise unless there are images of the model's size."""
+    if images.dtype != np.uint8 or images.shape[1:] != (*size, 3) or not len(images):
+        raise KerasnetsError(
+            f"the calibration images have shape {images.shape} and dtype"
+            f" {images.dtype}; (n, {size[0]}, {size[1]}, 3) of uint8, n of 1 or more,"
+            " fits the model"
+        )
+
+
+def _phone_graph(model: keras.Model, size: tuple[int, int]) -> Any:
+    """Trace pixels -> [-1, 1] -> model -> probabilities, at batch 1."""
+    import tensorflow as tf
+
+    pixels = tf.TensorSpec((1, *size, 3), tf.float32, name="image")
+
+    @tf.function(input_signature=[pixels])
+    def classify(image: Any) -> dict[str, Any]:
+        # Subtract first: the factor then folds into the kernel of a convolution that
+        # follows, which leaves one operator of the two in x / 127.5 - 1.
+        logits = model((image - 127.5) * (1 / 127.5), training=False)
+        return {"probabilities": tf.nn.softmax(logits)}
+
+    module = tf.Module()
+    module.classify = classify
+    # The converter freezes the variables that it finds here.
+    module.variables_to_freeze = [weight.value for weight in model.weights]
+    return module
+
+
+def _run_converter(module: Any, calibration: np.ndarray | None) -> bytes:
+    """Convert the traced graph with built-in operators only."""
+    import tensorflow as tf
+    from tensorflow.lite.python.convert_phase import ConverterError
+
+    function = module.classify.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if calibration is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+        converter.representative_dataset = lambda: _samples(calibration)
+    with warnings.catch_warnings():
+        # It asks for the input's mean and deviation, an option of TensorFlow 1; the
+        # ranges come from the calibration images.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")
+        try:
+            return converter.convert()
+        except ConverterError as error:
+            raise KerasnetsError(_explain(error)) from error
+
+
+def _samples(images: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """Yield the calibration images, one at a time.
+
+    Two pixels of the first are made black and white: with them the input's range is
+    exactly 0 to 255 whatever the images show, hence scale 1 and zero point 0. Whole
+    black and white images would widen the ranges of all later layers too.
+    """
+    for index, image in enumerate(images):
+        sample = image[None].astype(np.float32)
+        if index == 0:
+            sample[0, 0, 0], sample[0, -1, -1] = 0, 255
+        yield [sample]
+
+
+def _explain(error: Any) -> str:
+    """Say in one line which operators, made by which layers, LiteRT does not have."""
+    culprits = {
+        f"{entry.operator.name.removeprefix('tf.')} at {_place(entry)}"
+        for entry in error.errors
+        if entry.operator.name
+    }
+    if not culprits:
+        return f"the converter failed: {str(error).splitlines()[0]}"
+    return "the model needs operators that LiteRT does not have built in: " + ", ".join(
+        sorted(culprits)
+    )
+
+
+def _place(entry: Any) -> str:
+    """Return the path of a failed operator in the graph: model/layer/.../operator."""
+    names = (call.name for call in entry.location.call if call.name)
+    return next(names, "unknown place").split("@")[0]

@@ -1,0 +1,235 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+import pytest
+from keras import layers
+
+from kerasnets.compression import PruneSettings, prune, sparsity
+from kerasnets.data import open_source, prepare
+from kerasnets.errors import KerasnetsError
+
+SETTINGS = {"sparsity": 0.7, "epochs": 4, "batch_size": 128, "frequency": 4}
+
+
+def network(name, filters, side):
+    """Convolution, depthwise and dense kernels, batch norm and dropout."""
+    x = image = keras.Input((side, side, 3))
+    x = layers.Conv2D(filters, 3, strides=2, use_bias=False, name="conv")(x)
+    x = layers.BatchNormalization(name="bn")(x)
+    x = layers.ReLU(6.0, name="relu")(x)
+    x = layers.DepthwiseConv2D(3, name="depthwise")(x)
+    x = layers.Dropout(0.2, name="dropout")(x)
+    x = layers.Flatten(name="flatten")(x)
+    return keras.Model(image, layers.Dense(10, name="logits")(x), name=name)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Prepared digits of 12 pixels, a student for 8 pixels, a teacher for 12."""
+    folder = tmp_path_factory.mktemp("pruning")
+    prepare(open_source("digits"), folder / "data", resolution=12, seed=0)
+    keras.utils.set_random_seed(0)
+    network("student", 8, side=8).save(folder / "student.keras")
+    network("teacher", 4, side=12).save(folder / "teacher.keras")
+    return folder
+
+
+# Prunes with a teacher in a process of its own, as a user's script would.
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+import tensorflow as tf
+from kerasnets.compression import PruneSettings, prune
+
+folder, out = Path(sys.argv[1]), sys.argv[2]
+environment = dict(os.environ)
+prune(
+    folder / "student.keras",
+    folder / out,
+    data=folder / "data",
+    settings=PruneSettings(**json.loads(sys.argv[3])),
+    teacher_path=folder / "teacher.keras",
+    seed=5,
+    checkpoint_seconds=0,
+    progress=lambda done, total, note="": print(done, total, note, flush=True),
+)
+assert dict(os.environ) == environment
+assert "tensorflow_model_optimization" not in sys.modules
+assert tf.keras.__version__.startswith("3."), tf.keras.__version__
+"""
+
+
+def load(path) -> keras.Model:
+    model = keras.saving.load_model(path)
+    assert isinstance(model, keras.Model)
+    return model
+
+
+def start(folder, out):
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder), out, json.dumps(SETTINGS)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def run(folder, out):
+    with start(folder, out) as process:
+        assert process.stdout is not None
+        lines = process.stdout.read().splitlines()
+    assert process.returncode == 0
+    return lines
+
+
+@pytest.fixture(scope="module")
+def unbroken(folder):
+    """Progress lines and the pruned model of a run that nothing disturbed."""
+    teacher = (folder / "teacher.keras").read_bytes()
+    lines = run(folder, "unbroken.keras")
+    assert (folder / "teacher.keras").read_bytes() == teacher
+    return lines, load(folder / "unbroken.keras")
+
+
+def test_zeros_over_all_kernels_by_hand(unbroken, folder):
+    lines, model = unbroken
+    # conv 3*3*3*8 = 216 and dense 8*10 = 80 prunable, depthwise 72 stay dense:
+    # 257.6 zeros asked for among 368, so 258 or more of 296
+    arrays = [
+        model.get_layer("conv").kernel.numpy(),
+        model.get_layer("logits").kernel.numpy(),
+        model.get_layer("depthwise").kernel.numpy(),
+    ]
+    zeros = [int((array == 0).sum()) for array in arrays]
+    assert [array.size for array in arrays] == [216, 80, 72]
+    assert zeros[2] == 0
+    assert sum(zeros) in range(258, 262)
+    assert sparsity(model) == sum(zeros) / 368
+    assert not any(np.signbit(array[array == 0]).any() for array in arrays)
+    assert [line.split()[0] for line in lines] == ["0", "1", "2", "3", "4"]
+    assert not list(folder.glob("*checkpoint*"))
+    assert not list(folder.glob(".*partial*"))
+
+
+def test_killed_parent_takes_the_child_along_and_the_rerun_ends_alike(unbroken, folder):
+    with start(folder, "killed.keras") as process:
+        assert process.stdout is not None
+        assert any(line.startswith("2 ") for line in process.stdout)
+        (child,) = psutil.Process(process.pid).children()
+        os.kill(process.pid, signal.SIGKILL)
+        child_ended_by = time.monotonic() + 5
+        while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < child_ended_by
+            time.sleep(0.05)
+    assert not (folder / "killed.keras").exists()
+
+    lines = run(folder, "killed.keras")
+    assert lines[0].startswith(("2 4 continued", "3 4 continued"))
+    assert lines[-1] == unbroken[0][-1]
+    rerun = load(folder / "killed.keras")
+    for ours, theirs in zip(
+        rerun.get_weights(), unbroken[1].get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_without_a_teacher_the_network_learns(folder):
+    notes = []
+
+    def record(done, total, note=""):
+        notes.append((done, total, note))
+
+    prune(
+        folder / "student.keras",
+        folder / "alone.keras",
+        data=folder / "data",
+        settings=PruneSettings(sparsity=0.5, epochs=3, learning_rate=0.01),
+        seed=0,
+        progress=record,
+    )
+    assert "tensorflow_model_optimization" not in sys.modules
+    assert [(done, total) for done, total, _ in notes] == [(i, 3) for i in range(4)]
+    first, last = (float(note.split()[1]) for _, _, note in (notes[1], notes[-1]))
+    assert last < 0.8 * first
+    assert sparsity(load(folder / "alone.keras")) >= 0.5
+
+
+def test_failure_of_the_child_is_one_line_with_its_output_in_the_notes(folder):
+    image = keras.Input((8, 8, 3))
+    flat = layers.Flatten()(image)
+    keras.Model(
+        image, layers.Dense(10, activation="softmax", name="answer")(flat)
+    ).save(folder / "softmax.keras")
+    with pytest.raises(KerasnetsError, match="'answer', which does not give") as caught:
+        prune(
+            folder / "softmax.keras", folder / "out.keras", data=folder / "data", seed=0
+        )
+    assert "\n" not in str(caught.value)
+    assert "Traceback" in caught.value.__notes__[0]
+
+
+def test_an_interrupt_ends_the_child(folder):
+    children = []
+
+    def interrupt(done, total, note=""):
+        del done, total, note
+        children.extend(psutil.Process().children())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune(
+            folder / "student.keras",
+            folder / "interrupted.keras",
+            data=folder / "data",
+            seed=0,
+            progress=interrupt,
+        )
+    assert len(children) == 1
+    assert not any(child.is_running() for child in children)
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"sparsity": 1.0}, "sparsity"),
+        ({"sparsity": 0.3, "initial_sparsity": 0.4}, "initial_sparsity 0.4"),
+        ({"begin": 0.5, "end": 0.5}, "begin 0.5 and end 0.5"),
+        ({"epochs": 0}, "epochs 0"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"soft_weight": 1.5}, "soft_weight 1.5: 0 to 1"),
+    ],
+)
+def test_settings_are_checked(changed, text):
+    with pytest.raises(KerasnetsError, match=text):
+        PruneSettings(**changed)
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps", "expected"),
+    [
+        ({"begin": 0.0, "end": 0.7, "frequency": 10}, 100, range(0, 71, 10)),
+        # the last update is at the end, the first moves
+        ({"begin": 0.1, "end": 0.5, "frequency": 15}, 100, range(20, 51, 15)),
+        # rarer than the training is long: begin and end
+        ({"begin": 0.0, "end": 1.0, "frequency": 100}, 8, range(0, 9, 8)),
+        ({"begin": 0.0, "end": 0.7, "frequency": 10}, 1, range(0, 2, 1)),
+    ],
+)
+def test_update_steps(settings, steps, expected):
+    assert list(PruneSettings(**settings).update_steps(steps)) == list(expected)
+
+
+def test_missing_files_are_named_before_any_work(tmp_path):
+    with pytest.raises(KerasnetsError, match=r"no_model\.keras' does not exist"):
+        prune("no_model.keras", tmp_path / "out.keras", data=tmp_path, seed=0)
+    with pytest.raises(KerasnetsError, match=r"name a \.keras file"):
+        prune("no_model.keras", tmp_path / "out.h5", data=tmp_path, seed=0)
