@@ -54,7 +54,7 @@ def decode_image(
                 # the orientation may turn it
                 image.draft(None, (max(at_least), max(at_least)))
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(_upright(image))
     except UnidentifiedImageError as error:
         raise KerasnetsError(
             f"{name}: not an image; JPEG, PNG, BMP, GIF and WebP are read"
@@ -119,6 +119,13 @@ def _check_pixels(image: Image.Image) -> None:
 
 def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF raises nearly anything; the pixels are loaded
+        return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

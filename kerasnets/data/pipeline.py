@@ -40,8 +40,8 @@ class Augment:
     contrast: float = 0.0
 
     def __post_init__(self):
-        limits = {"translate": 1, "rotate": 180, "zoom": 1, "brightness": 1}
-        for name, limit in {**limits, "contrast": 1}.items():
+        limits = dict.fromkeys(("translate", "zoom", "brightness", "contrast"), 1)
+        for name, limit in {**limits, "rotate": 180}.items():
             value = getattr(self, name)
             if not 0 <= value <= limit:
                 raise KerasnetsError(

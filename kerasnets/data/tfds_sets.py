@@ -5,6 +5,7 @@ import dataclasses
 import io
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -67,7 +68,7 @@ def load_builder(builder: tfds.core.DatasetBuilder) -> Examples:
                     yield example[image]
 
     return Examples(
-        class_names=tuple(builder.info.features[label].names),
+        class_names=tuple(_features(builder)[label].names),
         licence=f"see {builder.info.homepage or 'the page of the data set in TFDS'}",
         ids=tuple(f"{split}/{i}" for split, i in used),
         labels=np.array([labels[split][i] for split, i in used], "int64"),
@@ -76,9 +77,14 @@ def load_builder(builder: tfds.core.DatasetBuilder) -> Examples:
     )
 
 
+def _features(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
+    features: Any = builder.info.features
+    return dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
+
+
 def _keys(builder: tfds.core.DatasetBuilder) -> tuple[str, str]:
     """The names of the features that hold the image and its class."""
-    features = builder.info.features or {}
+    features = _features(builder)
     images = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
     labels = [k for k, f in features.items() if isinstance(f, tfds.features.ClassLabel)]
     if not images or not labels:
@@ -104,7 +110,7 @@ def _prepare(builder: tfds.core.DatasetBuilder) -> None:
         ) from error
 
 
-def _encoded(builder: tfds.core.DatasetBuilder, split: str, image: str):
+def _encoded(builder: Any, split: str, image: str):
     """The examples of a split in the order of its files, images still encoded."""
     return tfds.as_numpy(
         builder.as_dataset(

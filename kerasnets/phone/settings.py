@@ -93,8 +93,8 @@ def choose_settings(
         max_bytes: the most bytes of the int8 file.
         trials: the most networks to try; None for the number in the search file.
         search_file: TOML file of the search; None for the one of the digits.
-        resolution: side in pixels at which the images are kept; None for 96, or for 32
-            where the images are digits.
+        resolution: side in pixels at which the images are kept; None for 96, or for 40
+            where the images are the digits.
         precision: auto, float32, mixed_float16 or mixed_bfloat16.
         seed: repeats a run bit for bit.
         skip_bad_images: leave out files that cannot be decoded.
@@ -113,7 +113,7 @@ def choose_settings(
         resolution=side,
         skip_bad_images=skip_bad_images,
         teacher=teacher,
-        teacher_size=side,
+        teacher_size=min(side, _TEACHER_SIZES.get(data, side)),
         student=student,
         search=plan,
         max_madds=_at_least_one("max_madds", max_madds),
@@ -132,7 +132,10 @@ def choose_settings(
     )
 
 
-_RESOLUTIONS = {"digits": 32}
+# the digits' teacher is the CIFAR ResNet of the paper, for 32x32 images; larger ones
+# leave the student a resolution to choose
+_RESOLUTIONS = {"digits": 40}
+_TEACHER_SIZES = {"digits": 32}
 
 
 def _at_least_one(name: str, value: int, least: int = 1) -> int:

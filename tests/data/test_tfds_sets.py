@@ -1,0 +1,133 @@
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from sklearn.datasets import load_digits
+
+from kerasnets.data import open_source, prepare, read_image
+from kerasnets.data.tfds_sets import find_builder, load_builder
+from kerasnets.errors import KerasnetsError
+
+
+class Tiny(tfds.core.GeneratorBasedBuilder):
+    """Two classes, two named parts, one that has no labels and one of another name."""
+
+    name = "tiny"
+    pkg_dir_path = None
+    VERSION = tfds.core.Version("1.2.3")
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=["no", "yes"]),
+        }
+    )
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self, features=self.features, homepage="https://example.org"
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager
+        return {
+            "train": self._generate_examples(12),
+            "validation": self._generate_examples(4),
+            "test": self._generate_examples(4, labelled=False),
+            "extra": self._generate_examples(5),
+        }
+
+    def _generate_examples(self, count, labelled=True):
+        for i in range(count):
+            image = np.full((6, 8, 3), i, "uint8")
+            yield i, {"image": image, "label": i % 2 if labelled else -1}
+
+
+class Texts(Tiny):
+    """Nothing to see."""
+
+    name = "texts"
+    features = tfds.features.FeaturesDict({"text": tfds.features.Text()})
+
+
+class Unreachable(Tiny):
+    """Its server cannot be reached."""
+
+    name = "unreachable"
+
+    def _split_generators(self, dl_manager):
+        raise ConnectionError("cannot connect\nmany more lines")
+
+
+def test_splits_labels_and_encoded_images(tmp_path, capfd):
+    examples = load_builder(Tiny(data_dir=tmp_path))
+    assert examples.class_names == ("no", "yes")
+    assert examples.licence == "see https://example.org"
+    assert examples.parts == ("train",) * 12 + ("validation",) * 4
+    assert np.bincount(examples.labels).tolist() == [8, 8]
+    contents = list(examples.contents())
+    assert all(content.startswith(b"\x89PNG") for content in contents)
+    # TFDS stores them in an order of its own; the label tells the parity
+    values = [int(read_image(content, 4)[0, 0, 0]) for content in contents]
+    assert sorted(values) == sorted([*range(12), *range(4)])
+    assert [value % 2 for value in values] == examples.labels.tolist()
+    assert capfd.readouterr().out == ""
+
+
+def test_a_prepared_set_is_read_again_the_same(tmp_path):
+    first, again = (load_builder(Tiny(data_dir=tmp_path)) for _ in range(2))
+    assert list(first.contents()) == list(again.contents())
+    assert first.ids == again.ids
+    assert first.ids[:2] == ("train/0", "train/1")
+
+
+def test_by_name_with_the_version_as_fingerprint(tmp_path, monkeypatch):
+    load_builder(Tiny(data_dir=tmp_path / "tfds"))
+    monkeypatch.setattr(
+        tfds,
+        "builder",
+        lambda name, **_: {"tiny": Tiny}[name](data_dir=tmp_path / "tfds"),
+    )
+    source = open_source("tfds:tiny")
+    assert source.fingerprint == "tiny/1.2.3"
+    data = prepare(source, tmp_path / "run", resolution=8, seed=0)
+    assert len(data.train.ids) + len(data.test.ids) == 12
+    assert len(data.validation.ids) == 4
+
+
+def test_unknown_name_is_one_line():
+    with pytest.raises(KerasnetsError, match="tfds:no_such_set is unknown") as error:
+        find_builder("no_such_set")
+    assert "\n" not in str(error.value)
+
+
+def test_other_kinds_of_sets_are_refused(tmp_path):
+    with pytest.raises(KerasnetsError, match="tfds:texts has the features text"):
+        load_builder(Texts(data_dir=tmp_path))
+
+
+def test_failing_download_is_one_line(tmp_path):
+    with pytest.raises(
+        KerasnetsError, match="cannot connect; .*TFDS_DATA_DIR"
+    ) as error:
+        load_builder(Unreachable(data_dir=tmp_path))
+    assert "\n" not in str(error.value)
+
+
+def test_digits_are_those_of_scikit_learn():
+    source = open_source("digits")
+    assert source.fingerprint == "digits/1.0.0"
+    examples = source.load()
+    assert len(examples.ids) == len(set(examples.ids)) == 1797
+    assert "CC BY 4.0" in examples.licence
+    theirs = load_digits()
+    assert np.bincount(examples.labels).tolist() == np.bincount(theirs.target).tolist()
+    images = [read_image(content, 8) for content in examples.contents()]
+
+    def keyed(pixels, labels):
+        return sorted(
+            (p.tobytes(), int(n)) for p, n in zip(pixels, labels, strict=True)
+        )
+
+    # 0 to 16 there, 0 to 255 here
+    scaled = (theirs.images * 255 / 16 + 0.5).astype("uint8")
+    ours = keyed([image[:, :, 2] for image in images], examples.labels)
+    assert ours == keyed(scaled, theirs.target)

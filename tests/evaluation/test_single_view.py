@@ -1,0 +1,64 @@
+"""Accuracy and loss of a network whose answers are known."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerasnets.data import Split
+from kerasnets.evaluation import evaluate, predict_logits
+from kerasnets.evaluation.single_view import cross_entropies
+
+
+@pytest.fixture(scope="module")
+def model():
+    """Logits (2 r, 2 g, 2 b) of the image's mean colour in [-1, 1]."""
+    image = keras.Input((4, 4, 3))
+    x = layers.GlobalAveragePooling2D()(image)
+    return keras.Model(image, layers.Rescaling(2.0)(x))
+
+
+@pytest.fixture(scope="module")
+def split():
+    # the pixel 255 is 1, 0 is -1: red, green, blue, black, white
+    colours = np.array(
+        [[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0], [255, 255, 255]]
+    )
+    images = np.ones((5, 4, 4, 1), "uint8") * colours[:, None, None, :].astype("uint8")
+    return Split(images, np.array([0, 1, 0, 2, 1]), tuple("rgbkw"))
+
+
+RIGHT = np.log(1 + 2 * np.exp(-4.0))  # logits 2, -2, -2 and the label of the 2
+WRONG = RIGHT + 4
+EVEN = np.log(3.0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 256])
+def test_accuracy_and_loss(model, split, batch_size):
+    figures = evaluate(model, split, batch_size=batch_size)
+    # red and green are right, blue is not; of even answers the first counts, class 0
+    assert figures.accuracy == 2 / 5
+    np.testing.assert_allclose(
+        figures.loss, (2 * RIGHT + WRONG + 2 * EVEN) / 5, rtol=1e-6
+    )
+    assert figures.examples == 5
+
+
+@pytest.mark.parametrize("batch_size", [2, 256])
+def test_logits_keep_the_order_of_the_split(model, split, batch_size):
+    np.testing.assert_allclose(
+        predict_logits(model, split, batch_size=batch_size),
+        [[2, -2, -2], [-2, 2, -2], [-2, -2, 2], [-2, -2, -2], [2, 2, 2]],
+    )
+
+
+def test_images_are_resized_to_the_network(model):
+    images = np.full((3, 16, 16, 3), 255, "uint8")
+    split = Split(images, np.zeros(3, "int64"), tuple("abc"))
+    logits = predict_logits(model, split)
+    np.testing.assert_allclose(logits, np.full((3, 3), 2.0), rtol=1e-6)
+
+
+def test_large_logits_do_not_overflow():
+    losses = cross_entropies(np.array([[1e4, 0.0], [1e4, 0.0]]), np.array([0, 1]))
+    np.testing.assert_array_equal(losses, [0.0, 1e4])

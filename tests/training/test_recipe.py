@@ -1,0 +1,112 @@
+"""The recipe: rates and decays against numbers worked out by hand."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerasnets.training import Recipe
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"),
+    [
+        (0, 0.0),
+        (5, 0.2),  # half of the warm-up of 10 steps
+        (10, 0.4),
+        (40, 0.3),  # a third of the cosine: (1 + cos 60 degrees) / 2 = 3/4
+        (55, 0.2),  # half of it
+        (70, 0.1),
+        (99, 0.4 * (1 + math.cos(math.pi * 89 / 90)) / 2),
+        (100, 0.0),
+    ],
+)
+def test_rate_rises_linearly_and_falls_along_a_cosine(step, rate):
+    schedule = Recipe(epochs=1, learning_rate=0.4, warmup=0.1).schedule(100)
+    np.testing.assert_allclose(schedule(step), rate, atol=1e-7)
+
+
+def test_without_warmup_the_peak_comes_first():
+    schedule = Recipe(epochs=1, learning_rate=0.4, warmup=0.0).schedule(100)
+    rates = [float(schedule(step)) for step in (0, 50, 100)]
+    np.testing.assert_allclose(rates, [0.4, 0.2, 0.0], atol=1e-7)
+
+
+def test_one_step_is_a_whole_training():
+    schedule = Recipe(epochs=1, learning_rate=0.4).schedule(1)
+    np.testing.assert_allclose(schedule(0), 0.4)
+
+
+def small_network():
+    """All kinds of weights; the names of those that decay end in "decayed"."""
+    image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="conv_decayed")(image)
+    x = layers.BatchNormalization()(x)
+    x = layers.DepthwiseConv2D(3, name="depthwise")(x)
+    x = layers.Conv2D(6, 1, use_bias=False, name="pointwise_decayed")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, layers.Dense(2, name="dense_decayed")(x))
+
+
+def moved_by_decay(model, recipe):
+    """The variables that one step on gradients of zero scales by 1 - rate * decay."""
+    for variable in model.trainable_variables:
+        variable.assign(np.full(variable.shape, 2.0))
+    before = {v.path: v.numpy() for v in model.trainable_variables}
+    optimizer = recipe.make_optimizer(model, 100)
+    optimizer.build(model.trainable_variables)
+    optimizer.apply([keras.ops.zeros_like(v) for v in model.trainable_variables])
+    moved = set()
+    for variable in model.trainable_variables:
+        if np.array_equal(variable, before[variable.path]):
+            continue
+        moved.add(variable.path)
+        # 0.5 * 0.1 of the weight
+        np.testing.assert_allclose(variable, np.full(variable.shape, 1.9), rtol=1e-6)
+    return moved
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_only_dense_and_full_kernels_decay(optimizer):
+    recipe = Recipe(
+        epochs=1,
+        learning_rate=0.5,
+        warmup=0.0,
+        optimizer=optimizer,
+        weight_decay=0.1,
+    )
+    assert moved_by_decay(small_network(), recipe) == {
+        "conv_decayed/kernel",
+        "pointwise_decayed/kernel",
+        "dense_decayed/kernel",
+    }
+
+
+def test_pointwise_half_of_a_separable_convolution_decays():
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, layers.SeparableConv2D(4, 3, name="separable")(image))
+    recipe = Recipe(epochs=1, learning_rate=0.5, warmup=0.0, weight_decay=0.1)
+    assert moved_by_decay(model, recipe) == {"separable/pointwise_kernel"}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_without_decay_nothing_moves(optimizer):
+    recipe = Recipe(epochs=1, learning_rate=0.5, warmup=0.0, optimizer=optimizer)
+    assert moved_by_decay(small_network(), recipe) == set()
+
+
+def test_sgd_has_nesterov_momentum():
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1, use_bias=False)])
+    (kernel,) = model.trainable_variables
+    kernel.assign([[1.0]])
+    recipe = Recipe(epochs=1, learning_rate=0.5, warmup=0.0)
+    optimizer = recipe.make_optimizer(model, 10**6)
+    optimizer.build([kernel])
+    optimizer.apply([keras.ops.ones((1, 1))])
+    # velocity -0.5; Nesterov looks ahead: 0.9 * -0.5 - 0.5
+    np.testing.assert_allclose(kernel, [[1.0 - 0.95]], rtol=1e-5)
+    optimizer.apply([keras.ops.ones((1, 1))])
+    # velocity 0.9 * -0.5 - 0.5 = -0.95: 0.9 * -0.95 - 0.5
+    np.testing.assert_allclose(kernel, [[0.05 - 1.355]], rtol=1e-5)

@@ -1,0 +1,119 @@
+"""Training: it learns, it repeats, and a stopped one ends like one that was not."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerasnets.data import Augment, Split, batches
+from kerasnets.evaluation import evaluate
+from kerasnets.training import Checkpoint, Recipe, seed_everything, train
+
+RECIPE = Recipe(epochs=4, learning_rate=0.1, batch_size=8, weight_decay=1e-3)
+IDENTITY = {"training": "tiny"}
+
+
+class Stopped(Exception):  # noqa: N818  (no error: it stands for a kill)
+    """The process ends here."""
+
+
+@pytest.fixture(scope="module")
+def split():
+    """Dark images are 0, bright ones 1."""
+    random = np.random.default_rng(0)
+    labels = np.arange(32) % 2
+    images = random.integers(0, 100, (32, 6, 6, 3)) + 150 * labels[:, None, None, None]
+    return Split(images.astype("uint8"), labels, tuple(map(str, range(32))))
+
+
+def new_model(seed=1):
+    """Batch-norm statistics and dropout's random numbers are state, too."""
+    seed_everything(seed)
+    image = keras.Input((6, 6, 3))
+    x = layers.Conv2D(4, 3, use_bias=False)(image)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.5)(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(0.5)(x)
+    return keras.Model(image, layers.Dense(2)(x))
+
+
+def fit(model, split, **arguments):
+    feed = batches(
+        split, size=6, batch_size=8, seed=3, augment=Augment(translate=0.2, flip=True)
+    )
+    train(model, feed, RECIPE, **arguments)
+    return model
+
+
+def assert_same_bits(ours, theirs):
+    for variable, other in zip(ours.variables, theirs.variables, strict=True):
+        np.testing.assert_array_equal(variable, other, err_msg=variable.path)
+
+
+@pytest.fixture(scope="module")
+def unbroken(split):
+    return fit(new_model(), split)
+
+
+def test_tiny_model_learns(unbroken, split):
+    untrained = evaluate(new_model(), split)
+    trained = evaluate(unbroken, split)
+    assert trained.accuracy == 1.0
+    assert trained.loss < untrained.loss
+
+
+def test_same_seed_gives_the_same_bits(unbroken, split):
+    assert_same_bits(fit(new_model(), split), unbroken)
+
+
+def test_another_seed_gives_other_weights(unbroken, split):
+    other = fit(new_model(seed=2), split)
+    kernels = other.layers[1].kernel, unbroken.layers[1].kernel
+    assert not np.array_equal(*kernels)
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_stopped_training_ends_like_an_unbroken_one(unbroken, split, tmp_path, last):
+    def stop(done, total, note=""):
+        if done == last:
+            raise Stopped
+
+    path = tmp_path / "tiny.npz"
+    with pytest.raises(Stopped):
+        fit(
+            new_model(),
+            split,
+            checkpoint=Checkpoint(path, IDENTITY, seconds=0),
+            progress=stop,
+        )
+    epochs = []
+    model = fit(
+        new_model(),
+        split,
+        checkpoint=Checkpoint(path, IDENTITY, seconds=0),
+        progress=lambda done, total, note="": epochs.append((done, total)),
+    )
+    # the epoch in which it was stopped is done again, none before it
+    assert epochs == [(done, 4) for done in range(last, 5)]
+    assert_same_bits(model, unbroken)
+
+
+def test_finished_training_is_not_done_again(unbroken, split, tmp_path):
+    path = tmp_path / "tiny.npz"
+    # ten seconds do not pass, but the last epoch is written in any case
+    fit(new_model(), split, checkpoint=Checkpoint(path, IDENTITY))
+
+    def refuse(done, total, note=""):
+        pytest.fail(f"epoch {done} is done again")
+
+    again = fit(
+        new_model(), split, checkpoint=Checkpoint(path, IDENTITY), progress=refuse
+    )
+    assert_same_bits(again, unbroken)
+
+
+def test_progress_tells_epochs_and_loss(split):
+    told = []
+    fit(new_model(), split, progress=lambda *report: told.append(report))
+    assert [report[:2] for report in told] == [(epoch, 4) for epoch in (1, 2, 3, 4)]
+    assert all(note.startswith("loss 0.") for _, _, note in told[1:])
