@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # uses of the seed that must not share numbers
 _SHUFFLE, _AUGMENT = 1, 2
 
+_BORDERS = {"repeat": "NEAREST", "mirror": "REFLECT", "black": "CONSTANT"}
+
 
 @dataclass(frozen=True)
 class Augment:
@@ -30,6 +32,8 @@ class Augment:
         flip: mirror half of the images left to right.
         brightness: largest shift of the pixel values, as a share of their range.
         contrast: largest relative change of the distance from the image's mean.
+        border: what shows where the image has moved away: "repeat" its last pixels,
+            "mirror" it, or "black".
     """
 
     translate: float = 0.0
@@ -38,6 +42,7 @@ class Augment:
     flip: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
+    border: str = "mirror"
 
     def __post_init__(self):
         limits = dict.fromkeys(("translate", "zoom", "brightness", "contrast"), 1)
@@ -47,6 +52,11 @@ class Augment:
                 raise KerasnetsError(
                     f"augmentation {name} is {value}; 0 to {limit} is accepted"
                 )
+        if self.border not in _BORDERS:
+            raise KerasnetsError(
+                f"augmentation border is {self.border!r}; {', '.join(_BORDERS)} are "
+                "accepted"
+            )
 
 
 @dataclass(frozen=True)
@@ -179,7 +189,7 @@ def _augmented(images, augment: Augment, seed):
 
 
 def _warped(images, augment: Augment, draw):
-    """Turn, zoom, shift and mirror in one bilinear step; the border is repeated."""
+    """Turn, zoom, shift and mirror in one bilinear step."""
     import tensorflow as tf
 
     side = images.shape[1]
@@ -201,6 +211,6 @@ def _warped(images, augment: Augment, draw):
         transforms=tf.stack(matrix, axis=1),
         output_shape=(side, side),
         interpolation="BILINEAR",
-        fill_mode="NEAREST",
+        fill_mode=_BORDERS[augment.border],
         fill_value=0.0,
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kerasnets import applications, tuning
 from kerasnets.compression import PruneSettings
-from kerasnets.data import Augment
+from kerasnets.data import Augment, open_source
 from kerasnets.errors import KerasnetsError
 from kerasnets.training import Recipe, resolve_precision
 from kerasnets.tuning import SearchPlan, read_plan
@@ -93,21 +93,23 @@ def choose_settings(
         max_bytes: the most bytes of the int8 file.
         trials: the most networks to try; None for the number in the search file.
         search_file: TOML file of the search; None for the one of the digits.
-        resolution: side in pixels at which the images are kept; None for 96, or for 40
-            where the images are the digits.
+        resolution: side in pixels at which the images are kept; None for 40 (digits),
+            32 (npz) or 96 (tfds, folder).
         precision: auto, float32, mixed_float16 or mixed_bfloat16.
         seed: repeats a run bit for bit.
         skip_bad_images: leave out files that cannot be decoded.
 
     Raises:
-        KerasnetsError: a network, a number or the search file cannot be used.
+        KerasnetsError: the data, a network, a number or the search file cannot be used.
     """
     for network in (teacher, student):
         applications.get(network)
+    kind = open_source(data).spec.partition(":")[0]
     plan = read_plan(search_file or DEFAULT_SEARCH)
     if trials is not None:
         plan = replace(plan, trials=_at_least_one("trials", trials))
-    side = _at_least_one("resolution", resolution or _RESOLUTIONS.get(data, 96))
+    augment = _augment_for(data)
+    side = _at_least_one("resolution", resolution or _RESOLUTIONS[kind])
     return Settings(
         data=data,
         resolution=side,
@@ -120,22 +122,40 @@ def choose_settings(
         max_bytes=_at_least_one("max_bytes", max_bytes),
         precision=resolve_precision(precision),
         seed=_at_least_one("seed", seed, least=0),
-        augment=Augment(
-            translate=0.1, rotate=10.0, zoom=0.1, flip=data.startswith("folder:")
-        ),
+        augment=augment,
         teacher_recipe=Recipe(epochs=12, learning_rate=0.1, weight_decay=5e-4),
         student_recipe=Recipe(epochs=40, learning_rate=0.01, weight_decay=5e-3),
-        temperature=4.0,
-        soft_weight=0.9,
-        pruning=PruneSettings(sparsity=0.6, epochs=15),
+        temperature=_TEMPERATURE,
+        soft_weight=_SOFT_WEIGHT,
+        pruning=PruneSettings(
+            sparsity=0.6,
+            epochs=15,
+            temperature=_TEMPERATURE,
+            soft_weight=_SOFT_WEIGHT,
+            augment=augment,
+        ),
         calibration=200,
     )
 
 
+_TEMPERATURE, _SOFT_WEIGHT = 4.0, 0.9
+
 # the digits' teacher is the CIFAR ResNet of the paper, for 32x32 images; larger ones
 # leave the student a resolution to choose
-_RESOLUTIONS = {"digits": 40}
+_RESOLUTIONS = {"digits": 40, "npz": 32, "tfds": 96, "folder": 96}
 _TEACHER_SIZES = {"digits": 32}
+
+
+def _augment_for(data: str) -> Augment:
+    """Small movements; only photos may be mirrored, and go on past their border."""
+    photos = data.startswith("folder:")
+    return Augment(
+        translate=0.1,
+        rotate=10.0,
+        zoom=0.1,
+        flip=photos,
+        border="mirror" if photos else "black",
+    )
 
 
 def _at_least_one(name: str, value: int, least: int = 1) -> int:

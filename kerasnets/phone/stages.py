@@ -101,6 +101,7 @@ def train_teacher(job: Job) -> dict:
     """Train the teacher on the labels."""
     settings = job.settings
     data = load_prepared(job.folder / "data")
+    _candidates(job)  # a budget that nobody meets is told before the first training
     seed_everything(settings.seed)
     with precision_policy(settings.precision):
         teacher = applications.build(
@@ -133,15 +134,7 @@ def search_student(job: Job) -> dict:
     settings = job.settings
     data = load_prepared(job.folder / "data")
     plan = settings.search
-    candidates = tuning.feasible_candidates(
-        settings.student,
-        alphas=plan.alpha,
-        rhos=plan.rho,
-        resolution=settings.resolution,
-        classes=len(data.class_names),
-        max_madds=settings.max_madds,
-        max_bytes=settings.max_bytes,
-    )
+    candidates = _candidates(job)
     recipe = replace(settings.student_recipe, epochs=plan.epochs)
 
     def try_out(candidate: tuning.Candidate) -> dict[str, float]:
@@ -305,6 +298,19 @@ def report(job: Job) -> dict:
 
 def _splits(data) -> list[tuple[str, Split]]:
     return [(name, getattr(data, name)) for name in ("train", "validation", "test")]
+
+
+def _candidates(job: Job) -> list[tuning.Candidate]:
+    """The students within the budget, the cheapest first."""
+    return tuning.feasible_candidates(
+        job.settings.student,
+        alphas=job.settings.search.alpha,
+        rhos=job.settings.search.rho,
+        resolution=job.settings.resolution,
+        classes=len(job.results["data"]["classes"]),
+        max_madds=job.settings.max_madds,
+        max_bytes=job.settings.max_bytes,
+    )
 
 
 def _new_student(job: Job, alpha: float, size: int) -> keras.Model:

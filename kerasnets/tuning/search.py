@@ -28,7 +28,7 @@ def search(
     oracle: str,
     trials: int,
     seed: int,
-    settings: dict,
+    settings: dict | None = None,
     progress: Progress = silent,
 ) -> list[Trial]:
     """Try up to ``trials`` candidates and return them, the best first.

@@ -1,10 +1,17 @@
 """The search with a made-up training: what is tried, kept and returned."""
 
 import itertools
+import math
 
 import pytest
 
 from kerasnets.tuning import Candidate, search
+
+pytestmark = [
+    # scikit-learn, of the Gaussian process behind the Bayesian oracle: a few points on a
+    # grid, or equal losses, leave its length scale open
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 ORACLES = ("bayesian", "random", "grid")
 oracles = pytest.mark.parametrize("oracle", ORACLES)
@@ -169,18 +176,21 @@ def test_error_in_a_trial_comes_out_as_itself(tmp_path, oracle, error):
     assert len(calls) == 1
 
 
-def test_diverged_trial_comes_last(tmp_path):
-    nan = float("nan")
-
+# Keras Tuner, which takes the best of one number that is none
+@pytest.mark.filterwarnings("ignore:All-NaN axis encountered:RuntimeWarning")
+@oracles
+def test_diverged_trial_comes_last(tmp_path, oracle):
     def loss(point):
-        return nan if point.alpha == 0.5 else loss_of(point)
+        return float("nan") if point.alpha == 0.5 else loss_of(point)
 
-    for oracle in ORACLES:
-        trials = run(tmp_path / oracle, Training(loss=loss), oracle, trials=50)
-        losses = [trial.val_loss for trial in trials]
-        finite = [value for value in losses if value == value]
-        assert losses[: len(finite)] == sorted(finite)
-        assert len(trials) == len(CANDIDATES)
+    training = Training(loss=loss)
+    trials = run(tmp_path, training, oracle, trials=8)
+    assert {trial.candidate for trial in trials} == set(training.trained)
+    assert len(trials) == 8
+    losses = [trial.val_loss for trial in trials]
+    finite = [value for value in losses if not math.isnan(value)]
+    assert len(finite) < 8
+    assert losses[: len(finite)] == sorted(finite)
 
 
 def test_progress_counts_the_trials(tmp_path):

@@ -1,0 +1,256 @@
+"""The command line: what a person types, reads and gets as exit status."""
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasnets import cli, phone
+
+EXAMPLE = Path(__file__).parent.parent / "saved_models" / "digits-mobilenet"
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run the command line in an empty folder: exit status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["kerasnets", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capfd.readouterr()
+        return int(stopped.value.code or 0), out, err
+
+    return run
+
+
+@pytest.fixture
+def complaint(run):
+    """Run a command that must fail with one line; the line."""
+
+    def complaint(*arguments, status: int = 1) -> str:
+        code, _, err = run(*arguments)
+        # lines that tell how far it came may stand before it
+        *before, last = err.splitlines()
+        assert code == status
+        assert all(line.startswith("[") for line in before), err
+        assert last.startswith("kerasnets: ")
+        assert "Traceback" not in err
+        return last.removeprefix("kerasnets: ")
+
+    return complaint
+
+
+def photos(folder: Path, **counts: int) -> Path:
+    """A folder a class with that many different pictures."""
+    random = np.random.default_rng(0)
+    for name, count in counts.items():
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = random.integers(0, 256, (40, 40, 3), "uint8")
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    return folder
+
+
+def test_help_names_the_commands_and_loads_no_keras():
+    code = "import sys; sys.argv[1:] = ['--help']; from kerasnets.cli import main\n"
+    code += "try: main()\nexcept SystemExit: pass\n"
+    code += "heavy = {'keras', 'tensorflow', 'numpy'} & set(sys.modules)\n"
+    code += "assert not heavy, heavy"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert {"phone", "predict", "list", "summary"} <= set(done.stdout.split())
+
+
+def test_version(run):
+    code, out, _ = run("--version")
+    assert (code, out.strip()) == (0, "0.1.0")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "digit"], "data 'digit' is unknown: digits, tfds:NAME"),
+        (["--data", "npz:none.npz"], "none.npz"),
+        (["--data", "folder:none"], "folder:none"),
+        (["--teacher", "resnet21"], "'resnet21' is unknown: did you mean resnet20"),
+        (["--student", "phonenet"], "'phonenet' is unknown"),
+        (["--max-madds", "many"], "'many' is not a count like 2M"),
+        (["--max-size", "0"], "'0' is not a size like 350kB"),
+        (["--trials", "0"], "trials 0 is not a whole number of 1 or more"),
+        (["--resolution", "0"], "resolution 0 is not"),
+        (["--seed", "-1"], "seed -1 is not a whole number of 0 or more"),
+        (["--precision", "half"], "'half' is unknown: auto, float32, mixed_float16"),
+        (["--search", "none.toml"], "search file none.toml: No such file"),
+    ],
+)
+def test_bad_value_gets_one_line(complaint, tmp_path, arguments, message):
+    assert message in complaint("phone", *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fone"], "No such command 'fone'"),
+        (["phone", "--colour"], "No such option: --colour"),
+        (["phone", "--seed", "x"], "'x' is not a valid int"),
+        (["predict"], "Missing argument"),
+    ],
+)
+def test_wrong_usage_gets_one_line(complaint, arguments, message):
+    assert message in complaint(*arguments, status=2)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({}, "folder:photos"),
+        ({"cats": 5}, "folder:photos"),
+        ({"cats": 5, "dogs": 2}, "'dogs' has 2"),
+    ],
+)
+def test_folder_that_cannot_be_split(complaint, tmp_path, counts, message):
+    (tmp_path / "photos").mkdir()
+    photos(tmp_path / "photos", **counts)
+    assert message in complaint("phone", "--data", "folder:photos")
+
+
+def test_bad_pictures_are_named(complaint, tmp_path):
+    folder = photos(tmp_path / "photos", cats=5, dogs=5)
+    (folder / "cats" / "letter.jpg").write_text("Dear cat")
+    line = complaint("phone", "--data", "folder:photos")
+    assert "letter.jpg" in line
+    assert "--skip-bad-images" in line
+
+
+def test_budget_that_nobody_meets_names_the_smallest_that_would(complaint):
+    line = complaint("phone", "--max-madds", "1k")
+    assert "no mobilenet of the search fits 1,000 multiply-adds" in line
+    assert "--max-madds 2" in line  # alpha 0.125 at 32x32: some 0.2 million
+
+
+def test_folder_of_another_run_is_kept(complaint, tmp_path):
+    identity = {"data": "digits", "seed": 7}
+    content = {"format": 1, "identity": identity, "stages": [], "models": {}}
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text(json.dumps(content))
+    line = complaint("phone", "--out", "out")
+    assert "holds a run with seed 7, not 0" in line
+    assert "--fresh" in line
+    assert json.loads((tmp_path / "out" / "run.json").read_text()) == content
+
+
+def test_damaged_run_json_is_kept(complaint, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "run.json").write_text('{"format": 1, "sta')
+    line = complaint("phone", "--out", "out")
+    assert "run.json is damaged" in line
+    assert (tmp_path / "out" / "run.json").read_text() == '{"format": 1, "sta'
+
+
+def test_folder_with_other_things_is_kept(complaint, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("all of it")
+    for option in ([], ["--fresh"]):
+        assert "thesis.txt" in complaint("phone", "--out", "out", *option)
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "all of it"
+
+
+def test_folder_that_cannot_be_made(complaint, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "file is a file" in complaint("phone", "--out", "file")
+    assert "Not a directory" in complaint("phone", "--out", "file/out")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "out/teacher.keras"),
+            "out/teacher.keras: No space left on device",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "out"),
+            "out: Permission denied",
+        ),
+        (RuntimeError("lost\nin space"), "RuntimeError: lost (--debug shows where)"),
+    ],
+)
+def test_failure_within_a_stage_gets_one_line(monkeypatch, complaint, error, line):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(phone, "run", fail)
+    assert complaint("phone") == line
+
+
+def test_debug_shows_the_traceback(monkeypatch, run):
+    def fail(*_, **__):
+        raise RuntimeError("lost")
+
+    monkeypatch.setattr(phone, "run", fail)
+    code, _, err = run("phone", "--debug")
+    assert code == 1
+    assert "Traceback" in err
+
+
+def test_interruption_says_how_to_go_on(monkeypatch, complaint):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(phone, "run", interrupt)
+    assert "the same command continues" in complaint("phone", status=130)
+
+
+def test_predict_reads_the_example_of_the_readme(run):
+    picture = EXAMPLE / "seven.png"
+    code, out, err = run("predict", EXAMPLE / "int8.tflite", picture)
+    assert (code, err) == (0, "")
+    name, _, answer = out.strip().rpartition(": ")
+    assert name == str(picture)
+    assert answer.startswith("7 ")
+    assert answer.endswith("%")
+
+
+def test_predict_answers_for_the_good_pictures_and_names_the_bad(run, tmp_path):
+    (tmp_path / "bad.jpg").write_text("no picture")
+    model, good = EXAMPLE / "int8.tflite", EXAMPLE / "seven.png"
+    code, out, err = run("predict", model, "bad.jpg", good, "--top", "3")
+    assert code == 1
+    assert out.count("%") == 3
+    assert "bad.jpg" in err
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no model", b"\x1c\0\0\0TFL3" * 9])
+def test_predict_refuses_what_is_no_model(complaint, tmp_path, content):
+    if content is not None:
+        (tmp_path / "model.tflite").write_bytes(content)
+    line = complaint("predict", "model.tflite", EXAMPLE / "seven.png")
+    assert "model.tflite" in line
+
+
+def test_list_shows_every_network(run):
+    code, out, _ = run("list")
+    assert code == 0
+    assert "ResNet1202" in out
+    assert "19,510,906" in out
+    assert len(out.splitlines()) >= 17
+
+
+def test_summary_shows_layers_and_sums(run):
+    code, out, _ = run("summary", "mobilenet", "--alpha", "0.25", "--rho", "0.5")
+    assert code == 0
+    assert "stage5_block2_pointwise_conv" in out
+    assert "475,544" in out
+
+
+def test_summary_refuses_what_the_network_lacks(complaint):
+    assert "alpha" in complaint("summary", "resnet20", "--alpha", "0.5")
