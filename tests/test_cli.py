@@ -80,7 +80,10 @@ def test_version(run):
         (["--data", "digit"], "data 'digit' is unknown: digits, tfds:NAME"),
         (["--data", "npz:none.npz"], "none.npz"),
         (["--data", "folder:none"], "folder:none"),
-        (["--teacher", "resnet21"], "'resnet21' is unknown: did you mean resnet20"),
+        (
+            ["--teacher", "resnet21"],
+            "network 'resnet21' is unknown: did you mean resnet",
+        ),
         (["--student", "phonenet"], "'phonenet' is unknown"),
         (["--max-madds", "many"], "'many' is not a count like 2M"),
         (["--max-size", "0"], "'0' is not a size like 350kB"),
@@ -101,7 +104,7 @@ def test_bad_value_gets_one_line(complaint, tmp_path, arguments, message):
     [
         (["fone"], "No such command 'fone'"),
         (["phone", "--colour"], "No such option: --colour"),
-        (["phone", "--seed", "x"], "'x' is not a valid int"),
+        (["phone", "--seed", "x"], "Invalid value for '--seed'"),
         (["predict"], "Missing argument"),
     ],
 )

@@ -109,7 +109,8 @@ def choose_settings(
     if trials is not None:
         plan = replace(plan, trials=_at_least_one("trials", trials))
     augment = _augment_for(data)
-    side = _at_least_one("resolution", resolution or _RESOLUTIONS[kind])
+    side = _RESOLUTIONS[kind] if resolution is None else resolution
+    side = _at_least_one("resolution", side)
     return Settings(
         data=data,
         resolution=side,

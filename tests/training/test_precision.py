@@ -72,8 +72,7 @@ def test_unknown_precision_names_the_accepted():
     with pytest.raises(KerasnetsError) as caught:
         resolve_precision("float16")
     assert str(caught.value) == (
-        "precision 'float16' is unknown: "
-        "auto, float32, mixed_float16, mixed_bfloat16"
+        "precision 'float16' is unknown: auto, float32, mixed_float16, mixed_bfloat16"
     )
 
 
