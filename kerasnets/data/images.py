@@ -12,6 +12,10 @@ from kerasnets.errors import KerasnetsError
 # Pillow reads more, but some of it (EPS) by starting other programs; an MPO is a JPEG
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
+# A picture is brought cheaply to this many times its final size, then resized well:
+# pixels are off by 0.2 levels of 255 on average (at 1 by up to 3.5, on small JPEGs).
+_GAP = 3
+
 # what Pillow raises on files that are damaged or no images at all
 _DECODING_ERRORS = (
     OSError,
@@ -95,7 +99,7 @@ def read_image(
         pixels = source[:, :, 0] if source.shape[2:] == (1,) else source
         image = Image.fromarray(pixels).convert("RGB")
     else:
-        image = decode_image(source, name=name, at_least=(width, height))
+        image = decode_image(source, name=name, at_least=(_GAP * width, _GAP * height))
     return np.asarray(_resize(image, width, height))
 
 
@@ -118,7 +122,7 @@ def _check_pixels(image: Image.Image) -> None:
 
 
 def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
-    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=_GAP)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -125,7 +125,7 @@ def choose_settings(
         seed=_at_least_one("seed", seed, least=0),
         augment=augment,
         teacher_recipe=Recipe(epochs=12, learning_rate=0.1, weight_decay=5e-4),
-        student_recipe=Recipe(epochs=40, learning_rate=0.01, weight_decay=5e-3),
+        student_recipe=Recipe(epochs=30, learning_rate=0.01, weight_decay=5e-3),
         temperature=_TEMPERATURE,
         soft_weight=_SOFT_WEIGHT,
         pruning=PruneSettings(

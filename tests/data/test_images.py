@@ -109,6 +109,14 @@ def test_first_frame_of_a_gif():
     assert decode_image(content).getpixel((0, 0)) == (255, 0, 0)
 
 
+def test_webp_and_the_jpeg_of_cameras_that_holds_two_pictures():
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("white", "black")]
+    mpo = encoded(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert decode_image(mpo).getpixel((8, 8)) == (255, 255, 255)
+    webp = encoded(frames[0], "WEBP", lossless=True)
+    assert decode_image(webp).getpixel((8, 8)) == (255, 255, 255)
+
+
 def test_truncated_jpeg_is_named_with_the_reason(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8")
     whole = encoded(Image.fromarray(noise), "JPEG")
@@ -189,7 +197,8 @@ def test_real_jpeg_files_are_close_to_a_plain_decode(real_data):
     files = sorted(real_data.glob("flowers_folder/flowers/val/*/*.jpg"))[::50]
     assert len(files) == 10
     for file in files:
-        plain = Image.open(file).convert("RGB").resize((32, 32), Image.Resampling.BOX)
+        plain = (
+            Image.open(file).convert("RGB").resize((32, 32), Image.Resampling.BILINEAR)
+        )
         difference = read_image(file, 32).astype(int) - np.asarray(plain)
-        assert abs(difference.mean()) < 1
-        assert np.abs(difference).mean() < 8  # another filter; one turned gives 50
+        assert np.abs(difference).mean() < 1  # in two steps here, in one there

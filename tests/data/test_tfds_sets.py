@@ -54,6 +54,7 @@ class Unreachable(Tiny):
     name = "unreachable"
 
     def _split_generators(self, dl_manager):
+        del dl_manager
         raise ConnectionError("cannot connect\nmany more lines")
 
 
@@ -80,12 +81,8 @@ def test_a_prepared_set_is_read_again_the_same(tmp_path):
 
 
 def test_by_name_with_the_version_as_fingerprint(tmp_path, monkeypatch):
-    load_builder(Tiny(data_dir=tmp_path / "tfds"))
-    monkeypatch.setattr(
-        tfds,
-        "builder",
-        lambda name, **_: {"tiny": Tiny}[name](data_dir=tmp_path / "tfds"),
-    )
+    builder = Tiny(data_dir=tmp_path / "tfds")
+    monkeypatch.setattr(tfds, "builder", lambda _, **__: builder)
     source = open_source("tfds:tiny")
     assert source.fingerprint == "tiny/1.2.3"
     data = prepare(source, tmp_path / "run", resolution=8, seed=0)
@@ -99,15 +96,14 @@ def test_unknown_name_is_one_line():
     assert "\n" not in str(error.value)
 
 
-def test_other_kinds_of_sets_are_refused(tmp_path):
+def test_other_kinds_of_sets_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds, "builder", lambda _, **__: Texts(data_dir=tmp_path))
     with pytest.raises(KerasnetsError, match="tfds:texts has the features text"):
-        load_builder(Texts(data_dir=tmp_path))
+        open_source("tfds:texts")
 
 
 def test_failing_download_is_one_line(tmp_path):
-    with pytest.raises(
-        KerasnetsError, match="cannot connect; .*TFDS_DATA_DIR"
-    ) as error:
+    with pytest.raises(KerasnetsError, match=r"connect; .*TFDS_DATA_DIR") as error:
         load_builder(Unreachable(data_dir=tmp_path))
     assert "\n" not in str(error.value)
 
