@@ -1,5 +1,5 @@
 # make phone   the main job on the built-in digits
-# make test    every check and every test
+# make test    every check and every test; TESTS=... chooses some
 # Each makes .venv first if need be.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 MEDIAPIPE := .venv-mediapipe
 
-.PHONY: phone test check mediapipe clean
+.PHONY: phone test check clean
 
 phone: $(VENV)/installed
 	$(BIN)/kerasnets phone

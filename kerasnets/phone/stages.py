@@ -89,6 +89,9 @@ def prepare_data(job: Job) -> dict:
         skip_bad_images=job.settings.skip_bad_images,
         progress=job.progress,
     )
+    count = sum(len(split.labels) for _, split in _splits(data))
+    skipped = f", {len(data.skipped)} bad files skipped" if data.skipped else ""
+    job.progress(count, count, f"{count:,} images{skipped}")
     return {
         "classes": list(data.class_names),
         "licence": data.licence,

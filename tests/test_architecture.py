@@ -1,0 +1,180 @@
+"""The arrows of docs/architecture.md: who may import what."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kerasnets
+
+PACKAGE = Path(kerasnets.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+# everything that a room does: not the command line, nor what shows its work
+ROOMS = (
+    "analysis",
+    "applications",
+    "compression",
+    "data",
+    "evaluation",
+    "export",
+    "training",
+    "transfer",
+    "tuning",
+)
+# these run on every Keras backend
+PORTABLE = [
+    path
+    for path in FILES
+    if path.parent.name == "applications"
+    or path.name in ("layers.py", "blocks.py", "errors.py")
+    or path.parts[-2:] == ("analysis", "cost.py")
+]
+SHARED = ("layers", "blocks", "errors", "applications")
+
+
+def imports(path):
+    """Full names of all that a file imports, at its head or inside a function."""
+    module = ".".join(["kerasnets", *path.relative_to(PACKAGE).with_suffix("").parts])
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def importers(*libraries):
+    """The rooms (or files beside them) that import one of the libraries."""
+    return {
+        path.relative_to(PACKAGE).parts[0]
+        for path in FILES
+        if any(name.split(".")[0] in libraries for name in imports(path))
+    }
+
+
+def name_of(path):
+    return str(path.relative_to(PACKAGE))
+
+
+def test_arrows_are_looked_at():
+    assert len(FILES) > 40
+    assert {name_of(path) for path in PORTABLE} >= {
+        "layers.py",
+        "blocks.py",
+        "analysis/cost.py",
+        "applications/mobilenet.py",
+    }
+    assert "tensorflow" in {
+        name.split(".")[0] for path in FILES for name in imports(path)
+    }
+
+
+@pytest.mark.parametrize("path", PORTABLE, ids=name_of)
+def test_networks_need_nothing_but_keras_and_numpy(path):
+    for name in imports(path):
+        library, *rest = name.split(".")
+        if library == "kerasnets":
+            assert rest[0] in SHARED, name
+        else:
+            assert library in {"keras", "numpy"} | sys.stdlib_module_names, name
+
+
+@pytest.mark.parametrize(
+    ("library", "room"),
+    [
+        ("tensorflow_datasets", "data"),
+        ("tf_keras", "compression"),
+        ("tensorflow_model_optimization", "compression"),
+        ("ai_edge_litert", "export"),
+        ("keras_tuner", "tuning"),
+    ],
+)
+def test_library_has_one_door(library, room):
+    assert importers(library) == {room}
+
+
+def uses_converter(path):
+    """Whether a file reads ``tf.lite`` or imports ``tensorflow.lite``."""
+    reads = any(
+        isinstance(node, ast.Attribute)
+        and node.attr == "lite"
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("tf", "tensorflow")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    )
+    return reads or any(name.startswith("tensorflow.lite") for name in imports(path))
+
+
+def test_converter_has_one_door():
+    homes = {p.relative_to(PACKAGE).parts[0] for p in FILES if uses_converter(p)}
+    assert homes == {"export"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_room_does_not_know_who_uses_it(room):
+    for path in (PACKAGE / room).rglob("*.py"):
+        for name in imports(path):
+            for above in ("phone", "cli", "terminal", "runs"):
+                assert f"{name}.".startswith(f"kerasnets.{above}.") is False, path
+
+
+def test_all_rooms_are_known():
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders == {*ROOMS, "phone"}
+    assert folders <= set(kerasnets._ROOMS)
+
+
+def test_family_imports_no_other_family():
+    tools = {"__init__", "builder"}
+    families = {path.stem for path in (PACKAGE / "applications").glob("*.py")} - tools
+    assert {"lenet", "mobilenet", "resnet_cifar"} <= families
+    for family in families:
+        others = families - {family}
+        for name in imports(PACKAGE / "applications" / f"{family}.py"):
+            assert not others & set(name.split(".")[1:]), f"{family} imports {name}"
+
+
+def modules_after(code):
+    """Names of the top modules that a new process has loaded after ``code``."""
+    code += "\nimport sys; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    )
+    return set(result.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("module", ["kerasnets", "kerasnets.data", "kerasnets.export"])
+def test_import_costs_no_tensorflow(module):
+    loaded = modules_after(f"import {module}")
+    assert not loaded & {"tensorflow", "keras", "tensorflow_datasets", "tf_keras"}
+
+
+def test_classifier_costs_no_tensorflow():
+    loaded = modules_after("from kerasnets.export import Classifier")
+    assert "ai_edge_litert" in loaded
+    assert not loaded & {"tensorflow", "keras"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["phone", "--help"]])
+def test_help_costs_no_keras(arguments):
+    loaded = modules_after(
+        "import sys\n"
+        f"sys.argv = ['kerasnets', *{arguments}]\n"
+        "from kerasnets.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code"
+    )
+    assert "typer" in loaded
+    assert not loaded & {"keras", "tensorflow", "keras_tuner"}
+
+
+def test_rooms_are_reached_from_the_package():
+    loaded = modules_after("import kerasnets; kerasnets.data.open_source")
+    assert "tensorflow" not in loaded
+    with pytest.raises(AttributeError, match="no attribute 'kitchen'"):
+        _ = kerasnets.kitchen
