@@ -1,6 +1,7 @@
 """The arrows of docs/architecture.md: who may import what."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -34,10 +35,16 @@ PORTABLE = [
 SHARED = ("layers", "blocks", "errors", "applications")
 
 
+@functools.cache
+def nodes(path):
+    """The syntax tree of a file, flat."""
+    return list(ast.walk(ast.parse(path.read_text("utf-8"))))
+
+
 def imports(path):
     """Full names of all that a file imports, at its head or inside a function."""
     module = ".".join(["kerasnets", *path.relative_to(PACKAGE).with_suffix("").parts])
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -102,7 +109,7 @@ def uses_converter(path):
         and node.attr == "lite"
         and isinstance(node.value, ast.Name)
         and node.value.id in ("tf", "tensorflow")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes(path)
     )
     return reads or any(name.startswith("tensorflow.lite") for name in imports(path))
 
@@ -117,7 +124,7 @@ def test_room_does_not_know_who_uses_it(room):
     for path in (PACKAGE / room).rglob("*.py"):
         for name in imports(path):
             for above in ("phone", "cli", "terminal", "runs"):
-                assert f"{name}.".startswith(f"kerasnets.{above}.") is False, path
+                assert not f"{name}.".startswith(f"kerasnets.{above}."), path
 
 
 def test_all_rooms_are_known():

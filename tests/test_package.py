@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.mark.slow
 def test_wheel_does_the_main_job_at_its_defaults(tmp_path):
-    """Install into an empty environment, run ``kerasnets phone``, check its promises."""
+    """Install into an empty environment, run ``kerasnets phone``, check it."""
     checkout = tmp_path / "checkout"
     shutil.copytree(
         ROOT,

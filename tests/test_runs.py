@@ -185,9 +185,11 @@ def damaged(**changes):
 def test_damaged_record_is_told_and_left(folder, content):
     path = folder / RUN_FILE
     path.write_bytes(content)
-    with pytest.raises(KerasnetsError, match=r"run\.json is damaged") as caught:
-        with opened(folder) as run:
-            holds(run, "teacher")
+    with (
+        pytest.raises(KerasnetsError, match=r"run\.json is damaged") as caught,
+        opened(folder) as run,
+    ):
+        holds(run, "teacher")
     assert "\n" not in str(caught.value)
     assert "--fresh" in str(caught.value)
     assert path.read_bytes() == content
@@ -296,7 +298,7 @@ def test_failed_write_leaves_the_file_before(tmp_path, monkeypatch):
     path = tmp_path / "model.tflite"
     write_bytes(path, b"before")
 
-    def fail(descriptor):
+    def fail(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)

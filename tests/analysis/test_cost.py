@@ -99,9 +99,7 @@ def nested(kind):
     if kind == "functional":
         image = keras.Input((4, 4, 2))
         return keras.Model(image, layers.Conv2D(5, 3, name="inner")(image))
-    return keras.Sequential(
-        [keras.Input((4, 4, 2)), layers.Conv2D(5, 3, name="inner")]
-    )
+    return keras.Sequential([keras.Input((4, 4, 2)), layers.Conv2D(5, 3, name="inner")])
 
 
 @pytest.mark.parametrize("kind", ["functional", "sequential"])

@@ -143,7 +143,7 @@ def test_half_written_file_does_not_matter(saved):
 
 
 def test_failed_write_leaves_the_state_before(saved, monkeypatch):
-    def full_disk(*args, **kwargs):
+    def full_disk(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full_disk)

@@ -74,7 +74,7 @@ def test_another_seed_gives_other_weights(unbroken, split):
 
 @pytest.mark.parametrize("last", [1, 2, 3])
 def test_stopped_training_ends_like_an_unbroken_one(unbroken, split, tmp_path, last):
-    def stop(done, total, note=""):
+    def stop(done, *_):
         if done == last:
             raise Stopped
 
@@ -91,7 +91,7 @@ def test_stopped_training_ends_like_an_unbroken_one(unbroken, split, tmp_path, l
         new_model(),
         split,
         checkpoint=Checkpoint(path, IDENTITY, seconds=0),
-        progress=lambda done, total, note="": epochs.append((done, total)),
+        progress=lambda done, total, _: epochs.append((done, total)),
     )
     # the epoch in which it was stopped is done again, none before it
     assert epochs == [(done, 4) for done in range(last, 5)]
@@ -103,7 +103,7 @@ def test_finished_training_is_not_done_again(unbroken, split, tmp_path):
     # ten seconds do not pass, but the last epoch is written in any case
     fit(new_model(), split, checkpoint=Checkpoint(path, IDENTITY))
 
-    def refuse(done, total, note=""):
+    def refuse(done, *_):
         pytest.fail(f"epoch {done} is done again")
 
     again = fit(
