@@ -22,6 +22,7 @@ from kerasnets import (
     tuning,
 )
 from kerasnets.evaluation import evaluate
+from kerasnets.saving import load_model
 
 SIZE, SEED = 64, 0
 
@@ -82,7 +83,7 @@ def main(photos: str, out: str) -> None:
         teacher_path=folder / "teacher.keras",
         seed=SEED,
     )
-    pruned = keras.saving.load_model(folder / "pruned.keras")
+    pruned = load_model(folder / "pruned.keras")
     bare = export.convert(pruned, calibration=images.train.images[:200])
     file = folder / "int8.tflite"
     file.write_bytes(

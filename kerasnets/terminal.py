@@ -60,8 +60,8 @@ class StageDisplay:
         self.console, self.stages, self._shown = console, stages, 0
 
     @contextlib.contextmanager
-    def __call__(self, name: str, done: bool) -> Iterator[Progress]:
-        """Show a stage while it is worked on; ``done`` before where it is not."""
+    def __call__(self, name: str, done_before: bool) -> Iterator[Progress]:
+        """Show a stage while it is worked on, or that it was done before."""
         self._shown += 1
         title = f"[{self._shown}/{self.stages}] {name}"
         started = time.monotonic()
@@ -71,13 +71,13 @@ class StageDisplay:
             task = bar.add_task(title, total=None, note="")
             last_note = ""
 
-            def report(completed: int, total: int, note: str = "") -> None:
+            def report(done: int, total: int, note: str = "") -> None:
                 nonlocal last_note
                 last_note = note
-                bar.update(task, completed=completed, total=total, note=note)
+                bar.update(task, completed=done, total=total, note=note)
 
             yield report
-        if done:
+        if done_before:
             say(self.console, f"{title}  done before")
         else:
             seconds = time.monotonic() - started

@@ -162,7 +162,9 @@ def relu(x, *, name: str):
 def distance_output(x, classes: int, classifier_activation):
     """Minus the squared distance to each class's code, activation."""
     builder.check_classes(classes)
-    distances = RadialBasis(class_codes(classes), dtype="float32", name="rbf")(x)
+    distances = RadialBasis(class_codes(classes).tolist(), dtype="float32", name="rbf")(
+        x
+    )
     logits = layers.Rescaling(-1.0, dtype="float32", name="logits")(distances)
     return builder.activate(logits, classifier_activation)
 

@@ -16,7 +16,6 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-import kerasnets.layers  # noqa: F401  (registers our layers for loading)
 from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
 from kerasnets.compression.kernels import kernels, sparsity, weights_to_keep
 from kerasnets.compression.loss import cross_entropy, distillation_loss
@@ -24,6 +23,7 @@ from kerasnets.compression.pruning import PruneSettings
 from kerasnets.data import Augment, Batches, PreparedData, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.progress import Progress
+from kerasnets.saving import load_model, save_model
 from kerasnets.training import Checkpoint, seed_everything
 
 # The kernels that TF-MOT prunes. It leaves depthwise ones dense: few weights, and the
@@ -75,7 +75,7 @@ def prune_here(
         Path(out_path).with_suffix(".checkpoint.npz"), identity, checkpoint_seconds
     )
     train(pruned, teacher, images, chosen, checkpoint, progress)
-    _save(without_masks(pruned, model, chosen.sparsity), Path(out_path))
+    save_model(without_masks(pruned, model, chosen.sparsity), Path(out_path))
     checkpoint.remove()
 
 
@@ -219,8 +219,7 @@ def _state(pruned: tf_keras.Model, optimizer) -> list:
 
 def _load(path: str, prepared: PreparedData) -> keras.Model:
     """Load a classifier of the prepared images' classes."""
-    model = keras.saving.load_model(path, compile=False)
-    assert isinstance(model, keras.Model)
+    model = load_model(Path(path))
     classes = len(prepared.class_names)
     if model.output_shape != (None, classes):
         raise KerasnetsError(
@@ -260,9 +259,3 @@ def _resized(images, model):
 
 def _sha256(path: str | Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _save(model: keras.Model, path: Path) -> None:
-    partial = path.with_name(f".{path.stem}.partial.keras")
-    model.save(partial)
-    partial.replace(path)

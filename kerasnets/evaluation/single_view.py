@@ -40,7 +40,9 @@ def predict_logits(
     dataset = batches(
         split, size=model.input_shape[1], batch_size=batch_size, seed=0, shuffle=False
     ).dataset(0, 1)
-    return np.asarray(model.predict(dataset, verbose=0))
+    # (annotated as str only)
+    logits = model.predict(dataset, verbose=0)  # pyright: ignore[reportArgumentType]
+    return np.asarray(logits)
 
 
 def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasnets.phone.job import Job
 from kerasnets.phone.settings import Settings, choose_settings
-from kerasnets.phone.stages import MODELS, STAGES, Job
+from kerasnets.phone.stages import MODELS, STAGES
 from kerasnets.progress import Progress, silent
 from kerasnets.runs import open_run
 

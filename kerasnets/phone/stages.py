@@ -1,8 +1,6 @@
 """The nine stages of the main job."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
@@ -20,63 +18,12 @@ from kerasnets.data import (
 )
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
-from kerasnets.phone.settings import Settings
-from kerasnets.progress import Progress
+from kerasnets.phone.job import Job, Stage
 from kerasnets.runs import write_bytes, write_text
-from kerasnets.training import Checkpoint, precision_policy, seed_everything, train
+from kerasnets.saving import load_model, save_model
+from kerasnets.training import precision_policy, seed_everything, train
 
 MODELS = ("teacher", "student", "distilled", "pruned", "int8")
-_KERAS_MODELS = MODELS[:-1]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a stage is given.
-
-    Attributes:
-        folder: folder of the run.
-        settings: all settings of the run.
-        key: another one where the stage's settings or anything before it differ.
-        results: what the earlier stages returned, by name.
-        progress: told how far the stage is.
-    """
-
-    folder: Path
-    settings: Settings
-    key: str
-    results: dict[str, dict]
-    progress: Progress
-
-    def checkpoint(self, name: str) -> Checkpoint:
-        """Where the training of that name keeps its state."""
-        (self.folder / "work").mkdir(exist_ok=True)
-        return Checkpoint(
-            self.folder / "work" / f"{name}.npz", {"training": name, "key": self.key}
-        )
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of the job.
-
-    Attributes:
-        name: its name in ``run.json``.
-        work: the function that does it; returns what it measured.
-        uses: names of the settings that its outcome depends on.
-        files: what it leaves, relative to the folder.
-        scratch: folders in which it works.
-    """
-
-    name: str
-    work: Callable[[Job], dict]
-    uses: tuple[str, ...]
-    files: tuple[str, ...] = ()
-    scratch: tuple[str, ...] = ()
-
-    @property
-    def leaves(self) -> tuple[str, ...]:
-        """All that it makes in the folder of the run."""
-        return (*self.files, *self.scratch)
 
 
 def prepare_data(job: Job) -> dict:
@@ -127,7 +74,7 @@ def train_teacher(job: Job) -> dict:
         checkpoint=checkpoint,
         progress=job.progress,
     )
-    _save(teacher, job.folder / "teacher.keras")
+    save_model(export.to_float32(teacher), job.folder / "teacher.keras")
     checkpoint.remove()
     return {"validation": asdict(evaluate(teacher, data.validation))}
 
@@ -177,7 +124,7 @@ def distil(job: Job) -> dict:
         student = _new_student(job, best["alpha"], best["size"])
         learner, size = student, best["size"]
         if name == "distilled":
-            teacher = keras.saving.load_model(job.folder / "teacher.keras")
+            teacher = load_model(job.folder / "teacher.keras")
             size = max(settings.teacher_size, best["size"])
             learner = transfer.distiller(
                 teacher,
@@ -193,7 +140,7 @@ def distil(job: Job) -> dict:
             checkpoint=checkpoint,
             progress=both,
         )
-        _save(student, job.folder / f"{name}.keras")
+        save_model(export.to_float32(student), job.folder / f"{name}.keras")
         outcome[name] = {"validation": asdict(evaluate(student, data.validation))}
     for name in outcome:
         job.checkpoint(name).remove()
@@ -212,13 +159,13 @@ def prune(job: Job) -> dict:
         seed=job.settings.seed,
         progress=job.progress,
     )
-    return {"sparsity": compression.sparsity(keras.saving.load_model(out))}
+    return {"sparsity": compression.sparsity(load_model(out))}
 
 
 def quantise(job: Job) -> dict:
     """Convert the pruned student to int8, its ranges set by training images."""
     data = load_prepared(job.folder / "data")
-    model = keras.saving.load_model(job.folder / "pruned.keras")
+    model = load_model(job.folder / "pruned.keras")
     chosen = _spread_over_classes(data.train.labels, job.settings.calibration)
     images = resize_images(data.train.images[chosen], model.input_shape[1])
     (job.folder / "work").mkdir(exist_ok=True)
@@ -236,7 +183,7 @@ def write_files(job: Job) -> dict:
         if name == "int8":
             bare = (job.folder / "work" / "int8.tflite").read_bytes()
         else:
-            bare = export.convert(keras.saving.load_model(job.folder / f"{name}.keras"))
+            bare = export.convert(load_model(job.folder / f"{name}.keras"))
         content = export.add_metadata(
             bare,
             name=f"{job.settings.data} {name}",
@@ -263,7 +210,7 @@ def verify(job: Job) -> dict:
     models = {}
     for index, name in enumerate(MODELS):
         origin = "pruned" if name == "int8" else name
-        model = keras.saving.load_model(job.folder / f"{origin}.keras")
+        model = load_model(job.folder / f"{origin}.keras")
         proof = export.verify(
             paths[name],
             model,
@@ -336,13 +283,6 @@ def _student_batches(job: Job, size: int):
         seed=job.settings.seed,
         augment=job.settings.augment,
     )
-
-
-def _save(model: keras.Model, path: Path) -> None:
-    """Save the float32 form of a model, atomically."""
-    partial = path.with_name(f"{path.stem}.partial.keras")
-    export.to_float32(model).save(partial)
-    partial.replace(path)
 
 
 def _spread_over_classes(labels: np.ndarray, count: int) -> np.ndarray:

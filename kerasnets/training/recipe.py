@@ -1,6 +1,7 @@
 """How long, how fast and with which optimizer a network is trained."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
@@ -27,7 +28,8 @@ class Recipe:
     optimizer: str = "sgd"
     weight_decay: float = 0.0
 
-    def schedule(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    # Any: Keras annotates its optimizers' learning_rate as a float
+    def schedule(self, steps: int) -> Any:
         """The learning rate over ``steps`` steps."""
         warmup_steps = round(self.warmup * steps)
         return keras.optimizers.schedules.CosineDecay(

@@ -40,8 +40,9 @@ def train(
     callbacks: list[keras.callbacks.Callback] = [_Report(recipe.epochs, progress)]
     first_epoch = 0
     if checkpoint is not None:
-        first_epoch = checkpoint.restore([*model.variables, *model.optimizer.variables])
-        callbacks.append(_Save(checkpoint, recipe.epochs))
+        state = [*model.variables, *model.optimizer.variables]
+        first_epoch = checkpoint.restore(state)
+        callbacks.append(_Save(checkpoint, state, recipe.epochs))
     if first_epoch == recipe.epochs:
         return
     model.fit(
@@ -70,14 +71,10 @@ class _Report(keras.callbacks.Callback):
 class _Save(keras.callbacks.Callback):
     """Writes the checkpoint after each epoch."""
 
-    def __init__(self, checkpoint: Checkpoint, epochs: int):
+    def __init__(self, checkpoint: Checkpoint, state: list, epochs: int):
         super().__init__()
-        self.checkpoint, self.epochs = checkpoint, epochs
+        self.checkpoint, self.state, self.epochs = checkpoint, state, epochs
 
     def on_epoch_end(self, epoch, logs=None):
         del logs
-        self.checkpoint.save(
-            epoch + 1,
-            [*self.model.variables, *self.model.optimizer.variables],
-            now=epoch + 1 == self.epochs,
-        )
+        self.checkpoint.save(epoch + 1, self.state, now=epoch + 1 == self.epochs)

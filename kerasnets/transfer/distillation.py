@@ -44,7 +44,8 @@ def distiller(
         # as an object: Keras 3.15 takes its own default, the name "kl_divergence", for
         # a function of logits and leaves out both softmax and T^2
         distillation_losses=keras.distillation.LogitsDistillation(
-            temperature, keras.losses.KLDivergence()
+            temperature,
+            keras.losses.KLDivergence(),  # pyright: ignore[reportArgumentType]
         ),
         student_loss_weight=1.0 - soft_weight,
     )

@@ -120,12 +120,26 @@ def test_random_search_follows_its_seed(tmp_path):
 
 
 def test_bayesian_search_learns_from_its_trials(tmp_path):
-    low, high = Training(), Training(loss=lambda point: -loss_of(point))
-    run(tmp_path / "low", low, "bayesian", trials=4, seed=1)
-    run(tmp_path / "high", high, "bayesian", trials=4, seed=1)
+    widths = [candidate(index / 16, 1.0) for index in range(1, 17)]
+
+    def tried(name, loss):
+        training = Training(loss=loss)
+        search(
+            widths,
+            training,
+            tmp_path / name,
+            oracle="bayesian",
+            trials=4,
+            seed=1,
+            settings={},
+        )
+        return training.trained
+
+    wide = tried("wide", lambda point: 1 - point.alpha)
+    narrow = tried("narrow", lambda point: point.alpha)
     # the first two are random, of the same seed
-    assert low.trained[:2] == high.trained[:2]
-    assert low.trained != high.trained
+    assert wide[:2] == narrow[:2]
+    assert wide[2:] != narrow[2:]
 
 
 def test_trials_of_other_settings_are_not_used(tmp_path):
