@@ -117,8 +117,12 @@ class Run:
             version, identity = content["format"], content["identity"]
             self.stages, self.models = content["stages"], content["models"]
             for stage in self.stages:
-                _ = stage["name"], stage["settings"], stage["results"], stage["files"]
-        except (ValueError, KeyError, TypeError) as error:
+                _ = stage["name"], stage["settings"], stage["results"]
+                dict(stage["files"].items())
+            if not isinstance(self.stages, list):
+                raise TypeError("stages are no list")
+            identity, self.models = dict(identity.items()), dict(self.models.items())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise KerasnetsError(
                 f"{path} is damaged ({error}): start over with --fresh or choose "
                 "another --out"
@@ -162,12 +166,14 @@ def open_run(
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(folder, _as_json(identity))
     with _locked(folder):
-        present = {entry.name for entry in folder.iterdir()} - {_LOCK}
-        foreign = sorted(present - {*owned, RUN_FILE})
-        if foreign and RUN_FILE not in present:
+        # a run killed at its very first write leaves these two
+        begun = {_LOCK, f"{RUN_FILE}.partial"}
+        present = {entry.name for entry in folder.iterdir()} - begun
+        if present and RUN_FILE not in present:
+            foreign = min(present - set(owned), default=min(present))
             raise KerasnetsError(
-                f"{folder} is no run of kerasnets, it holds {foreign[0]}: choose "
-                "another --out"
+                f"{folder} is no run of kerasnets, it holds {foreign}: choose another "
+                "--out"
             )
         if fresh:
             _delete(folder, [RUN_FILE, *owned])

@@ -33,7 +33,7 @@ def parse_bytes(text: str) -> int:
 def format_count(number: int) -> str:
     """A count in three digits or so: 40.55M."""
     for unit in ("G", "M", "k"):
-        if number >= _COUNTS[unit]:
+        if number >= 0.99995 * _COUNTS[unit]:
             return f"{number / _COUNTS[unit]:.4g}{unit}"
     return str(number)
 
@@ -41,7 +41,7 @@ def format_count(number: int) -> str:
 def format_bytes(number: int) -> str:
     """A size in three digits or so: 316kB."""
     for unit in ("GB", "MB", "kB"):
-        if number >= _BYTES[unit]:
+        if number >= 0.99995 * _BYTES[unit]:
             return f"{number / _BYTES[unit]:.4g} {unit}"
     return f"{number} B"
 

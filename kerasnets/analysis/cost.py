@@ -73,6 +73,7 @@ def count_madds(model: keras.Model) -> int:
 
 def _uses(model: keras.Model):
     """(layer, input shape, output shape) of each use of a layer, inputs to outputs."""
+    model = getattr(model, "_functional", None) or model
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             layer = node.operation

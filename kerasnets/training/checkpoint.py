@@ -35,12 +35,16 @@ class Checkpoint:
                 Keras 3 and of tf_keras both do.
         """
         try:
-            with np.load(self.path, allow_pickle=False) as saved:
+            # opened here: np.load leaves a damaged file open
+            with (
+                self.path.open("rb") as file,
+                np.load(file, allow_pickle=False) as saved,
+            ):
                 if str(saved["identity"]) != self.identity:
                     return 0
                 values = [saved[f"variable_{i}"] for i in range(len(variables))]
                 epochs = int(saved["epochs"])
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile):
             return 0
         pairs = list(zip(variables, values, strict=True))
         if any(tuple(variable.shape) != value.shape for variable, value in pairs):

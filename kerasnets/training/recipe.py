@@ -62,9 +62,11 @@ def undecayed_variables(model: keras.Model) -> list[keras.Variable]:
     need none of it (Howard et al. 2017, section 3.2).
     """
     decayed = {
-        id(layer.kernel)
+        id(getattr(layer, name))
         for layer in model._flatten_layers(include_self=False)
-        if hasattr(layer, "kernel") and not isinstance(layer, layers.DepthwiseConv2D)
+        if not isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D)
+        for name in ("kernel", "pointwise_kernel")
+        if hasattr(layer, name)
     }
     return [
         variable

@@ -62,7 +62,7 @@ def fed_with(model: keras.Model, size: int) -> keras.Model:
     image = keras.Input((size, size, channels), name="image")
     resized = layers.Resizing(
         height, width, antialias=True, dtype="float32", name="resize"
-    )(image)
+    )(image, training=False)  # its own default, True, is handed on to what follows
     return keras.Model(image, model(resized), name=f"{model.name}_at_{size}")
 
 
@@ -71,7 +71,10 @@ def _side(model: keras.Model) -> int:
 
 
 def _check_logits(role: str, model: keras.Model) -> None:
-    activation = getattr(model.layers[-1], "activation", None)
+    last = model.layers[-1]
+    activation = getattr(last, "activation", None)
+    if isinstance(last, layers.Softmax):
+        activation = keras.activations.softmax
     if activation is not None and activation is not keras.activations.linear:
         raise KerasnetsError(
             f"the {role} {model.name} ends in {activation.__name__}: distillation "

@@ -1,5 +1,6 @@
 """A search as a TOML file: what to try, how often and for how long."""
 
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ def read_plan(path: Path) -> SearchPlan:
 
 def _multipliers(path: Path, name: str, values) -> tuple[float, ...]:
     numbers = isinstance(values, list) and all(
-        type(value) in (int, float) and value > 0 for value in values
+        type(value) in (int, float) and 0 < value < math.inf for value in values
     )
     if not numbers or not values:
         raise KerasnetsError(

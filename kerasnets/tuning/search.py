@@ -1,6 +1,7 @@
 """Keras Tuner over the points of a space; finished trials are never run again."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,11 +54,9 @@ def search(
     """
     folder.mkdir(parents=True, exist_ok=True)
     limit = min(trials, len(candidates))
-    finished: dict[Candidate, Trial] = {}
+    finished: list[Trial] = []
 
     def run(candidate: Candidate) -> Trial:
-        if candidate in finished:
-            return finished[candidate]
         path = folder / f"alpha-{candidate.alpha:g}-rho-{candidate.rho:g}.json"
         key = {"candidate": asdict(candidate), "settings": settings}
         metrics = _kept(path, key)
@@ -65,17 +64,14 @@ def search(
             metrics = evaluate(candidate)
             _keep(path, key, metrics)
         trial = Trial(candidate, metrics["val_loss"], metrics["val_accuracy"])
-        finished[candidate] = trial
+        finished.append(trial)
         progress(len(finished), limit, f"{candidate}: {trial.val_accuracy:.1%}")
-        if len(finished) == limit:
-            tuner.oracle.max_trials = len(tuner.oracle.trials)
         return trial
 
     tuner = _Tuner(
         run=run,
         candidates=candidates,
-        # the Bayesian oracle may name a point twice, which costs nothing here
-        oracle=_make_oracle(oracle, candidates, _REPEATS * limit, seed),
+        oracle=_make_oracle(oracle, candidates, limit, seed),
         directory=str(folder),
         project_name="keras_tuner",
         overwrite=True,
@@ -84,10 +80,12 @@ def search(
         tuner.search(verbose=0)
     except keras_tuner.errors.FatalTypeError as error:
         raise error.__cause__ or error from None
-    return sorted(finished.values(), key=lambda t: (t.val_loss, t.candidate.madds))
+    return sorted(finished, key=_rank)
 
 
-_REPEATS = 4
+def _rank(trial: Trial) -> tuple[bool, float, int]:
+    """By loss, then by cost; a training that diverged comes last."""
+    return math.isnan(trial.val_loss), trial.val_loss, trial.candidate.madds
 
 
 class _Tuner(keras_tuner.Tuner):
@@ -128,17 +126,33 @@ def _make_oracle(
         "hyperparameters": space,
         "allow_new_entries": False,
         "tune_new_entries": False,
-        "seed": seed,
+        # Keras Tuner takes 0 for none and draws one
+        "seed": seed + 1,
     }
     if name == "bayesian":
         # its default, three random points a dimension, would leave it none to choose
-        points = max(1, trials // (2 * _REPEATS))
-        return keras_tuner.oracles.BayesianOptimizationOracle(
-            num_initial_points=points, **arguments
-        )
+        points = max(1, trials // 2)
+        return _Bayesian(num_initial_points=points, **arguments)
     if name == "random":
         return keras_tuner.oracles.RandomSearchOracle(**arguments)
     return keras_tuner.oracles.GridSearchOracle(**arguments)
+
+
+class _Bayesian(keras_tuner.oracles.BayesianOptimizationOracle):
+    """Names no point twice: an untried one instead of a repeat."""
+
+    def populate_space(self, trial_id):
+        response = super().populate_space(trial_id)
+        if response["values"] is None:
+            return response
+        space = keras_tuner.HyperParameters()
+        for entry in self.hyperparameters.space:
+            space.merge([entry])
+            if space.is_active(entry):
+                space.values[entry.name] = response["values"][entry.name]
+        if self._duplicate(space.values):
+            return self._random_populate_space()
+        return {**response, "values": space.values}
 
 
 def _alpha_at(rho: float) -> str:

@@ -140,9 +140,9 @@ def candidate_for(
     )
 
 
-# measured on files of MobileNet and ResNet-20: what each channel of a kernel carries
-# beside its weights (bias 4 bytes, and scale and zero point, 12 bytes, of both), what
-# each operation costs in names and tables, and the file's frame with its metadata
+# fitted to files of MobileNet and ResNet-20, rounded up: what each channel of a kernel
+# carries beside its weights (its bias, and scales and zero points), what each operation
+# costs in names and tables, and the file's frame with its metadata
 _BYTES_PER_CHANNEL = 25
 _BYTES_PER_OPERATION = 450
 _BYTES_PER_FILE = 2_800
