@@ -8,6 +8,7 @@ that are finished are only read.
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     out = arguments.out or Path(tempfile.mkdtemp(prefix="kerasnets-"))
-    help_seconds = min(_timed("--help")[0] for _ in range(5))
+    help_seconds = min(_seconds_of_help() for _ in range(5))
     rows = [_figures(seed, out / f"seed-{seed}") for seed in arguments.seeds]
     for name in rows[0]:
         values = [row[name] for row in rows]
@@ -59,27 +60,33 @@ def _figures(seed: int, folder: Path) -> dict[str, float]:
     }
 
 
+def _seconds_of_help() -> float:
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "kerasnets", "--help"]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started
+
+
 def _timed(*arguments: str) -> tuple[float, int]:
-    """Seconds and peak resident bytes of a command and its children."""
+    """Seconds and peak memory of a command and its children."""
     started, peak = time.perf_counter(), 0
     process = psutil.Popen(
         [sys.executable, "-m", "kerasnets", *arguments], stdout=subprocess.DEVNULL
     )
     while process.poll() is None:
-        peak = max(peak, _resident(process))
-        time.sleep(0.02)
+        peak = max(peak, _memory(process))
+        time.sleep(0.2)
     if process.returncode:
         sys.exit(f"kerasnets {' '.join(arguments)} failed")
     return time.perf_counter() - started, peak
 
 
-def _resident(process: psutil.Process) -> int:
+def _memory(process: psutil.Process) -> int:
+    """Bytes of a process and its children; what they share counts once."""
     total = 0
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         for each in [process, *process.children(recursive=True)]:
-            total += each.memory_info().rss
-    except psutil.NoSuchProcess:
-        pass
+            total += each.memory_full_info().pss
     return total
 
 

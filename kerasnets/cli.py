@@ -119,7 +119,7 @@ def phone(
     from kerasnets import units
     from kerasnets.analysis.tables import figures_table
 
-    settings = room.choose_settings(
+    result = room.run(
         data=data,
         teacher=teacher,
         student=student,
@@ -131,9 +131,10 @@ def phone(
         precision=precision,
         seed=seed,
         skip_bad_images=skip_bad_images,
+        out=out,
+        fresh=fresh,
+        display=terminal.StageDisplay(context.obj, len(room.STAGES)),
     )
-    display = terminal.StageDisplay(context.obj, len(room.STAGES))
-    result = room.run(settings, out, fresh=fresh, display=display)
     terminal.show(figures_table(result.models))
     terminal.show(f"{result.int8_file}\n{result.card}")
 

@@ -36,7 +36,7 @@ def main(folder: str) -> None:
         print(name, "done" if done else "started", flush=True)
         return contextlib.nullcontext(silent)
 
-    phone.run(tiny_settings(), Path(folder), display=display)
+    phone.run_with(tiny_settings(), Path(folder), display=display)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The main job: a set of images in, a verified LiteRT file for a phone out.
 
-``run`` takes the stages one after another; ``stages`` holds what each of them does,
-``settings`` what can be chosen.
+``run`` and ``run_with`` take the stages one after another; ``stages`` holds what each
+of them does, ``settings`` what can be chosen.
 """
 
 import contextlib
@@ -18,7 +18,15 @@ from kerasnets.phone.stages import MODELS, STAGES
 from kerasnets.progress import Progress, silent
 from kerasnets.runs import open_run
 
-__all__ = ["MODELS", "STAGES", "PhoneResult", "Settings", "choose_settings", "run"]
+__all__ = [
+    "MODELS",
+    "STAGES",
+    "PhoneResult",
+    "Settings",
+    "choose_settings",
+    "run",
+    "run_with",
+]
 
 
 @dataclass(frozen=True)
@@ -42,23 +50,69 @@ class PhoneResult:
     models: dict[str, dict[str, float]]
 
 
+Display = Callable[[str, bool], contextlib.AbstractContextManager[Progress]]
+
+
 def run(
-    settings: Settings | None = None,
-    folder: Path | None = None,
+    *,
+    data: str = "digits",
+    out: Path | str | None = None,
+    teacher: str = "resnet20",
+    student: str = "mobilenet",
+    max_madds: int = 2_000_000,
+    max_bytes: int = 350_000,
+    trials: int | None = None,
+    search_file: Path | None = None,
+    resolution: int | None = None,
+    precision: str = "auto",
+    seed: int = 0,
+    skip_bad_images: bool = False,
+    fresh: bool = False,
+    display: Display | None = None,
+) -> PhoneResult:
+    """Do the job as ``kerasnets phone`` does: the usual settings but for those given.
+
+    ``out``, ``fresh`` and ``display`` are those of ``run_with``, the others those of
+    ``choose_settings``; both say what they mean.
+
+    Raises:
+        KerasnetsError: a setting, the data or the folder cannot be used, no network
+            meets the budget, or the file does not answer like its model.
+    """
+    settings = choose_settings(
+        data=data,
+        teacher=teacher,
+        student=student,
+        max_madds=max_madds,
+        max_bytes=max_bytes,
+        trials=trials,
+        search_file=search_file,
+        resolution=resolution,
+        precision=precision,
+        seed=seed,
+        skip_bad_images=skip_bad_images,
+    )
+    return run_with(settings, out, fresh=fresh, display=display)
+
+
+def run_with(
+    settings: Settings,
+    out: Path | str | None = None,
     *,
     fresh: bool = False,
-    display: Callable[[str, bool], contextlib.AbstractContextManager[Progress]]
-    | None = None,
+    display: Display | None = None,
 ) -> PhoneResult:
-    """Do the job in a folder, or what is left of it.
+    """Do the job with all of its settings in a folder, or what is left of it.
 
     Run again after it was stopped or killed, it goes on where it was and ends with the
     same files, byte for byte. A changed setting redoes the stages that depend on it and
     those after them.
 
     Args:
-        settings: by default ``choose_settings()``: the built-in digits.
-        folder: made if it is missing; by default saved_models/DATA-STUDENT.
+        settings: all of them; ``choose_settings`` gives the usual ones, and
+            ``dataclasses.replace`` changes any.
+        out: folder of the run, made if it is missing; by default
+            saved_models/DATA-STUDENT.
         fresh: delete what an earlier run left in the folder.
         display: entered for each stage as ``display(name, done_before)``; gives what
             the stage tells its progress to.
@@ -69,8 +123,7 @@ def run(
     """
     from kerasnets.data import open_source
 
-    settings = settings or choose_settings()
-    folder = folder or settings.default_folder()
+    folder = settings.default_folder() if out is None else Path(out)
     show = display or _show_nothing
     values = settings.as_json()
     key = open_source(settings.data).fingerprint

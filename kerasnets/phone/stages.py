@@ -21,7 +21,12 @@ from kerasnets.evaluation import evaluate
 from kerasnets.phone.job import Job, Stage
 from kerasnets.runs import write_bytes, write_text
 from kerasnets.saving import load_model, save_model
-from kerasnets.training import precision_policy, seed_everything, train
+from kerasnets.training import (
+    precision_policy,
+    release_memory,
+    seed_everything,
+    train,
+)
 
 MODELS = ("teacher", "student", "distilled", "pruned", "int8")
 
@@ -150,6 +155,7 @@ def distil(job: Job) -> dict:
 def prune(job: Job) -> dict:
     """Set the smallest weights to zero while the student goes on learning."""
     out = job.folder / "pruned.keras"
+    release_memory()  # the child process needs as much again
     compression.prune(
         job.folder / "distilled.keras",
         out,

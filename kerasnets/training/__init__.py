@@ -7,7 +7,7 @@ from kerasnets.training.precision import (
     resolve_precision,
 )
 from kerasnets.training.recipe import Recipe
-from kerasnets.training.seeding import seed_everything
+from kerasnets.training.seeding import release_memory, seed_everything
 from kerasnets.training.trainer import train
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Checkpoint",
     "Recipe",
     "precision_policy",
+    "release_memory",
     "resolve_precision",
     "seed_everything",
     "train",

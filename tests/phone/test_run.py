@@ -28,7 +28,7 @@ SCRIPT = Path(tiny_run.__file__)
 def finished(tmp_path_factory):
     """A finished run; tests must leave it as it is."""
     folder = tmp_path_factory.mktemp("runs") / "digits-lenet5"
-    return phone.run(tiny_run.tiny_settings(), folder)
+    return phone.run_with(tiny_run.tiny_settings(), folder)
 
 
 def record(folder: Path) -> dict:
@@ -106,7 +106,7 @@ def test_second_start_does_nothing_again(finished):
         shown.append((name, done))
         return phone._show_nothing(name, done)
 
-    again = phone.run(tiny_run.tiny_settings(), finished.folder, display=display)
+    again = phone.run_with(tiny_run.tiny_settings(), finished.folder, display=display)
     assert shown == [(name, True) for name in STAGES]
     assert before == {p: p.stat().st_mtime_ns for p in finished.folder.rglob("*.*lite")}
     assert again == finished
@@ -122,7 +122,7 @@ def test_changed_setting_redoes_its_stage_and_those_after(finished, tmp_path):
         return phone._show_nothing(name, done)
 
     changed = replace(tiny_run.tiny_settings(), calibration=30)
-    phone.run(changed, folder, display=display)
+    phone.run_with(changed, folder, display=display)
     first = STAGES.index("quantise")
     assert shown == {name: i < first for i, name in enumerate(STAGES)}
     calibration = record(folder)["stages"][first]["results"]["calibration"]
