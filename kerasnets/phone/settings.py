@@ -124,7 +124,9 @@ def choose_settings(
         precision=resolve_precision(precision),
         seed=_at_least_one("seed", seed, least=0),
         augment=augment,
-        teacher_recipe=Recipe(epochs=12, learning_rate=0.1, weight_decay=5e-4),
+        teacher_recipe=Recipe(
+            epochs=12, learning_rate=_teacher_rate(teacher), weight_decay=5e-4
+        ),
         student_recipe=Recipe(epochs=30, learning_rate=0.01, weight_decay=5e-3),
         temperature=_TEMPERATURE,
         soft_weight=_SOFT_WEIGHT,
@@ -145,6 +147,11 @@ _TEMPERATURE, _SOFT_WEIGHT = 4.0, 0.9
 # leave the student a resolution to choose
 _RESOLUTIONS = {"digits": 40, "npz": 32, "tfds": 96, "folder": 96}
 _TEACHER_SIZES = {"digits": 32}
+
+
+def _teacher_rate(network: str) -> float:
+    """0.1 as in the papers on residual networks; LeNet has no batch norm to bear it."""
+    return 0.01 if applications.get(network).__name__.startswith("LeNet") else 0.1
 
 
 def _augment_for(data: str) -> Augment:
