@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,7 +195,10 @@ def _load_weights(model: keras.Model, path: Path) -> None:
             f"file saved from {model.name}"
         )
     try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras warns of layers that the file lacks and leaves them random
+            warnings.filterwarnings("error", "Skipping nested container", UserWarning)
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         reason = str(error).splitlines()[0]
         raise KerasnetsError(f"{path} does not fit {model.name}: {reason}") from error
