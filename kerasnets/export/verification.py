@@ -22,18 +22,23 @@ class Bounds:
 
     Attributes:
         max_abs_difference: Largest accepted difference of a probability.
-        agreement: Smallest accepted share of images with the same best class.
+        agreement: Smallest accepted share of images with the same best class; classes
+            that the model puts within ``tie`` of each other count as the same.
+        tie: Difference of two probabilities of the model that decides nothing.
     """
 
     max_abs_difference: float
     agreement: float
+    tie: float = _TIE
 
 
 # Folding batch normalisation into the kernels rounds anew: 2e-5 was seen on a pruned
 # MobileNet, and a wrong kernel, padding or scale moves a probability far more.
 FLOAT_BOUNDS = Bounds(max_abs_difference=1e-4, agreement=1.0)
 # A probability of an int8 file may move by any step of quantisation; its order counts.
-INT8_BOUNDS = Bounds(max_abs_difference=1.0, agreement=0.95)
+# A network that is unsure of a photo may then choose the other of two classes: on
+# flowers, 7.5 % of the answers of a half-trained one changed, by 0.1 or less each.
+INT8_BOUNDS = Bounds(max_abs_difference=1.0, agreement=0.95, tie=0.1)
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def verify(
             f" {model.output_shape}"
         )
     model = to_float32(model)
-    correct = agreed = 0
+    correct = agreed = accepted = 0
     differences = np.empty(len(images), np.float32)
     for start in range(0, len(images), batch_size):
         here = slice(start, start + batch_size)
@@ -106,7 +111,9 @@ def verify(
         best = answers.argmax(axis=1)
         correct += int((best == labels[here]).sum())
         rows = np.arange(len(best))
-        agreed += int((expected[rows, best] >= expected.max(axis=1) - _TIE).sum())
+        lost = expected.max(axis=1) - expected[rows, best]
+        agreed += int((lost <= _TIE).sum())
+        accepted += int((lost <= bounds.tie).sum())
         progress(start + len(best), len(images), "verify")
     worst = int(differences.argmax())
     verification = Verification(
@@ -115,7 +122,7 @@ def verify(
         max_abs_difference=float(differences[worst]),
         examples=len(images),
     )
-    _check(verification, bounds, path, worst)
+    _check(verification, accepted / len(images), bounds, path, worst)
     return verification
 
 
@@ -126,18 +133,24 @@ def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return np.asarray(keras.ops.softmax(logits))
 
 
-def _check(figures: Verification, bounds: Bounds, path: Path | str, worst: int) -> None:
+def _check(
+    figures: Verification,
+    accepted: float,
+    bounds: Bounds,
+    path: Path | str,
+    worst: int,
+) -> None:
     """Raise unless the figures lie within the bounds."""
     # written so that a NaN fails
     if (
         figures.max_abs_difference <= bounds.max_abs_difference
-        and figures.agreement >= bounds.agreement
+        and accepted >= bounds.agreement
     ):
         return
     raise KerasnetsError(
         f"{path} does not answer like its model: a probability differs by"
         f" {figures.max_abs_difference:.3g} at image {worst} (accepted:"
         f" {bounds.max_abs_difference:g}), the best class agrees on"
-        f" {figures.agreement:.2%} of {figures.examples} images (accepted:"
+        f" {accepted:.2%} of {figures.examples} images (accepted:"
         f" {bounds.agreement:.2%})"
     )
