@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.runs import RUN_FILE, open_run, sha256, write_bytes
+from kerasnets.files import write_bytes
+from kerasnets.runs import RUN_FILE, open_run, sha256
 
 IDENTITY = {"data": "digits", "seed": 0}
 OWNED = ("data", "teacher.keras", "student.keras", "README.md")

@@ -17,6 +17,7 @@ from kerasnets.data.images import read_image
 from kerasnets.data.sources import Examples, Source
 from kerasnets.data.splits import split_indices
 from kerasnets.errors import KerasnetsError
+from kerasnets.files import write_text
 from kerasnets.progress import Progress, silent
 
 PARTS = ("train", "validation", "test")
@@ -126,9 +127,7 @@ def prepare(
             for part, indices in chosen.items()
         },
     }
-    written = folder / "splits.json.partial"
-    written.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    written.replace(folder / "splits.json")
+    write_text(folder / "splits.json", json.dumps(record, indent=1) + "\n")
     return load_prepared(folder)
 
 

@@ -18,8 +18,8 @@ from kerasnets.data import (
 )
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
+from kerasnets.files import write_bytes, write_text
 from kerasnets.phone.job import Job, Stage
-from kerasnets.runs import write_bytes, write_text
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
     precision_policy,

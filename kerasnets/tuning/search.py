@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras_tuner
 
+from kerasnets.files import write_text
 from kerasnets.progress import Progress, silent
 from kerasnets.tuning.space import Candidate
 
@@ -171,6 +172,4 @@ def _kept(path: Path, key: dict) -> dict[str, float] | None:
 
 
 def _keep(path: Path, key: dict, metrics: dict[str, float]) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps({"key": key, "metrics": metrics}), "utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps({"key": key, "metrics": metrics}))
