@@ -8,33 +8,119 @@ from keras import layers
 BATCH_NORM_MOMENTUM = 0.9
 
 
+def conv(
+    x,
+    filters: int,
+    kernel_size: int | tuple[int, int],
+    *,
+    strides: int = 1,
+    padding: str = "same",
+    groups: int = 1,
+    use_bias: bool = True,
+    initializer: str = "glorot_uniform",
+    name: str,
+):
+    """Convolution.
+
+    ``padding`` is "same" or "valid" as in Keras, or "symmetric": (k - 1) / 2 zeros on
+    every side, as Caffe and Torch do it. With stride 1 that is "same"; with stride 2 on
+    an even side Keras's "same" puts its zeros at the end only.
+    """
+    if padding == "symmetric":
+        x, padding = symmetric_padding(x, kernel_size, strides=strides, name=name)
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding=padding,
+        groups=groups,
+        use_bias=use_bias,
+        kernel_initializer=initializer,
+        name=name,
+    )(x)
+
+
+def symmetric_padding(x, kernel_size, *, strides: int, name: str):
+    """The map with its zeros, and the padding that remains for the layer ``name``."""
+    height, width = (
+        kernel_size if isinstance(kernel_size, tuple) else (kernel_size,) * 2
+    )
+    if strides == 1 or (height, width) == (1, 1):
+        return x, "same"
+    zeros = ((height - 1) // 2, (width - 1) // 2)
+    return layers.ZeroPadding2D(zeros, name=f"{name}_pad")(x), "valid"
+
+
 def conv_bn(
     x,
     filters: int,
-    kernel_size: int,
+    kernel_size: int | tuple[int, int],
     *,
     strides: int = 1,
+    padding: str = "same",
+    groups: int = 1,
+    use_bias: bool = False,
     epsilon: float,
+    scale: bool = True,
+    gamma: str = "ones",
     activation: keras.layers.Layer | None,
     initializer: str = "glorot_uniform",
     name: str,
 ):
-    """Convolution without bias, BN, activation (left out when None)."""
-    x = layers.Conv2D(
+    """Convolution ``name``_conv, BN ``name``_bn, activation (left out when None).
+
+    ``gamma`` initialises the batch normalisation's scale; ``scale=False`` has none.
+    """
+    x = conv(
+        x,
         filters,
         kernel_size,
         strides=strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=initializer,
+        padding=padding,
+        groups=groups,
+        use_bias=use_bias,
+        initializer=initializer,
         name=f"{name}_conv",
-    )(x)
-    x = batch_norm(x, epsilon=epsilon, name=f"{name}_bn")
+    )
+    x = batch_norm(x, epsilon=epsilon, scale=scale, gamma=gamma, name=f"{name}_bn")
     return x if activation is None else activation(x)
 
 
-def batch_norm(x, *, epsilon: float, name: str):
+def batch_norm(
+    x, *, epsilon: float, scale: bool = True, gamma: str = "ones", name: str
+):
     """Batch normalisation over the channels with the momentum of all networks."""
     return layers.BatchNormalization(
-        momentum=BATCH_NORM_MOMENTUM, epsilon=epsilon, name=name
+        momentum=BATCH_NORM_MOMENTUM,
+        epsilon=epsilon,
+        scale=scale,
+        gamma_initializer=gamma,
+        name=name,
     )(x)
+
+
+def ceil_max_pool(x, *, name: str):
+    """3x3 maximum pooling with stride 2 whose output size is rounded up, as Caffe's.
+
+    For maps that are nowhere negative: after ReLU the zero at the end changes nothing.
+    On even sides Keras's "same" is Caffe's rounding, on odd ones "valid" fits exactly.
+    """
+    sides = x.shape[1:3]
+    if None not in sides and sides[0] % 2 == sides[1] % 2:
+        padding = "valid" if sides[0] % 2 else "same"
+    else:
+        x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
+        padding = "valid"
+    return layers.MaxPooling2D(3, strides=2, padding=padding, name=name)(x)
+
+
+def drop_branch(x, rate: float, *, name: str):
+    """Stochastic depth: in training the branch is left out with probability ``rate``.
+
+    One draw a mini-batch, as in Huang et al. 2016, section 3; what is kept is divided
+    by 1 - rate, so that nothing is left to do at inference (the paper multiplies by
+    1 - rate there: the same expectation).
+    """
+    if not rate:
+        return x
+    return layers.Dropout(rate, noise_shape=(1, 1, 1, 1), name=name)(x)

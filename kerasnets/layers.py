@@ -34,6 +34,44 @@ class ChannelPad(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("kerasnets")
+class LocalResponseNorm(keras.layers.Layer):
+    """Divides each value by a power of the energy of its neighbouring channels.
+
+    y_i = x_i / (bias + alpha * sum_j x_j^2)^beta, j over ``depth`` channels around i
+    (fewer at the ends). Krizhevsky et al. 2012, section 3.3. This is the convention of
+    the paper and of TensorFlow; Caffe and Torch divide alpha by the depth, so their
+    alpha of 1e-4 at depth 5 is 2e-5 here.
+
+    Input and output (batch, height, width, channels).
+
+    Args:
+        depth: number of channels in the sum, odd (n in the paper).
+        bias: k in the paper.
+        alpha: weight of the sum.
+        beta: the exponent.
+    """
+
+    def __init__(self, depth=5, bias=2.0, alpha=1e-4, beta=0.75, **kwargs):
+        super().__init__(**kwargs)
+        self.depth, self.bias, self.alpha, self.beta = depth, bias, alpha, beta
+
+    def call(self, inputs):
+        channels, reach = inputs.shape[-1], self.depth // 2
+        squares = ops.pad(ops.square(inputs), [(0, 0)] * 3 + [(reach, reach)])
+        energy = sum(squares[..., i : i + channels] for i in range(self.depth))
+        # half precision would lose the sum beside the bias
+        base = ops.cast(energy, "float32") * self.alpha + self.bias
+        return inputs * ops.cast(ops.power(base, -self.beta), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        own = {name: getattr(self, name) for name in ("depth", "bias", "alpha", "beta")}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("kerasnets")
 class ScaledTanh(keras.layers.Layer):
     """The squashing function 1.7159 tanh(2x/3) (LeCun et al. 1998, appendix A)."""
 

@@ -5,10 +5,14 @@
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import keras
 
+from kerasnets.applications import lenet, mobilenet, resnet_cifar
+from kerasnets.applications.auxiliary import loss_weights, without_auxiliary
+from kerasnets.applications.builder import convention
 from kerasnets.applications.lenet import LeNet5, LeNet5Original
 from kerasnets.applications.mobilenet import ConvMobileNet, MobileNet, ShallowMobileNet
 from kerasnets.applications.resnet_cifar import (
@@ -26,26 +30,20 @@ from kerasnets.applications.resnet_cifar import (
     ResNet1202,
 )
 from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained import Preprocessing
 
-BUILDERS: dict[str, Callable[..., keras.Model]] = {
-    "lenet5": LeNet5,
-    "lenet5_original": LeNet5Original,
-    "resnet20": ResNet20,
-    "resnet32": ResNet32,
-    "resnet44": ResNet44,
-    "resnet56": ResNet56,
-    "resnet110": ResNet110,
-    "resnet1202": ResNet1202,
-    "plain20": Plain20,
-    "plain32": Plain32,
-    "plain44": Plain44,
-    "plain56": Plain56,
-    "plain110": Plain110,
-    "plain1202": Plain1202,
-    "mobilenet": MobileNet,
-    "shallow_mobilenet": ShallowMobileNet,
-    "conv_mobilenet": ConvMobileNet,
-}
+_FAMILIES = (lenet, resnet_cifar, mobilenet)
+
+
+def _builders(families: tuple[ModuleType, ...]) -> Iterator[tuple[str, Callable]]:
+    """(name, builder) of every network: the rows of the families say their names."""
+    for family in families:
+        for value in vars(family).values():
+            if hasattr(value, "network"):
+                yield value.network.name.lower(), value
+
+
+BUILDERS: dict[str, Callable[..., keras.Model]] = dict(_builders(_FAMILIES))
 
 
 def get(name: str) -> Callable[..., keras.Model]:
@@ -70,6 +68,31 @@ def build(name: str, **arguments) -> keras.Model:
         KerasnetsError: no network has that name, or an argument is out of range.
     """
     return get(name)(**arguments)
+
+
+def preprocessing(model: keras.Model) -> Preprocessing:
+    """What must be done to pixels before ``model`` sees them.
+
+    Args:
+        model: a network of the zoo, or one loaded from a file under its first name.
+
+    Raises:
+        KerasnetsError: the model is none of the zoo's, or has lost its name.
+    """
+    if hasattr(model, "preprocessing"):
+        return model.preprocessing
+    # a loaded model has its name only: resnet50_keras, mobilenet_0.50_128
+    title, *rest = model.name.split("_at_")[0].rsplit("_", 1)
+    form = rest[0] if rest and rest[0] in ("keras", "torch") else "paper"
+    stem = title if form != "paper" else model.name
+    for name in sorted(BUILDERS, key=len, reverse=True):
+        if stem == name or stem.startswith(f"{name}_"):
+            network = get(name).network  # type: ignore[attr-defined]
+            return convention(network, form).at_size(model.input_shape[1])
+    raise KerasnetsError(
+        f"model {model.name!r} is not named like a network of the zoo: its "
+        "preprocessing is not known"
+    )
 
 
 def _plain(name: str) -> str:

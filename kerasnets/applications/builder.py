@@ -1,39 +1,75 @@
-"""What all builders share: the row of a variant, input, head, weights."""
+"""What all builders share: the row of a variant, input, head, documentation."""
 
 import contextlib
 import functools
 import inspect
 import sys
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Concatenate, ParamSpec, TypeVar
 
 import keras
 from keras import layers
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained import HEAD, UNIT, Preprocessing, Twin, load_weights, origin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What is printed about a network, where it is printed.
+
+    Attributes:
+        params: parameters, as a number (138e6 for "138M"); None where not printed.
+        madds: multiply-adds, likewise.
+        top1: accuracy in percent; None where not printed.
+        top5: share of images with the label among the best five, in percent.
+        protocol: the data and how it was shown: "ImageNet, single crop".
+        source: where the accuracy is printed.
+    """
+
+    params: float | None = None
+    madds: float | None = None
+    top1: float | None = None
+    top5: float | None = None
+    protocol: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Network:
     """What the row of every variant tells: its name, its paper, its cost.
 
     Attributes:
         name: the public name of the builder, as in ``ResNet20``.
+        family: the networks it belongs to.
         year: year of the paper.
         params: parameters at the default arguments, batch-norm statistics included.
         madds: multiply-adds of one image at the default arguments (convolutions and
             dense layers).
         source: paper and section that the row follows.
+        published: what the paper prints of it.
+        input_shape: of an image in the paper.
+        minimum: the smallest side of an image that is of use.
+        preprocessing: that of the paper, or [-1, 1] where it has none of its own.
+        keras: the network in keras.applications, or None.
+        torch: the network in torchvision or timm, or None.
     """
 
     name: str
+    family: str
     year: int
     params: int
     madds: int
     source: str
+    published: Published = Published()
+    input_shape: tuple[int, int, int] = (224, 224, 3)
+    minimum: int = 32
+    preprocessing: Preprocessing = UNIT
+    keras: Twin | None = None
+    torch: Twin | None = None
 
 
 P = ParamSpec("P")
@@ -46,7 +82,8 @@ def variant(
     """The public builder of ``row``: ``build`` with its first argument given.
 
     The builder carries the row as ``builder.network``, and the row's name, signature
-    and docstring.
+    and docstring: that of ``build``, which documents its own arguments, and those that
+    all builders share.
     """
 
     @functools.wraps(build)
@@ -54,9 +91,8 @@ def variant(
         return build(row, *args, **kwargs)
 
     parameters = list(inspect.signature(build).parameters.values())[1:]
-    what = f"{row.name} ({row.source}): {row.params:,} parameters."
     builder.__name__ = builder.__qualname__ = row.name
-    builder.__doc__ = f"{what}\n\n{inspect.getdoc(build)}"
+    builder.__doc__ = _documentation(row, inspect.getdoc(build) or "", parameters)
     builder.__dict__.update(
         __signature__=inspect.Signature(parameters, return_annotation=keras.Model),
         network=row,
@@ -64,28 +100,90 @@ def variant(
     return builder
 
 
-def image_input(input_shape, input_tensor, *, default: tuple, minimum: int):
+def _documentation(row: Network, own: str, parameters: list) -> str:
+    """The docstring of a public builder."""
+    what, _, own_arguments = own.partition("\nArgs:\n")
+    height, width, channels = row.input_shape
+    shared = {
+        "input_shape": f"""(height, width, channels), {row.minimum} pixels a side or
+        more; sides may be None. ({height}, {width}, {channels}) when None.""",
+        "include_top": "end in the classifier and its activation.",
+        "weights": """None for random weights; "imagenet" for those of
+        keras.applications; the path of a .keras or .weights.h5 file of this network or
+        of a .safetensors or .pth file of its twin in torchvision or timm; or
+        "timm:NAME" for a model of the Hugging Face hub.""",
+        "input_tensor": "a Keras tensor to build on, instead of ``input_shape``.",
+        "pooling": """without top, None gives the last map, "avg" or "max" a
+        vector.""",
+        "classes": "number of classes; weights of a file keep theirs only if equal.",
+        "classifier_activation": "activation of the output; None returns logits.",
+        "name": "name of the model.",
+    }
+    arguments = [
+        f"    {p.name}: {shared[p.name]}"
+        for p in parameters
+        if p.name in shared and f"    {p.name}: " not in own_arguments
+    ]
+    return "\n".join(
+        [
+            f"{row.name} ({row.source}): {row.params:,} parameters.\n",
+            f"{what.strip()}\n",
+            "Args:",
+            *([own_arguments.rstrip()] if own_arguments else []),
+            *arguments,
+            "\nReturns:",
+            "    A functional ``keras.Model`` from images, scaled as",
+            "    ``kerasnets.applications.preprocessing(model)`` says, to",
+            "    (batch, classes).",
+            "\nRaises:",
+            "    KerasnetsError: an argument is out of range, or the weights do not fit.",
+        ]
+    )
+
+
+def manner(form: str | None, weights: str | Path | None, accepted: Mapping) -> str:
+    """In whose manner to build: "paper", or of the library that the weights are from.
+
+    Args:
+        form: as the user gave it; None chooses by the weights.
+        weights: as the user gave them.
+        accepted: the forms that the family knows.
+
+    Raises:
+        KerasnetsError: the family has no such form.
+    """
+    if form is None:
+        home = origin(weights)
+        return home if home in accepted else "paper"
+    if form not in accepted:
+        raise KerasnetsError(
+            f"form {form!r} is unknown: {', '.join(map(repr, accepted))} or None"
+        )
+    return form
+
+
+def image_input(network: Network, input_shape=None, input_tensor=None):
     """The input of a network: a new one of ``input_shape``, or ``input_tensor``.
 
     Args:
-        input_shape: (height, width, channels), sides may be None; or None for
-            ``default``.
+        network: the row, for its shape and smallest side.
+        input_shape: (height, width, channels), sides may be None; or None for the
+            row's.
         input_tensor: a Keras tensor of shape (batch, height, width, channels).
-        default: the shape in the paper.
-        minimum: the smallest side that is of use.
 
     Raises:
         KerasnetsError: the shape is not that of an image or is too small.
     """
     given = input_shape if input_tensor is None else input_tensor.shape[1:]
-    shape = tuple(default if given is None else given)
+    shape = tuple(network.input_shape if given is None else given)
     if len(shape) != 3 or not isinstance(shape[2], int) or shape[2] < 1:
         raise KerasnetsError(
             f"input_shape {shape} is not (height, width, channels) of an image"
         )
-    if any(side is not None and side < minimum for side in shape[:2]):
+    if any(side is not None and side < network.minimum for side in shape[:2]):
         raise KerasnetsError(
-            f"input_shape {shape} is too small: a side needs {minimum} pixels or more"
+            f"input_shape {shape} is too small: a side needs {network.minimum} pixels "
+            "or more"
         )
     if input_tensor is None:
         return keras.Input(shape, name="image")
@@ -122,28 +220,41 @@ def average_and_classify(
     return classify(x, classes, classifier_activation, initializer)
 
 
-def classify(x, classes: int, classifier_activation, initializer=None):
+def flatten(x):
+    """The map as a vector, for dense layers; its size must be known."""
+    if None in x.shape[1:]:
+        raise KerasnetsError(
+            f"a map of {x.shape[1]}x{x.shape[2]} pixels has no fixed length for dense "
+            "layers: give input_shape with both sides, or include_top=False, or see "
+            "applications.to_fully_convolutional"
+        )
+    return layers.Flatten(name="flatten")(x)
+
+
+def classify(
+    x, classes: int, classifier_activation, initializer=None, *, prefix: str = ""
+):
     """The dense layer ``logits`` and, unless it is None, the activation on it.
 
     Both stay in float32 under every precision policy: half precision has too few
-    digits for a loss.
+    digits for a loss. ``prefix`` goes before their names, for auxiliary classifiers.
     """
     check_classes(classes)
     x = layers.Dense(
         classes,
         kernel_initializer=initializer or "glorot_uniform",
         dtype="float32",
-        name="logits",
+        name=f"{prefix}{HEAD}",
     )(x)
-    return activate(x, classifier_activation)
+    return activate(x, classifier_activation, prefix=prefix)
 
 
-def activate(logits, classifier_activation):
+def activate(logits, classifier_activation, *, prefix: str = ""):
     """The layer ``predictions`` on the logits, or the logits where it is None."""
     if classifier_activation is None:
         return logits
     return layers.Activation(
-        classifier_activation, dtype="float32", name="predictions"
+        classifier_activation, dtype="float32", name=f"{prefix}predictions"
     )(logits)
 
 
@@ -153,28 +264,59 @@ def check_classes(classes: int) -> None:
         raise KerasnetsError(f"classes {classes!r} is not a whole number of 1 or more")
 
 
-def finish(inputs, outputs, *, name: str, weights: str | Path | None) -> keras.Model:
-    """The model from ``inputs`` to ``outputs`` with the weights of a file.
+def finish(
+    inputs,
+    outputs,
+    *,
+    network: Network,
+    weights: str | Path | None,
+    name: str | None,
+    form: str | None = None,
+    title: str | None = None,
+    twin_arguments: Mapping = MappingProxyType({}),
+) -> keras.Model:
+    """The model from ``inputs`` to ``outputs`` with the weights that were asked for.
 
     Args:
         inputs: the image input; where it was made from other tensors, the model
             starts at those.
-        outputs: the output tensor.
-        name: name of the model.
-        weights: None for random weights, or the path of a ``.weights.h5`` file that
-            was saved from the same network.
+        outputs: the output tensor; with auxiliary classifiers a list, theirs after it.
+        network: the row of the variant.
+        weights: as the user gave them.
+        name: as the user gave it; None makes one of ``title`` and the form.
+        form: from ``manner``, for families that have forms.
+        title: the name without the form; the row's name when None.
+        twin_arguments: with which the network in keras.applications is the same one.
 
     Raises:
-        KerasnetsError: the file is missing, of another kind or does not fit.
+        KerasnetsError: the weights are missing, of another kind or do not fit.
     """
+    form = form or origin(weights)
+    title = title or network.name.lower()
     with deep_graphs():
         sources = keras.utils.get_source_inputs(inputs)
         model = keras.Model(
-            sources[0] if len(sources) == 1 else sources, outputs, name=name
+            sources[0] if len(sources) == 1 else sources,
+            outputs,
+            name=name or (title if form == "paper" else f"{title}_{form}"),
         )
+    told = None
     if weights is not None:
-        _load_weights(model, Path(weights))
+        told = load_weights(
+            model,
+            weights,
+            keras_twin=network.keras,
+            torch_twin=network.torch,
+            twin_arguments=twin_arguments,
+        )
+    model.preprocessing = (told or convention(network, form)).at_size(inputs.shape[1])
     return model
+
+
+def convention(network: Network, form: str) -> Preprocessing:
+    """The preprocessing of a network in the manner of the paper or of a library."""
+    twin = {"keras": network.keras, "torch": network.torch}.get(form)
+    return network.preprocessing if twin is None else twin.preprocessing
 
 
 @contextlib.contextmanager
@@ -186,19 +328,3 @@ def deep_graphs():
         yield
     finally:
         sys.setrecursionlimit(limit)
-
-
-def _load_weights(model: keras.Model, path: Path) -> None:
-    if not path.name.endswith(".weights.h5") or not path.is_file():
-        raise KerasnetsError(
-            f"weights {str(path)!r}: give None or the path of an existing .weights.h5 "
-            f"file saved from {model.name}"
-        )
-    try:
-        with warnings.catch_warnings():
-            # Keras warns of layers that the file lacks and leaves them random
-            warnings.filterwarnings("error", "Skipping nested container", UserWarning)
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError, UserWarning) as error:
-        reason = str(error).splitlines()[0]
-        raise KerasnetsError(f"{path} does not fit {model.name}: {reason}") from error

@@ -59,7 +59,9 @@ class Variant(builder.Network):
     subsample: Callable
     c3: Callable
     output: Callable
+    family: str = "LeNet"
     year: int = 1998
+    input_shape: tuple[int, int, int] = (32, 32, 1)
 
 
 def _lenet5(
@@ -75,27 +77,9 @@ def _lenet5(
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
-    Args:
-        input_shape: (height, width, channels), 32 pixels or more; (32, 32, 1) when
-            None. On a larger image the top takes the mean over the map of C5.
-        include_top: end in F6, the output layer and its activation.
-        weights: None, or the path of a .weights.h5 file of the same network.
-        input_tensor: a Keras tensor to build on, instead of ``input_shape``.
-        pooling: without top, None gives the map of C5, "avg" or "max" a vector.
-        classes: number of classes.
-        classifier_activation: activation of the output; None returns logits.
-        name: name of the model.
-
-    Returns:
-        A ``keras.Model`` from images, normalised by the caller (the paper: background
-        -0.1, ink 1.175), to (batch, classes).
-
-    Raises:
-        KerasnetsError: an argument is out of range.
+    On an image larger than the paper's, the top takes the mean over the map of C5.
     """
-    inputs = builder.image_input(
-        input_shape, input_tensor, default=(32, 32, 1), minimum=32
-    )
+    inputs = builder.image_input(variant, input_shape, input_tensor)
     x = full_conv(inputs, 6, variant.initializer, name="c1")
     x = variant.squash(x, name="c1_squash")
     x = variant.subsample(x, name="s2")
@@ -111,7 +95,7 @@ def _lenet5(
         x = variant.output(x, classes, classifier_activation)
     else:
         x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, name=name or variant.name.lower(), weights=weights)
+    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 
 def glorot(fan_in: int) -> str:

@@ -41,6 +41,7 @@ class Variant(builder.Network):
 
     unit: Callable
     stages: tuple[tuple[int, ...], ...]
+    family: str = "MobileNet"
     year: int = 2017
 
 
@@ -68,29 +69,11 @@ def _mobilenet(
         rho: resolution multiplier; the sides are round(rho * side).
         depth_multiplier: filters for each input channel of a depthwise layer.
         dropout: share of the pooled features dropped in training.
-        include_top: end in pooling, dropout, dense layer and activation.
-        weights: None, or the path of a .weights.h5 file of the same network.
-        input_tensor: a Keras tensor to build on, instead of ``input_shape``; ``rho``
-            must then be 1.
-        pooling: without top, None gives the last map, "avg" or "max" a vector.
-        classes: number of classes.
-        classifier_activation: activation of the output; None returns logits.
-        name: name of the model.
-
-    Returns:
-        A ``keras.Model`` from images scaled to [-1, 1] to (batch, classes).
-
-    Raises:
-        KerasnetsError: an argument is out of range.
     """
     if int(alpha * STEM_FILTERS) < 1:
         raise KerasnetsError(f"alpha {alpha} leaves no filters: give 1/32 or more")
-    inputs = builder.image_input(
-        _scaled(input_shape, input_tensor, rho),
-        input_tensor,
-        default=_scaled((224, 224, 3), None, rho),
-        minimum=32,
-    )
+    shape = _scaled(variant, input_shape, input_tensor, rho)
+    inputs = builder.image_input(variant, shape, input_tensor)
     x = _conv(inputs, int(alpha * STEM_FILTERS), 3, strides=2, name="stem")
     for stage, filters in enumerate(variant.stages, start=1):
         for block, width in enumerate(filters, start=1):
@@ -110,20 +93,28 @@ def _mobilenet(
         )
     else:
         x = builder.pooled_features(x, pooling)
-    default_name = f"{variant.name.lower()}_{alpha:0.2f}_{inputs.shape[1]}"
-    return builder.finish(inputs, x, name=name or default_name, weights=weights)
+    return builder.finish(
+        inputs,
+        x,
+        network=variant,
+        weights=weights,
+        name=name,
+        title=f"{variant.name.lower()}_{alpha:0.2f}_{inputs.shape[1]}",
+        twin_arguments={"alpha": alpha, "depth_multiplier": depth_multiplier},
+    )
 
 
-def _scaled(shape, input_tensor, rho: float):
-    """``shape`` with its sides multiplied by ``rho``."""
+def _scaled(variant: Variant, shape, input_tensor, rho: float):
+    """``shape``, or that of the row, with its sides multiplied by ``rho``."""
     if rho <= 0:
         raise KerasnetsError(f"rho {rho} is not a positive number")
     if input_tensor is not None and rho != 1:
         raise KerasnetsError(
             f"rho {rho} scales the builder's own input: give 1 with input_tensor"
         )
-    if shape is None or rho == 1:
+    if rho == 1:
         return shape
+    shape = shape or variant.input_shape
     sides = [None if side is None else round(rho * side) for side in shape[:2]]
     return (*sides, shape[2])
 

@@ -29,7 +29,10 @@ class Variant(builder.Network):
 
     blocks: int
     residual: bool
+    family: str = "CIFAR ResNet"
     year: int = 2015
+    input_shape: tuple[int, int, int] = (32, 32, 3)
+    minimum: int = 4
     source: str = "He et al. 2015, section 4.2"
 
 
@@ -44,28 +47,8 @@ def _resnet(
     classifier_activation: str | None = "softmax",
     name: str | None = None,
 ) -> keras.Model:
-    """Build the network as a Keras functional model.
-
-    Args:
-        input_shape: (height, width, channels), 4 pixels or more; (32, 32, 3) when
-            None.
-        include_top: end in pooling, dense layer and activation.
-        weights: None, or the path of a .weights.h5 file of the same network.
-        input_tensor: a Keras tensor to build on, instead of ``input_shape``.
-        pooling: without top, None gives the last map, "avg" or "max" a vector.
-        classes: number of classes.
-        classifier_activation: activation of the output; None returns logits.
-        name: name of the model.
-
-    Returns:
-        A ``keras.Model`` from images, normalised by the caller, to (batch, classes).
-
-    Raises:
-        KerasnetsError: an argument is out of range.
-    """
-    inputs = builder.image_input(
-        input_shape, input_tensor, default=(32, 32, 3), minimum=4
-    )
+    """Build the network as a Keras functional model."""
+    inputs = builder.image_input(variant, input_shape, input_tensor)
     x = _conv(inputs, STAGES[0], strides=1, relu=True, name="stem")
     for stage, filters in enumerate(STAGES, start=1):
         for block in range(1, variant.blocks + 1):
@@ -85,7 +68,7 @@ def _resnet(
         )
     else:
         x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, name=name or variant.name.lower(), weights=weights)
+    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 
 def basic_block(x, filters: int, *, strides: int, residual: bool, name: str):

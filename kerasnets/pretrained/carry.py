@@ -1,0 +1,208 @@
+"""From the tensors of another library's network to the weights of ours."""
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+from keras import layers
+
+from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin
+
+_SHOWN = 3
+# of the same tensor, the name in Keras and in Torch
+_TORCH_NAMES = {
+    "kernel": "weight",
+    "depthwise_kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+    "alpha": "weight",
+}
+
+
+def from_keras(model: keras.Model, source: keras.Model, twin: Twin, **options) -> None:
+    """Give ``model`` the weights of its twin in keras.applications.
+
+    Args:
+        model: ours, changed in place.
+        source: the network as keras.applications builds it.
+        twin: what our layers are called there.
+        options: see ``assign``.
+
+    Raises:
+        KerasnetsError: a tensor is missing, left over or of another shape.
+    """
+    tensors = {
+        f"{name}/{variable.name}": np.asarray(variable)
+        for name, layer in _by_stable_name(source).items()
+        for variable in layer.weights
+    }
+    assign(model, tensors, lambda layer, role: f"{twin.layer(layer)}/{role}", **options)
+
+
+def _by_stable_name(source: keras.Model) -> dict[str, layers.Layer]:
+    """The layers by name, where those that Keras named itself count from 0.
+
+    keras.applications leaves many layers of InceptionV3 without names; Keras then
+    counts on from whatever the process has built before ("conv2d_95").
+    """
+    named, counted = {}, {"conv2d": [], "batch_normalization": []}
+    for layer in source.layers:
+        kind, _, number = layer.name.rpartition("_")
+        if layer.name in counted or (kind in counted and number.isdecimal()):
+            kind = kind if kind in counted else layer.name
+            counted[kind].append((int(number) if kind != layer.name else 0, layer))
+        else:
+            named[layer.name] = layer
+    for kind, group in counted.items():
+        ordered = sorted(group, key=lambda pair: pair[0])
+        named.update({f"{kind}_{i}": layer for i, (_, layer) in enumerate(ordered)})
+    return named
+
+
+def from_torch(
+    model: keras.Model, state: Mapping[str, np.ndarray], twin: Twin, **options
+) -> None:
+    """Give ``model`` the weights of a Torch state dict.
+
+    Args:
+        model: ours, changed in place.
+        state: arrays by their name, as torchvision and timm save them.
+        twin: what our layers are called there.
+        options: see ``assign``.
+
+    Raises:
+        KerasnetsError: a tensor is missing, left over or of another shape.
+    """
+    tensors = {
+        # torchvision's files of DenseNet are older than its code: norm.1 is norm1 there
+        re.sub(r"\b(norm|conv)\.(\d)\.", r"\1\2.", name): np.asarray(value)
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+    def key(layer: str, role: str) -> str:
+        return f"{twin.layer(layer)}.{_TORCH_NAMES[role]}"
+
+    for layer in model.layers:
+        for variable in layer.weights:
+            name = key(layer.name, variable.name)
+            if name in tensors:
+                tensors[name] = _from_torch_order(layer, variable, tensors[name])
+    assign(model, tensors, key, **options)
+
+
+def _from_torch_order(layer, variable, tensor: np.ndarray) -> np.ndarray:
+    """The tensor with its axes as Keras has them; as it is where it cannot fit."""
+    role = variable.name
+    if role == "depthwise_kernel" and tensor.ndim == 4:
+        rows, columns, channels, multiplier = variable.shape
+        if tensor.shape == (channels * multiplier, 1, rows, columns):
+            split = tensor.reshape(channels, multiplier, rows, columns)
+            return split.transpose(2, 3, 0, 1)
+    if role == "kernel" and tensor.ndim == 4:
+        return tensor.transpose(2, 3, 1, 0)  # (out, in, h, w)
+    if role == "kernel" and tensor.ndim == 2:
+        before = layer.input._keras_history.operation
+        if isinstance(before, layers.Flatten):
+            height, width, channels = before.input.shape[1:]
+            if tensor.shape[1] == height * width * channels:
+                # Torch flattens channel by channel, Keras pixel by pixel
+                maps = tensor.reshape(-1, channels, height, width)
+                tensor = maps.transpose(0, 2, 3, 1).reshape(tensor.shape)
+        return tensor.T
+    return tensor
+
+
+def assign(
+    model: keras.Model,
+    tensors: Mapping[str, np.ndarray],
+    key: Callable[[str, str], str],
+    *,
+    extras: tuple[str, ...] = (),
+    where: str = "the weights",
+) -> None:
+    """Set every weight of ``model`` to the tensor ``key(layer name, weight name)``.
+
+    All of them or, where something does not fit, none. Classifiers for another number
+    of classes, and auxiliary ones that the tensors lack, stay as they are: a warning
+    says so.
+
+    Args:
+        model: changed in place.
+        tensors: by name.
+        key: from names of layer and weight to the tensor's.
+        extras: prefixes of tensors that may be left over.
+        where: whose tensors they are, for messages.
+
+    Raises:
+        KerasnetsError: a tensor is missing, left over or of another shape.
+    """
+    pairs, problems, new, used = [], [], [], set()
+    for layer in model.layers:
+        names = [key(layer.name, variable.name) for variable in layer.weights]
+        used.update(names)
+        if names and _starts_anew(layer, names, tensors):
+            new.append(layer.name)
+            continue
+        for name, variable in zip(names, layer.weights, strict=True):
+            problem = _misfit(layer, variable, name, tensors)
+            if problem:
+                problems.append(problem)
+            else:
+                pairs.append((variable, tensors[name]))
+    problems += [
+        f"{name} has no place"
+        for name in tensors
+        if name not in used and not name.startswith(extras)
+    ]
+    if problems:
+        more = len(problems) - _SHOWN
+        rest = f" and {more:,} more" if more > 0 else ""
+        raise KerasnetsError(
+            f"{where} do not fit {model.name}: {'; '.join(problems[:_SHOWN])}{rest}"
+        )
+    for variable, tensor in pairs:
+        variable.assign(np.reshape(tensor, variable.shape))
+    if new:
+        warnings.warn(
+            f"{where} have no classifier for {model.name}: {', '.join(new)} start anew",
+            stacklevel=2,
+        )
+
+
+def head_of(model: keras.Model) -> layers.Layer | None:
+    """The layer that gives classes, or None in a network without top."""
+    return next((layer for layer in model.layers if layer.name == HEAD), None)
+
+
+def _starts_anew(layer, names: list[str], tensors: Mapping) -> bool:
+    """Whether the layer is a classifier that the tensors have not or differently."""
+    if layer.name.startswith(AUXILIARY) and not any(name in tensors for name in names):
+        return True
+    if not layer.name.endswith(HEAD):
+        return False
+    return any(
+        name not in tensors or not _same_size(tensors[name].shape, variable.shape)
+        for name, variable in zip(names, layer.weights, strict=True)
+    )
+
+
+def _misfit(layer, variable, name: str, tensors: Mapping) -> str:
+    """What is wrong with the tensor for ``variable``; nothing is ""."""
+    if name not in tensors:
+        return f"{name} is missing"
+    if not _same_size(tensors[name].shape, variable.shape):
+        wanted = tuple(variable.shape)
+        return f"{name} is {tensors[name].shape}, {layer.name} wants {wanted}"
+    return ""
+
+
+def _same_size(theirs, ours) -> bool:
+    """Whether the shapes differ in sides of length 1 only."""
+    return [n for n in theirs if n != 1] == [n for n in ours if n != 1]

@@ -1,0 +1,195 @@
+"""The places that ``weights=`` of a builder may name."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained.carry import assign, from_keras, from_torch, head_of
+from kerasnets.pretrained.preprocessing import Preprocessing
+from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin
+
+_IMAGENET_CLASSES = 1000
+_HUB = "timm:"
+_KERAS = (".keras", ".weights.h5")
+_TORCH = (".safetensors", ".pth", ".pt")
+# layers of ours that a network without top or without auxiliary classifiers lacks
+_TOP_LAYERS = (HEAD, "fc", "f6", AUXILIARY)
+
+
+def load_weights(
+    model: keras.Model,
+    weights: str | Path,
+    *,
+    keras_twin: Twin | None,
+    torch_twin: Twin | None,
+    twin_arguments: Mapping[str, Any],
+) -> Preprocessing | None:
+    """Give a network the weights that its builder was asked for.
+
+    A classifier for another number of classes is left as it is, with a warning.
+
+    Args:
+        model: as our builder made it; changed in place.
+        weights: "imagenet", "timm:NAME" or a path.
+        keras_twin: the network in keras.applications.
+        torch_twin: the network in torchvision or timm.
+        twin_arguments: with which that in keras.applications is the same network.
+
+    Returns:
+        The preprocessing that the weights say they want, or None.
+
+    Raises:
+        KerasnetsError: there are no such weights, or they do not fit.
+    """
+    text = str(weights)
+    if text == "imagenet":
+        return _load_imagenet(model, keras_twin, twin_arguments)
+    if text.startswith(_HUB):
+        path, told = _fetch(text.removeprefix(_HUB))
+        _load_torch(model, path, torch_twin, text)
+        return told
+    if not Path(text).is_file() or not text.endswith((*_KERAS, *_TORCH)):
+        raise KerasnetsError(
+            f"weights {text!r}: give None, 'imagenet', 'timm:NAME' or the path of an "
+            f"existing {', '.join((*_KERAS, *_TORCH))} file"
+        )
+    if text.endswith(_TORCH):
+        return _load_torch(model, Path(text), torch_twin, text)
+    extras = () if head_of(model) else _TOP_LAYERS
+    tensors = _read_keras(Path(text), model)
+    return assign(model, tensors, "{}/{}".format, extras=extras, where=text)
+
+
+def _load_imagenet(model, twin: Twin | None, arguments: Mapping[str, Any]) -> None:
+    """The weights of the Keras team, fetched and checked by keras.applications."""
+    if twin is None:
+        raise KerasnetsError(
+            f"weights 'imagenet': keras.applications has no {model.name}; give a path "
+            "or 'timm:NAME'"
+        )
+    head = head_of(model)
+    include_top = head is not None and head.bias.shape[0] == _IMAGENET_CLASSES
+    try:
+        source = getattr(keras.applications, twin.builder)(
+            weights="imagenet", include_top=include_top, **arguments
+        )
+    except Exception as error:  # of the network, of the hash, of the arguments
+        reason = " ".join(str(error).split())
+        raise KerasnetsError(
+            f"weights 'imagenet' of {twin.builder} are not to be had: {reason}"
+        ) from error
+    from_keras(model, source, twin, where="the weights 'imagenet'")
+
+
+def _load_torch(model, path: Path, twin: Twin | None, where: str) -> None:
+    if twin is None:
+        raise KerasnetsError(
+            f"weights {where!r}: {model.name} has no twin in torchvision or timm whose "
+            "file could be read"
+        )
+    extras = twin.extras
+    if head_of(model) is None:
+        extras = (*extras, *twin.top)
+    from_torch(model, _read_torch(path), twin, extras=extras, where=where)
+
+
+def _read_keras(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
+    """The arrays of a Keras file as "layer/weight", without building its model."""
+    import h5py
+
+    own = {layer.name: [v.name for v in layer.weights] for layer in model.layers}
+    tensors = {}
+    try:
+        if path.name.endswith(".keras"):
+            content = zipfile.ZipFile(path).read("model.weights.h5")
+        else:
+            content = path.read_bytes()
+        with h5py.File(io.BytesIO(content)) as file:
+            for group in file["layers"].values():
+                stored = group["vars"]
+                name = stored.attrs["name"]
+                for i in range(len(stored)):
+                    names = own.get(name, [])
+                    role = names[i] if i < len(names) else str(i)
+                    tensors[f"{name}/{role}"] = np.asarray(stored[str(i)])
+    except (OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise KerasnetsError(f"{path} holds no weights of a Keras model") from error
+    return tensors
+
+
+def _read_torch(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a state dict; nothing in the file is run."""
+    if path.name.endswith(".safetensors"):
+        safetensors = _library("safetensors.numpy", "a .safetensors file")
+        try:
+            return safetensors.load_file(path)
+        except Exception as error:
+            raise KerasnetsError(f"{path} is no safetensors file: {error}") from error
+    torch = _library("torch", f"a {path.suffix} file")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("state_dict", state)
+        return {
+            name.removeprefix("module."): value.float().numpy()
+            for name, value in state.items()
+        }
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise KerasnetsError(
+            f"{path} is no state dict that can be read without running code: {reason}"
+        ) from error
+
+
+def _fetch(name: str) -> tuple[Path, Preprocessing]:
+    """A model of the Hugging Face hub: its weights, and how it wants its pixels."""
+    hub = _library("huggingface_hub", "a model of the hub")
+    repository = f"timm/{name}"
+    try:
+        path = Path(hub.hf_hub_download(repository, "model.safetensors"))
+        config = Path(hub.hf_hub_download(repository, "config.json"))
+        url = hub.hf_hub_url(repository, "model.safetensors")
+        expected = hub.get_hf_file_metadata(url).etag
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise KerasnetsError(f"weights 'timm:{name}': {reason}") from error
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise KerasnetsError(
+            f"weights 'timm:{name}': the file has SHA-256 {found}, the hub says "
+            f"{expected}; delete {path} and try again"
+        )
+    return path, _told(json.loads(config.read_text("utf-8")))
+
+
+def _told(config: dict) -> Preprocessing:
+    """The preprocessing in a timm model's configuration."""
+    told = config["pretrained_cfg"]
+    return Preprocessing(
+        mean=tuple(255.0 * x for x in told["mean"]),
+        std=tuple(255.0 * x for x in told["std"]),
+        size=told["input_size"][-1],
+        crop=told["crop_pct"],
+    )
+
+
+def _library(name: str, what: str):
+    """An optional library, or one line that says how to get it."""
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise KerasnetsError(
+            f"{what} needs {package}: pip install 'kerasnets[pretrained]'"
+            + (" torch" if package == "torch" else "")
+        ) from error

@@ -1,0 +1,64 @@
+"""What is done to pixels before a network sees them, so that nobody mixes it up."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from keras import ops
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From an image, RGB pixels of 0 to 255, to the input of a network.
+
+    The image is resized so that its shorter side has ``size / crop`` pixels, the
+    middle ``size`` x ``size`` are cut out, the channels brought into order, ``mean``
+    subtracted and the rest divided by ``std``. Calling it does the last three steps.
+
+    Attributes:
+        mean: of each channel in the order of ``channels``, in units of 0 to 255.
+        std: likewise, the divisor.
+        channels: "RGB" or "BGR".
+        size: side of the image that the network gets, in pixels.
+        crop: share of the resized image's shorter side that is kept.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channels: str = "RGB"
+    size: int = 224
+    crop: float = 0.875
+
+    @property
+    def resize(self) -> int:
+        """The shorter side to which an image is resized before the crop, in pixels."""
+        return round(self.size / self.crop)
+
+    def at_size(self, side: int | None) -> "Preprocessing":
+        """The same for a network that takes images of another side."""
+        return self if side is None else dataclasses.replace(self, size=side)
+
+    def __call__(self, pixels):
+        """Order, centre and scale the channels.
+
+        Args:
+            pixels: (..., 3) RGB from 0 to 255, an array or a tensor of the backend.
+
+        Returns:
+            A float32 tensor of the same shape.
+        """
+        x = ops.cast(pixels, "float32")
+        if self.channels == "BGR":
+            x = ops.flip(x, axis=-1)
+        # subtract first: a converter then folds the factor into the convolution
+        x = x - ops.convert_to_tensor(self.mean, "float32")
+        return x * ops.convert_to_tensor([1.0 / s for s in self.std], "float32")
+
+
+# [-1, 1]: TensorFlow's networks, and the house's own trainings
+UNIT = Preprocessing((127.5,) * 3, (127.5,) * 3)
+# Torch's normalisation by mean and deviation of ImageNet
+TORCH = Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+# Caffe's networks: the mean pixel of ImageNet subtracted, blue first
+CAFFE = Preprocessing((103.939, 116.779, 123.68), (1.0,) * 3, channels="BGR")
+# pixels as they are: the network scales them itself
+RAW = Preprocessing((0.0,) * 3, (1.0,) * 3)

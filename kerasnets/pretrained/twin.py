@@ -1,0 +1,44 @@
+"""A network of ours in another library."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasnets.pretrained.preprocessing import Preprocessing
+
+# the layer that gives classes; names of auxiliary ones end likewise
+HEAD = "logits"
+# how the names of all layers of auxiliary classifiers start
+AUXILIARY = "auxiliary"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin:
+    """The same network in another library, whose weights can be carried over.
+
+    Attributes:
+        library: "keras" (keras.applications), "torchvision" or "timm".
+        builder: its name there.
+        layer: from the name of our layer to the layer's there; for torch the path of
+            the module.
+        preprocessing: with which its weights were trained.
+        extras: prefixes of its layers that ours leaves out on purpose (auxiliary
+            classifiers).
+        top: prefixes of its layers that ``include_top=False`` leaves out.
+    """
+
+    library: str
+    builder: str
+    layer: Callable[[str], str]
+    preprocessing: Preprocessing
+    extras: tuple[str, ...] = ()
+    top: tuple[str, ...] = ("fc.", "classifier.", "head.", "last_linear.")
+
+
+def origin(weights: str | Path | None) -> str:
+    """Where weights come from: "keras", "torch", or "paper" for our own."""
+    text = "" if weights is None else str(weights)
+    if text == "imagenet":
+        return "keras"
+    torch = text.startswith("timm:") or text.endswith((".pth", ".pt", ".safetensors"))
+    return "torch" if torch else "paper"
