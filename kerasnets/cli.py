@@ -1,9 +1,11 @@
 """The command line: parses, calls one room, prints."""
 
+import inspect
+import json
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -167,28 +169,117 @@ def predict(
 
 
 @app.command(name="list")
-def list_networks() -> None:
-    """List the networks: parameters, multiply-adds, paper."""
+def list_networks(
+    family: Annotated[str | None, typer.Option(help="Networks of one family.")] = None,
+    text: Annotated[
+        str, typer.Option("--filter", help="Networks with this in their name.")
+    ] = "",
+    max_params: Annotated[str | None, typer.Option(help="Most parameters.")] = None,
+    max_madds: Annotated[
+        str | None, typer.Option(help="Most multiply-adds for one image.")
+    ] = None,
+    sort: Annotated[
+        Literal["name", "year", "params", "madds", "top1"] | None,
+        typer.Option(help="Order of the rows.  [default: the zoo's]"),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all that is known, as JSON.")
+    ] = False,
+) -> None:
+    """List the networks: parameters, multiply-adds, accuracy, papers."""
     from kerasnets import applications
-    from kerasnets.analysis.tables import zoo_table
+    from kerasnets.analysis import tables, zoo
 
-    terminal.show(zoo_table(applications.BUILDERS))
+    networks = zoo.select(
+        zoo.rows(applications.BUILDERS),
+        family=family,
+        text=text,
+        max_params=_count(max_params),
+        max_madds=_count(max_madds),
+        order=sort,
+    )
+    if as_json:
+        typer.echo(json.dumps([zoo.as_json(row) for row in networks], indent=2))
+    elif networks:
+        terminal.show(tables.zoo_table(networks))
+        terminal.show(tables.sources(networks))
+    else:
+        terminal.show("no network of the zoo is like that")
+
+
+def _count(text: str | None) -> int | None:
+    from kerasnets import units
+
+    return None if text is None else units.parse_count(text)
+
+
+_Name = Annotated[str, typer.Argument(help="A network; see `kerasnets list`.")]
+_Alpha = Annotated[float | None, typer.Option(help="Width multiplier.")]
+_Rho = Annotated[float | None, typer.Option(help="Resolution multiplier.")]
+_Size = Annotated[int | None, typer.Option(help="Side of the image.")]
+_Classes = Annotated[int | None, typer.Option(help="Number of classes.")]
 
 
 @app.command()
 def summary(
-    name: Annotated[str, typer.Argument(help="A network; see `kerasnets list`.")],
-    alpha: Annotated[float | None, typer.Option(help="Width multiplier.")] = None,
-    rho: Annotated[float | None, typer.Option(help="Resolution multiplier.")] = None,
-    size: Annotated[int | None, typer.Option(help="Side of the image.")] = None,
-    classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
+    name: _Name,
+    alpha: _Alpha = None,
+    rho: _Rho = None,
+    size: _Size = None,
+    classes: _Classes = None,
 ) -> None:
-    """Show a network layer by layer: output, parameters, multiply-adds."""
+    """Show a network layer by layer: output, cost, and the pixels a position sees."""
     from kerasnets import applications
-    from kerasnets.analysis.tables import layer_table
+    from kerasnets.analysis import cost, tables, zoo
 
-    given = {"alpha": alpha, "rho": rho, "classes": classes}
+    arguments = _arguments(name, alpha=alpha, rho=rho, size=size, classes=classes)
+    figures = cost(applications.build(name, **arguments))
+    terminal.show(tables.layer_table(figures))
+    if not arguments:
+        network = applications.get(name).network  # type: ignore[attr-defined]
+        terminal.show("\n".join(zoo.compare(figures, network)))
+
+
+@app.command()
+def plot(
+    name: _Name,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File to write, .svg or .png.  [default: NAME.svg]"),
+    ] = None,
+    alpha: _Alpha = None,
+    rho: _Rho = None,
+    size: _Size = None,
+    classes: _Classes = None,
+) -> None:
+    """Draw a network block by block."""
+    from kerasnets import applications
+    from kerasnets.analysis import plot as drawing
+
+    path = drawing.picture_path(out or f"{name}.svg")
+    arguments = _arguments(name, alpha=alpha, rho=rho, size=size, classes=classes)
+    model = applications.build(name, **arguments)
+    drawing.draw(drawing.architecture_blocks(model), path, title=model.name)
+    terminal.show(str(path))
+
+
+def _arguments(name: str, *, size: int | None, **options) -> dict[str, Any]:
+    """What a builder is given for the options of the command line.
+
+    Raises:
+        KerasnetsError: the builder does not take one of them.
+    """
+    from kerasnets import applications
+
+    builder = applications.get(name)
+    given = {key: value for key, value in options.items() if value is not None}
+    accepted = inspect.signature(builder).parameters
+    for option in given:
+        if option not in accepted:
+            raise KerasnetsError(
+                f"network {name!r} has no {option}: leave --{option} out"
+            )
     if size is not None:
-        given["input_shape"] = (size, size, 3)
-    arguments = {key: value for key, value in given.items() if value is not None}
-    terminal.show(layer_table(applications.build(name, **arguments)))
+        channels = builder.network.input_shape[2]  # type: ignore[attr-defined]
+        given["input_shape"] = (size, size, channels)
+    return given

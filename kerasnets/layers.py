@@ -91,6 +91,8 @@ class Subsampling(keras.layers.Layer):
     squashing that follows is a layer of its own (``ScaledTanh``).
     """
 
+    pool_size = strides = 2
+
     def build(self, input_shape):
         channels = input_shape[-1]
         # a unit has the same 4 inputs with one shared weight: fan-in 4

@@ -66,7 +66,7 @@ def test_help_names_the_commands_and_loads_no_keras():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert {"phone", "predict", "list", "summary"} <= set(done.stdout.split())
+    assert {"phone", "predict", "list", "summary", "plot"} <= set(done.stdout.split())
 
 
 def test_version(run):
@@ -245,7 +245,46 @@ def test_list_shows_every_network(run):
     assert code == 0
     assert "ResNet1202" in out
     assert "19,510,906" in out
+    assert "He et al. 2015" in out
     assert len(out.splitlines()) >= 17
+
+
+def test_list_chooses_and_sorts(run):
+    _, out, err = run(
+        *("list", "--family", "cifar-resnet", "--filter", "plain", "--json"),
+        *("--max-params", "1M", "--max-madds", "100M", "--sort", "madds"),
+    )
+    assert err == ""
+    assert [(row["name"], row["madds"]) for row in json.loads(out)] == [
+        ("Plain20", 40_551_040),
+        ("Plain32", 68_862_592),
+        ("Plain44", 97_174_144),
+    ]
+
+
+def test_list_of_nothing(run):
+    code, out, _ = run("list", "--max-params", "1")
+    assert (code, out) == (0, "no network of the zoo is like that\n")
+    assert json.loads(run("list", "--max-params", "1", "--json")[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["list", "--family", "oak"], 1, "family 'oak' is unknown: LeNet, "),
+        (["list", "--max-madds", "few"], 1, "'few' is not a count like 2M"),
+        (["list", "--sort", "fame"], 2, "'fame' is not one of 'name', 'year'"),
+        (["summary", "oak"], 1, "network 'oak' is unknown"),
+        (["summary", "mobilenet", "--size", "8"], 1, "(8, 8, 3) is too small"),
+        (["summary", "lenet5", "--rho", "0.5"], 1, "'lenet5' has no rho: leave --rho"),
+        (["summary", "lenet5", "--classes", "0"], 1, "classes 0 is not"),
+        (["plot", "lenet5", "--alpha", "2"], 1, "'lenet5' has no alpha: leave --alpha"),
+        (["plot", "lenet5", "--out", "a.gif"], 1, "'a.gif' does not end in .svg or"),
+        (["plot", "lenet5", "--out", "no/a.svg"], 1, "No such file or directory"),
+    ],
+)
+def test_what_a_network_lacks_gets_one_line(complaint, arguments, status, message):
+    assert message in complaint(*arguments, status=status)
 
 
 def test_summary_shows_layers_and_sums(run):
@@ -253,7 +292,30 @@ def test_summary_shows_layers_and_sums(run):
     assert code == 0
     assert "stage5_block2_pointwise_conv" in out
     assert "475,544" in out
+    assert "paper's table" not in out  # that is of the default arguments
 
 
-def test_summary_refuses_what_the_network_lacks(complaint):
-    assert "alpha" in complaint("summary", "resnet20", "--alpha", "0.5")
+def test_summary_compares_with_the_paper(run):
+    _, out, _ = run("summary", "lenet5original")
+    assert "parameters    60,000: as the paper's table" in out
+    assert "multiply-adds 326,520: as the paper's table" in out
+
+
+def test_summary_of_another_size_keeps_the_channels(run):
+    _, out, _ = run("summary", "lenet5", "--size", "40")
+    assert "40x40x1" in out
+
+
+def test_plot_draws_the_same_picture_each_time(run, tmp_path):
+    assert run("plot", "lenet5")[:2] == (0, "lenet5.svg\n")
+    picture = (tmp_path / "lenet5.svg").read_bytes()
+    assert picture.startswith(b"<?xml")
+    assert run("plot", "lenet5", "--out", "again.svg")[0] == 0
+    assert (tmp_path / "again.svg").read_bytes() == picture
+    assert run("plot", "lenet5", "--size", "40", "--out", "large.PNG")[0] == 0
+    assert (tmp_path / "large.PNG").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "again.svg",
+        "large.PNG",
+        "lenet5.svg",
+    ]

@@ -6,6 +6,7 @@ import pytest
 
 from kerasnets.layers import (
     ChannelPad,
+    LocalResponseNorm,
     PartialConv2D,
     RadialBasis,
     ScaledTanh,
@@ -56,6 +57,26 @@ def test_partial_convolution_with_all_links_is_a_convolution():
     assert layer.count_madds(ours.shape) == 4 * 5 * 4 * 3 * 9
 
 
+def test_local_response_norm_by_hand():
+    layer = LocalResponseNorm(depth=3, bias=1.0, alpha=0.5, beta=2.0)
+    out = np.asarray(layer(np.array([[[[1.0, 2.0, 3.0, 4.0]]]])))[0, 0, 0]
+    # sums of squares of the neighbours, fewer at the ends: 5, 14, 29, 25
+    expected = [1 / 3.5**2, 2 / 8**2, 3 / 15.5**2, 4 / 13.5**2]
+    np.testing.assert_allclose(out, expected, rtol=1e-5)
+
+
+def test_local_response_norm_is_tensorflows():
+    import tensorflow as tf
+
+    x = np.random.default_rng(0).normal(0, 30, (2, 3, 4, 9)).astype("float32")
+    expected = tf.nn.local_response_normalization(x, 2, 2.0, 1e-4, 0.75)
+    np.testing.assert_allclose(LocalResponseNorm()(x), expected, rtol=1e-5)
+    # Caffe and Torch divide alpha by the depth: their 5e-4 is our 1e-4
+    np.testing.assert_allclose(
+        LocalResponseNorm(alpha=5e-4 / 5)(x), expected, rtol=1e-5
+    )
+
+
 def test_radial_basis_is_the_squared_distance():
     layer = RadialBasis([[1, -1], [0, 2]])
     np.testing.assert_allclose(layer(np.array([[1.0, 1.0]])), [[0 + 4, 1 + 1]])
@@ -72,6 +93,7 @@ def test_fan_in_uniform_stays_in_its_bounds():
     "layer",
     [
         ChannelPad(3),
+        LocalResponseNorm(depth=3, bias=1.0, alpha=0.1, beta=0.5),
         ScaledTanh(),
         Subsampling(),
         PartialConv2D([[0], [0, 1]], 3),

@@ -1,11 +1,14 @@
 """Tables for the terminal: a run's figures, the zoo, a network's layers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
-import keras
+from rich import box
 from rich.table import Table
 
-from kerasnets.analysis.cost import count_madds, count_params, layer_costs
+from kerasnets.analysis.costs import ModelCost
+from kerasnets.analysis.receptive_field import ReceptiveField
+from kerasnets.analysis.zoo import provenance
+from kerasnets.applications.builder import Network
 from kerasnets.units import format_bytes, format_count
 
 
@@ -33,41 +36,81 @@ def figures_row(figures: Mapping[str, float]) -> list[str]:
     ]
 
 
-def zoo_table(builders: Mapping[str, Callable[..., keras.Model]]) -> Table:
-    """A row for each network of the zoo at its default arguments."""
-    table = Table()
-    for column in ("name", "builder", "year"):
-        table.add_column(column)
-    for column in ("params", "madds"):
-        table.add_column(column, justify="right")
-    table.add_column("source")
-    for name, builder in builders.items():
-        network = builder.network  # type: ignore[attr-defined]  (see builder.variant)
+def zoo_table(networks: Sequence[Network]) -> Table:
+    """A row for each network at its default arguments, numbers for where it is from.
+
+    ``sources`` tells what the numbers stand for.
+    """
+    numbers = _numbers(networks)
+    table = _plain_table()
+    table.add_column("family", overflow="fold")
+    table.add_column("name", no_wrap=True)
+    for column in ("year", "params", "madds", "top-1"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("paper", justify="right", no_wrap=True)
+    for network in networks:
+        top1 = network.published.top1
+        where = numbers.get(provenance(network))
         table.add_row(
-            name,
+            network.family,
             network.name,
             str(network.year),
             f"{network.params:,}",
             format_count(network.madds),
-            network.source,
+            "" if top1 is None else f"{top1:g} [{where}]",
+            f"[{numbers[network.source]}]",
         )
     return table
 
 
-def layer_table(model: keras.Model) -> Table:
+def sources(networks: Sequence[Network]) -> str:
+    """What the numbers of ``zoo_table`` stand for: a line each."""
+    return "\n".join(f"[{i}] {text}" for text, i in _numbers(networks).items())
+
+
+def _numbers(networks: Sequence[Network]) -> dict[str, int]:
+    """Papers and protocols, counted in the order of the table."""
+    texts = [
+        text
+        for network in networks
+        for text in (network.source, provenance(network))
+        if text
+    ]
+    return {text: i for i, text in enumerate(dict.fromkeys(texts), start=1)}
+
+
+def layer_table(figures: ModelCost) -> Table:
     """A row for each layer, and the sums."""
-    table = Table(title=model.name, show_footer=True)
-    table.add_column("layer", "total")
-    table.add_column("kind")
-    table.add_column("output")
-    table.add_column("params", f"{count_params(model):,}", justify="right")
-    table.add_column("madds", f"{count_madds(model):,}", justify="right")
-    for cost in layer_costs(model):
+    table = _plain_table(title=figures.name, show_footer=True)
+    table.add_column("layer", "total", overflow="fold")
+    table.add_column("output", no_wrap=True)
+    table.add_column("kernel", no_wrap=True)
+    for column, total in (
+        ("params", f"{figures.params:,}"),
+        ("madds", f"{figures.madds:,}"),
+        ("bytes", format_bytes(figures.activation_bytes)),
+        ("sees", ""),
+    ):
+        table.add_column(column, total, justify="right", no_wrap=True)
+    for row in figures.layers:
         table.add_row(
-            cost.name,
-            cost.kind,
-            "x".join(map(str, cost.output_shape)),
-            f"{cost.params:,}" if cost.params else "",
-            f"{cost.madds:,}" if cost.madds else "",
+            row.name,
+            "x".join(map(str, row.output_shape)),
+            row.kernel,
+            f"{row.params:,}" if row.params else "",
+            f"{row.madds:,}" if row.madds else "",
+            format_bytes(row.activation_bytes),
+            _field_text(row.receptive_field),
         )
     return table
+
+
+def _plain_table(**options) -> Table:
+    """A table without lines between its columns: there are many."""
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, **options)
+
+
+def _field_text(field: ReceptiveField) -> str:
+    if field is None or isinstance(field, str):
+        return field or ""
+    return "x".join(map(str, field if len(set(field)) > 1 else field[:1]))

@@ -10,29 +10,160 @@ from types import ModuleType
 
 import keras
 
-from kerasnets.applications import lenet, mobilenet, resnet_cifar
-from kerasnets.applications.auxiliary import loss_weights, without_auxiliary
-from kerasnets.applications.builder import convention
-from kerasnets.applications.lenet import LeNet5, LeNet5Original
-from kerasnets.applications.mobilenet import ConvMobileNet, MobileNet, ShallowMobileNet
-from kerasnets.applications.resnet_cifar import (
-    Plain20,
-    Plain32,
-    Plain44,
-    Plain56,
-    Plain110,
-    Plain1202,
-    ResNet20,
-    ResNet32,
-    ResNet44,
-    ResNet56,
-    ResNet110,
-    ResNet1202,
+from kerasnets.applications import (
+    alexnet,
+    bn_inception,
+    densenet,
+    googlenet,
+    inception_resnet,
+    inception_v3,
+    inception_v4,
+    lenet,
+    mobilenet,
+    mobilenet_v2,
+    mobilenet_v3,
+    prelu_net,
+    resnet,
+    resnet_cifar,
+    resnet_v2,
+    resnext,
+    squeezenet,
+    vgg,
+    wide_resnet,
 )
+from kerasnets.applications.alexnet import (
+    AlexNet as AlexNet,
+    AlexNetOWT as AlexNetOWT,
+    AlexNetSingleTower as AlexNetSingleTower,
+)
+from kerasnets.applications.auxiliary import (
+    loss_weights as loss_weights,
+    without_auxiliary as without_auxiliary,
+)
+from kerasnets.applications.bn_inception import (
+    BNInception as BNInception,
+    BNInceptionPlain as BNInceptionPlain,
+    BNInceptionSlim as BNInceptionSlim,
+)
+from kerasnets.applications.builder import convention
+from kerasnets.applications.dense_evaluation import (
+    to_fully_convolutional as to_fully_convolutional,
+)
+from kerasnets.applications.densenet import (
+    DenseNet121 as DenseNet121,
+    DenseNet161 as DenseNet161,
+    DenseNet169 as DenseNet169,
+    DenseNet201 as DenseNet201,
+    DenseNet264 as DenseNet264,
+)
+from kerasnets.applications.googlenet import (
+    GoogLeNet as GoogLeNet,
+    GoogLeNetBN as GoogLeNetBN,
+)
+from kerasnets.applications.inception_resnet import (
+    InceptionResNetV1 as InceptionResNetV1,
+    InceptionResNetV2 as InceptionResNetV2,
+    InceptionResNetV2Drawn as InceptionResNetV2Drawn,
+)
+from kerasnets.applications.inception_v3 import InceptionV3 as InceptionV3
+from kerasnets.applications.inception_v4 import InceptionV4 as InceptionV4
+from kerasnets.applications.lenet import (
+    LeNet1 as LeNet1,
+    LeNet1Original as LeNet1Original,
+    LeNet4 as LeNet4,
+    LeNet5 as LeNet5,
+    LeNet5Original as LeNet5Original,
+)
+from kerasnets.applications.mobilenet import (
+    ConvMobileNet as ConvMobileNet,
+    MobileNet as MobileNet,
+    ShallowMobileNet as ShallowMobileNet,
+)
+from kerasnets.applications.mobilenet_v2 import MobileNetV2 as MobileNetV2
+from kerasnets.applications.mobilenet_v3 import (
+    MobileNetV3Large as MobileNetV3Large,
+    MobileNetV3Small as MobileNetV3Small,
+)
+from kerasnets.applications.prelu_net import (
+    PReLUNetA as PReLUNetA,
+    PReLUNetB as PReLUNetB,
+    PReLUNetC as PReLUNetC,
+)
+from kerasnets.applications.resnet import (
+    Plain18 as Plain18,
+    Plain34 as Plain34,
+    ResNet18 as ResNet18,
+    ResNet34 as ResNet34,
+    ResNet50 as ResNet50,
+    ResNet101 as ResNet101,
+    ResNet152 as ResNet152,
+)
+from kerasnets.applications.resnet_cifar import (
+    Plain20 as Plain20,
+    Plain32 as Plain32,
+    Plain44 as Plain44,
+    Plain56 as Plain56,
+    Plain110 as Plain110,
+    Plain1202 as Plain1202,
+    ResNet20 as ResNet20,
+    ResNet32 as ResNet32,
+    ResNet44 as ResNet44,
+    ResNet56 as ResNet56,
+    ResNet110 as ResNet110,
+    ResNet1202 as ResNet1202,
+)
+from kerasnets.applications.resnet_v2 import (
+    ResNet18V2 as ResNet18V2,
+    ResNet34V2 as ResNet34V2,
+    ResNet50V2 as ResNet50V2,
+    ResNet101V2 as ResNet101V2,
+    ResNet152V2 as ResNet152V2,
+    ResNet200V2 as ResNet200V2,
+)
+from kerasnets.applications.resnext import (
+    ResNeXt50_32x4d as ResNeXt50_32x4d,
+    ResNeXt101_32x4d as ResNeXt101_32x4d,
+    ResNeXt101_64x4d as ResNeXt101_64x4d,
+)
+from kerasnets.applications.squeezenet import (
+    SqueezeNet1_0 as SqueezeNet1_0,
+    SqueezeNet1_1 as SqueezeNet1_1,
+)
+from kerasnets.applications.vgg import (
+    VGG11 as VGG11,
+    VGG11LRN as VGG11LRN,
+    VGG13 as VGG13,
+    VGG16 as VGG16,
+    VGG16BN as VGG16BN,
+    VGG16C as VGG16C,
+    VGG19 as VGG19,
+)
+from kerasnets.applications.wide_resnet import WideResNet50_2 as WideResNet50_2
 from kerasnets.errors import KerasnetsError
 from kerasnets.pretrained import Preprocessing
 
-_FAMILIES = (lenet, resnet_cifar, mobilenet)
+# in the order of `kerasnets list`
+_FAMILIES = (
+    lenet,
+    alexnet,
+    vgg,
+    googlenet,
+    bn_inception,
+    inception_v3,
+    inception_v4,
+    inception_resnet,
+    resnet,
+    resnet_v2,
+    wide_resnet,
+    resnext,
+    densenet,
+    prelu_net,
+    squeezenet,
+    mobilenet,
+    mobilenet_v2,
+    mobilenet_v3,
+    resnet_cifar,
+)
 
 
 def _builders(families: tuple[ModuleType, ...]) -> Iterator[tuple[str, Callable]]:
@@ -70,11 +201,14 @@ def build(name: str, **arguments) -> keras.Model:
     return get(name)(**arguments)
 
 
-def preprocessing(model: keras.Model) -> Preprocessing:
+def preprocessing(
+    model: keras.Model, default: Preprocessing | None = None
+) -> Preprocessing:
     """What must be done to pixels before ``model`` sees them.
 
     Args:
         model: a network of the zoo, or one loaded from a file under its first name.
+        default: that of other models; None refuses them.
 
     Raises:
         KerasnetsError: the model is none of the zoo's, or has lost its name.
@@ -89,6 +223,8 @@ def preprocessing(model: keras.Model) -> Preprocessing:
         if stem == name or stem.startswith(f"{name}_"):
             network = get(name).network  # type: ignore[attr-defined]
             return convention(network, form).at_size(model.input_shape[1])
+    if default is not None:
+        return default
     raise KerasnetsError(
         f"model {model.name!r} is not named like a network of the zoo: its "
         "preprocessing is not known"

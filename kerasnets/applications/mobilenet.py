@@ -13,9 +13,13 @@ Departures:
     - Where a stride-2 depthwise layer meets an odd side, one row and column of zeros is
       added at the end, as in keras.applications; the paper does not say.
     - Dropout before the classifier as in the authors' release; the paper has none.
+
+Table 4 prints 4866 million multiply-adds for Conv MobileNet: its convolutions alone;
+the classifier makes it 4867.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -24,9 +28,12 @@ from keras import layers
 from kerasnets import blocks
 from kerasnets.applications import builder
 from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained import UNIT, Twin
 
 EPSILON = 1e-3
 STEM_FILTERS = 32
+# sides of the square images that keras.applications has weights for
+SIDES = (128, 160, 192, 224)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +79,7 @@ def _mobilenet(
     """
     if int(alpha * STEM_FILTERS) < 1:
         raise KerasnetsError(f"alpha {alpha} leaves no filters: give 1/32 or more")
-    shape = _scaled(variant, input_shape, input_tensor, rho)
-    inputs = builder.image_input(variant, shape, input_tensor)
+    inputs = scaled_input(variant, input_shape, input_tensor, alpha=alpha, rho=rho)
     x = _conv(inputs, int(alpha * STEM_FILTERS), 3, strides=2, name="stem")
     for stage, filters in enumerate(variant.stages, start=1):
         for block, width in enumerate(filters, start=1):
@@ -100,23 +106,55 @@ def _mobilenet(
         weights=weights,
         name=name,
         title=f"{variant.name.lower()}_{alpha:0.2f}_{inputs.shape[1]}",
-        twin_arguments={"alpha": alpha, "depth_multiplier": depth_multiplier},
+        twin_arguments={
+            "alpha": alpha,
+            "depth_multiplier": depth_multiplier,
+            "input_shape": trained_shape(inputs, SIDES),
+        },
     )
 
 
-def _scaled(variant: Variant, shape, input_tensor, rho: float):
-    """``shape``, or that of the row, with its sides multiplied by ``rho``."""
-    if rho <= 0:
-        raise KerasnetsError(f"rho {rho} is not a positive number")
+def scaled_input(
+    network: builder.Network, input_shape, input_tensor, *, alpha: float, rho: float
+):
+    """``builder.image_input`` with its sides multiplied by ``rho``.
+
+    ``alpha`` is only checked here: all MobileNets have the two multipliers.
+    """
+    for name, value in (("alpha", alpha), ("rho", rho)):
+        if not value > 0:
+            raise KerasnetsError(f"{name} {value} is not a positive number")
     if input_tensor is not None and rho != 1:
         raise KerasnetsError(
             f"rho {rho} scales the builder's own input: give 1 with input_tensor"
         )
-    if rho == 1:
-        return shape
-    shape = shape or variant.input_shape
-    sides = [None if side is None else round(rho * side) for side in shape[:2]]
-    return (*sides, shape[2])
+    if rho != 1:
+        shape = tuple(input_shape or network.input_shape)
+        sides = [None if side is None else round(rho * side) for side in shape[:2]]
+        input_shape = (*sides, *shape[2:])
+    return builder.image_input(network, input_shape, input_tensor)
+
+
+def trained_shape(inputs, sides: Collection[int]) -> tuple[int, int, int]:
+    """The images for which keras.applications has the weights that fit best.
+
+    The input's own where there are weights for such squares, 224x224 otherwise.
+    """
+    height, width = inputs.shape[1:3]
+    side = height if height == width and height in sides else 224
+    return (side, side, 3)
+
+
+def block_number(name: str, depths: Sequence[int]) -> tuple[int, str]:
+    """Of the name of a layer in a block: the block, counted from 1, and the rest.
+
+    ``depths`` are the blocks of each stage: with (1, 2), stage2_block2_add is block 3.
+    """
+    match = re.fullmatch(r"stage(\d+)_block(\d+)_(\w+)", name)
+    if match is None:
+        raise ValueError(f"layer {name!r} is in no block")
+    stage, block, part = match.groups()
+    return sum(depths[: int(stage) - 1]) + int(block), part
 
 
 def separable_unit(x, filters: int, *, strides: int, depth_multiplier: int, name: str):
@@ -163,6 +201,31 @@ def _conv(x, filters: int, kernel_size: int, *, strides: int, name: str):
 _STAGES = ((64,), (128,) * 2, (256,) * 2, (512,) * 6, (1024,) * 2)
 _SHALLOW = (*_STAGES[:3], (512,), _STAGES[4])
 
+
+def _keras_layer(name: str) -> str:
+    """What keras.applications calls a layer of ours."""
+    alone = {"stem_conv": "conv1", "stem_bn": "conv1_bn", "logits": "conv_preds"}
+    if name in alone:
+        return alone[name]
+    number, part = block_number(name, [len(stage) for stage in _STAGES])
+    return {
+        "depthwise_conv": f"conv_dw_{number}",
+        "depthwise_bn": f"conv_dw_{number}_bn",
+        "pointwise_conv": f"conv_pw_{number}",
+        "pointwise_bn": f"conv_pw_{number}_bn",
+    }[part]
+
+
+def _published(params: float, madds: float, top1: float, table: int):
+    return builder.Published(
+        params=params,
+        madds=madds,
+        top1=top1,
+        protocol="ImageNet, single crop",
+        source=f"Howard et al. 2017, Table {table}",
+    )
+
+
 MobileNet = builder.variant(
     _mobilenet,
     Variant(
@@ -172,6 +235,13 @@ MobileNet = builder.variant(
         params=4_253_864,
         madds=568_740_352,
         source="Howard et al. 2017, Table 1",
+        published=_published(4.2e6, 569e6, 70.6, 6),
+        keras=Twin(
+            library="keras",
+            builder="MobileNet",
+            layer=_keras_layer,
+            preprocessing=UNIT,
+        ),
     ),
 )
 ShallowMobileNet = builder.variant(
@@ -183,6 +253,7 @@ ShallowMobileNet = builder.variant(
         params=2_899_624,
         madds=307_323_392,
         source="Howard et al. 2017, Table 5",
+        published=_published(2.9e6, 307e6, 65.3, 5),
     ),
 )
 ConvMobileNet = builder.variant(
@@ -194,5 +265,6 @@ ConvMobileNet = builder.variant(
         params=29_306_056,
         madds=4_867_293_184,
         source="Howard et al. 2017, Table 4",
+        published=_published(29.3e6, 4866e6, 71.7, 4),
     ),
 )

@@ -16,12 +16,14 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
+from kerasnets.applications import preprocessing
 from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
 from kerasnets.compression.kernels import kernels, sparsity, weights_to_keep
 from kerasnets.compression.loss import cross_entropy, distillation_loss
 from kerasnets.compression.pruning import PruneSettings
 from kerasnets.data import Augment, Batches, PreparedData, batches, load_prepared
 from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import Checkpoint, seed_everything
@@ -59,6 +61,7 @@ def prune_here(
         batch_size=chosen.batch_size,
         seed=seed,
         augment=augment,
+        preprocessing=preprocessing(model, default=UNIT),
     )
     steps = chosen.epochs * images.steps_per_epoch
     pruned = with_masks(to_tf_keras(model), model, chosen, steps)
@@ -160,13 +163,17 @@ def train_step(
 ) -> Callable:
     """A compiled step: images, labels -> loss, share of right answers."""
 
+    def for_teacher(images):
+        given, own = (preprocessing(net, default=UNIT) for net in (pruned, teacher))
+        return given.converted(images, own)
+
     def loss_of(images, labels, logits):
         if teacher is None:
             return cross_entropy(labels, logits)
         return distillation_loss(
             labels,
             logits,
-            teacher(_resized(images, teacher), training=False),
+            teacher(_resized(for_teacher(images), teacher), training=False),
             temperature=settings.temperature,
             soft_weight=settings.soft_weight,
         )

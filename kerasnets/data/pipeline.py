@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasnets.data.prepared import Split
 from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained import UNIT, Preprocessing
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -73,6 +74,7 @@ class Batches:
     seed: int
     augment: Augment | None
     shuffle: bool
+    preprocessing: Preprocessing = UNIT
 
     @property
     def steps_per_epoch(self) -> int:
@@ -86,7 +88,8 @@ class Batches:
         """The batches of the epochs from ``first_epoch`` to before ``epochs``.
 
         Returns:
-            A dataset of float32 (batch, size, size, 3) in [-1, 1] and int64 (batch,).
+            A dataset of float32 (batch, size, size, 3), preprocessed, and int64
+            (batch,).
         """
         import tensorflow as tf
 
@@ -116,7 +119,7 @@ class Batches:
             )
         if self.size != side:
             images = tf.image.resize(images, (self.size, self.size), antialias=True)
-        return images / 127.5 - 1.0, labels
+        return self.preprocessing(images), labels
 
     def _indices(self, step):
         """Which images the step sees: those of its place in the epoch's permutation."""
@@ -144,6 +147,7 @@ def batches(
     seed: int,
     augment: Augment | None = None,
     shuffle: bool = True,
+    preprocessing: Preprocessing = UNIT,
 ) -> Batches:
     """Batches of a split.
 
@@ -154,8 +158,9 @@ def batches(
         seed: of order and changes; each epoch has its own.
         augment: random changes, or None.
         shuffle: a new order each epoch in full batches, or the images as they are.
+        preprocessing: what the network wants done to the pixels.
     """
-    return Batches(split, size, batch_size, seed, augment, shuffle)
+    return Batches(split, size, batch_size, seed, augment, shuffle, preprocessing)
 
 
 def _seed_of(use: int, seed: int, index):

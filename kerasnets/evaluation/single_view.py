@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from kerasnets.applications import preprocessing, without_auxiliary
 from kerasnets.data import Split, batches
+from kerasnets.pretrained import UNIT
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,19 @@ def evaluate(model: keras.Model, split: Split, *, batch_size: int = 256) -> Eval
 def predict_logits(
     model: keras.Model, split: Split, *, batch_size: int = 256
 ) -> np.ndarray:
-    """The logits (images, classes) for a split, in its order."""
+    """The logits (images, classes) for a split, in its order.
+
+    The images are preprocessed as ``applications.preprocessing(model)`` says, or scaled
+    to [-1, 1] where it says nothing.
+    """
+    model = without_auxiliary(model)
     dataset = batches(
-        split, size=model.input_shape[1], batch_size=batch_size, seed=0, shuffle=False
+        split,
+        size=model.input_shape[1],
+        batch_size=batch_size,
+        seed=0,
+        shuffle=False,
+        preprocessing=preprocessing(model, default=UNIT),
     ).dataset(0, 1)
     # (annotated as str only)
     logits = model.predict(dataset, verbose=0)  # pyright: ignore[reportArgumentType]

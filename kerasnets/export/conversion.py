@@ -7,9 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnets.applications import preprocessing, without_auxiliary
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.flatbuffer import in_plain_form
 from kerasnets.export.float32 import to_float32
+from kerasnets.pretrained import UNIT, Preprocessing
 
 
 def convert(model: keras.Model, *, calibration: np.ndarray | None = None) -> bytes:
@@ -21,9 +23,10 @@ def convert(model: keras.Model, *, calibration: np.ndarray | None = None) -> byt
     layers are called and whatever the process did before.
 
     Args:
-        model: A functional Keras model from ``(h, w, 3)`` float images in [-1, 1]
-            (``x / 127.5 - 1``) to logits. It is not changed; one of mixed precision is
-            converted in float32.
+        model: A functional Keras model from ``(h, w, 3)`` float images, preprocessed as
+            ``applications.preprocessing(model)`` says or else in [-1, 1], to logits. It
+            is not changed; one of mixed precision is converted in float32, auxiliary
+            classifiers are left out.
         calibration: None for a float32 file. For a full-integer one, ``(n, h, w, 3)``
             uint8 training images whose activations set the quantisation ranges; a
             hundred or so are enough.
@@ -38,10 +41,12 @@ def convert(model: keras.Model, *, calibration: np.ndarray | None = None) -> byt
         KerasnetsError: The model is no such classifier, an operator is not built in, or
             the calibration images do not fit the model.
     """
+    convention = preprocessing(model, default=UNIT)
+    model = without_auxiliary(model)
     size = _check_classifier(model)
     if calibration is not None:
         _check_calibration(calibration, size)
-    module = _phone_graph(to_float32(model), size)
+    module = _phone_graph(to_float32(model), size, convention)
     return in_plain_form(_run_converter(module, calibration))
 
 
@@ -85,17 +90,24 @@ def _check_calibration(images: np.ndarray, size: tuple[int, int]) -> None:
         )
 
 
-def _phone_graph(model: keras.Model, size: tuple[int, int]) -> Any:
-    """Trace pixels -> [-1, 1] -> model -> probabilities, at batch 1."""
+def _phone_graph(
+    model: keras.Model, size: tuple[int, int], convention: Preprocessing
+) -> Any:
+    """Trace pixels -> preprocessing -> model -> probabilities, at batch 1."""
     import tensorflow as tf
 
+    mean, scale = convention.mean, [1 / std for std in convention.std]
+    if len({*mean}) == len({*scale}) == 1:
+        mean, scale = mean[0], scale[0]
     pixels = tf.TensorSpec((1, *size, 3), tf.float32, name="image")
 
     @tf.function(input_signature=[pixels])
     def classify(image: Any) -> dict[str, Any]:
+        if convention.channels == "BGR":
+            image = tf.reverse(image, [-1])
         # Subtract first: the factor then folds into the kernel of a convolution that
         # follows, which leaves one operator of the two in x / 127.5 - 1.
-        logits = model((image - 127.5) * (1 / 127.5), training=False)
+        logits = model((image - mean) * scale, training=False)
         return {"probabilities": tf.nn.softmax(logits)}
 
     module = tf.Module()

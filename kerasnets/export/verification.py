@@ -6,9 +6,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from kerasnets.applications import preprocessing
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.float32 import to_float32
 from kerasnets.export.runtime import Classifier
+from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress, silent
 
 # Probabilities of the model this close together may swap their order in a float file
@@ -72,7 +74,8 @@ def verify(
 
     Args:
         path: The file on disk.
-        model: The Keras classifier it was made from: images in [-1, 1] to logits.
+        model: The Keras classifier it was made from: images, preprocessed as
+            ``applications.preprocessing(model)`` says or in [-1, 1], to logits.
         images: ``(n, h, w, 3)`` uint8, maybe a memory map: one batch is read at a time.
         labels: ``(n,)`` integer classes.
         bounds: What is accepted. Default: for a float file a difference of 1e-4 and
@@ -128,8 +131,8 @@ def verify(
 
 def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Run the model on uint8 images, as the graph in the file does."""
-    pixels = keras.ops.convert_to_tensor(images.astype(np.float32) / 127.5 - 1)
-    logits = model(pixels, training=False)
+    convention = preprocessing(model, default=UNIT)
+    logits = model(convention(images), training=False)
     return np.asarray(keras.ops.softmax(logits))
 
 

@@ -74,6 +74,7 @@ def train_teacher(job: Job) -> dict:
             batch_size=settings.teacher_recipe.batch_size,
             seed=settings.seed,
             augment=settings.augment,
+            preprocessing=applications.preprocessing(teacher),
         ),
         settings.teacher_recipe,
         checkpoint=checkpoint,
@@ -94,7 +95,7 @@ def search_student(job: Job) -> dict:
 
     def try_out(candidate: tuning.Candidate) -> dict[str, float]:
         student = _new_student(job, candidate.alpha, candidate.size)
-        train(student, _student_batches(job, candidate.size), recipe)
+        train(student, _student_batches(job, candidate.size, student), recipe)
         figures = evaluate(student, data.validation)
         return {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
 
@@ -140,7 +141,7 @@ def distil(job: Job) -> dict:
         checkpoint = job.checkpoint(name)
         train(
             learner,
-            _student_batches(job, size),
+            _student_batches(job, size, student),
             recipe,
             checkpoint=checkpoint,
             progress=both,
@@ -281,13 +282,14 @@ def _new_student(job: Job, alpha: float, size: int) -> keras.Model:
         )
 
 
-def _student_batches(job: Job, size: int):
+def _student_batches(job: Job, size: int, student: keras.Model):
     return batches(
         load_prepared(job.folder / "data").train,
         size=size,
         batch_size=job.settings.student_recipe.batch_size,
         seed=job.settings.seed,
         augment=job.settings.augment,
+        preprocessing=applications.preprocessing(student),
     )
 
 

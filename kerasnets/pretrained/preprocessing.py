@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+import numpy as np
 from keras import ops
 
 
@@ -41,17 +42,37 @@ class Preprocessing:
         """Order, centre and scale the channels.
 
         Args:
-            pixels: (..., 3) RGB from 0 to 255, an array or a tensor of the backend.
+            pixels: (..., 3) RGB from 0 to 255: an array, a tensor of the backend or a
+                Keras tensor.
 
         Returns:
             A float32 tensor of the same shape.
         """
-        x = ops.cast(pixels, "float32")
-        if self.channels == "BGR":
-            x = ops.flip(x, axis=-1)
-        # subtract first: a converter then folds the factor into the convolution
-        x = x - ops.convert_to_tensor(self.mean, "float32")
-        return x * ops.convert_to_tensor([1.0 / s for s in self.std], "float32")
+        x = self._ordered(ops.cast(pixels, "float32"))
+        std = np.array(self.std, "float32")
+        return x / std - np.array(self.mean, "float32") / std
+
+    def pixels(self, x):
+        """The pixels that ``x`` came from: the inverse of calling."""
+        std = np.array(self.std, "float32")
+        return self._ordered(x * std + np.array(self.mean, "float32"))
+
+    def converted(self, x, other: "Preprocessing"):
+        """Images that were preprocessed like this, as ``other`` would have them."""
+        ours = (self.mean, self.std, self.channels)
+        if ours == (other.mean, other.std, other.channels):
+            return x
+        return other(self.pixels(x))
+
+    def _ordered(self, x):
+        return ops.flip(x, axis=-1) if self.channels == "BGR" else x
+
+    def __str__(self):
+        mean, std = (
+            " ".join(f"{value:.7g}" for value in dict.fromkeys(values))
+            for values in (self.mean, self.std)
+        )
+        return f"{self.channels}, (x - [{mean}]) / [{std}]"
 
 
 # [-1, 1]: TensorFlow's networks, and the house's own trainings

@@ -2,6 +2,7 @@
 
 import keras
 
+from kerasnets.applications import loss_weights
 from kerasnets.data import Batches
 from kerasnets.progress import Progress, silent
 from kerasnets.training.checkpoint import Checkpoint
@@ -23,7 +24,8 @@ def train(
     ends with the same weights as one that was not. A finished one is not done again.
 
     Args:
-        model: from images to logits (batch, classes).
+        model: from images to logits (batch, classes); those of auxiliary classifiers
+            learn the same labels with their weight in the loss.
         batches: training images (batch, height, width, channels) and labels (batch,).
         recipe: epochs, learning rate and optimizer.
         checkpoint: where the state of the training is kept; it holds the final state
@@ -31,10 +33,12 @@ def train(
         progress: told after each epoch, with the loss.
     """
     steps = batches.steps_per_epoch
+    weights = loss_weights(model)
     model.compile(
         optimizer=recipe.make_optimizer(model, recipe.epochs * steps),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        loss=[_cross_entropy() for _ in weights] if weights[1:] else _cross_entropy(),
+        loss_weights=weights if weights[1:] else None,
+        metrics=[["accuracy"] for _ in weights] if weights[1:] else ["accuracy"],
     )
     model.optimizer.build(model.trainable_variables)
     callbacks: list[keras.callbacks.Callback] = [_Report(recipe.epochs, progress)]
@@ -54,6 +58,10 @@ def train(
         verbose=0,  # pyright: ignore[reportArgumentType]  (annotated as str only)
         shuffle=False,
     )
+
+
+def _cross_entropy() -> keras.losses.Loss:
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 class _Report(keras.callbacks.Callback):

@@ -3,7 +3,9 @@
 import keras
 from keras import layers
 
+from kerasnets.applications import preprocessing
 from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained import UNIT, Preprocessing
 
 
 def distiller(
@@ -18,8 +20,9 @@ def distiller(
     The loss is ``(1 - w) CE(labels, s) + w T^2 KL(softmax(t / T), softmax(s / T))``
     for logits ``s`` and ``t``; the factor T^2 keeps the two parts in proportion when T
     changes (Hinton et al. 2015, section 2). Training it moves the student's weights
-    only. Where the two networks take images of different size, each gets the images
-    of the larger, resized to its own.
+    only. It takes images of the larger size of the two networks, preprocessed for the
+    student; each network gets them at its own size, and the teacher in its own
+    preprocessing.
 
     Args:
         teacher: from images to logits (batch, classes).
@@ -38,9 +41,10 @@ def distiller(
             f"{student.output_shape[-1]}: they must be the same"
         )
     size = max(_side(teacher), _side(student))
+    given = preprocessing(student, default=UNIT)
     return keras.distillation.Distiller(
-        teacher=fed_with(teacher, size),
-        student=fed_with(student, size),
+        teacher=fed_with(teacher, size, given),
+        student=fed_with(student, size, given),
         # as an object: Keras 3.15 takes its own default, the name "kl_divergence", for
         # a function of logits and leaves out both softmax and T^2
         distillation_losses=keras.distillation.LogitsDistillation(
@@ -51,19 +55,27 @@ def distiller(
     )
 
 
-def fed_with(model: keras.Model, size: int) -> keras.Model:
-    """The model behind a resizing of (size, size) images to its own input size.
+def fed_with(model: keras.Model, size: int, given: Preprocessing = UNIT) -> keras.Model:
+    """The model behind what brings other images to its own size and preprocessing.
 
-    The weights are shared. The model itself where no resizing is needed.
+    The weights are shared. The model itself where the images fit.
+
+    Args:
+        model: a network of fixed input size.
+        size: side of the images.
+        given: how they are preprocessed.
     """
     height, width, channels = model.input_shape[1:]
-    if (height, width) == (size, size):
-        return model
     image = keras.Input((size, size, channels), name="image")
-    resized = layers.Resizing(
-        height, width, antialias=True, dtype="float32", name="resize"
-    )(image, training=False)  # its own default, True, is handed on to what follows
-    return keras.Model(image, model(resized), name=f"{model.name}_at_{size}")
+    x = given.converted(image, preprocessing(model, default=given))
+    if (height, width) != (size, size):
+        resize = layers.Resizing(
+            height, width, antialias=True, dtype="float32", name="resize"
+        )
+        x = resize(x, training=False)  # its default, True, is handed on to what follows
+    if x is image:
+        return model
+    return keras.Model(image, model(x), name=f"{model.name}_at_{size}")
 
 
 def _side(model: keras.Model) -> int:

@@ -4,10 +4,12 @@ import io
 
 import keras
 import pytest
+from rich import box
 from rich.console import Console
 
-from kerasnets import applications
-from kerasnets.analysis.tables import figures_table, layer_table, zoo_table
+from kerasnets.analysis import cost
+from kerasnets.analysis.tables import figures_table, layer_table, sources, zoo_table
+from kerasnets.applications.builder import Network, Published
 
 INT8 = {
     "params": 224_010,
@@ -25,6 +27,7 @@ def rows():
     """The cells of a table, row by row, as they are printed."""
 
     def render(table):
+        table.box = box.HEAVY_HEAD  # lines between the cells
         text = io.StringIO()
         Console(file=text, width=250).print(table)
         lines = text.getvalue().replace("┃", "│").splitlines()
@@ -51,27 +54,62 @@ def test_figures_of_a_run(rows):
     }
 
 
-def test_zoo_has_a_row_for_each_network(rows):
-    header, *networks = rows(zoo_table(applications.BUILDERS))
-    assert header == ["name", "builder", "year", "params", "madds", "source"]
-    assert [network[0] for network in networks] == list(applications.BUILDERS)
-    mobilenet = next(network for network in networks if network[0] == "mobilenet")
-    assert mobilenet[1:5] == ["MobileNet", "2017", "4,253,864", "568.7M"]
-    assert "Howard" in mobilenet[5]
+ROWS = [
+    Network(
+        name=name,
+        family="Family of long names",
+        year=2017,
+        params=143_667_240,
+        madds=19_632_062_464,
+        source=source,
+        published=Published(top1=top1, protocol="ImageNet", source="B 2017, Table 8"),
+    )
+    for name, source, top1 in (
+        ("InceptionResNetV2", "A 2017, Table 1", 79.55),
+        ("Other", "B 2017, Table 8", None),
+        ("ResNet1202", "A 2017, Table 1", 80),
+    )
+]
+
+
+def test_networks_have_numbers_for_their_sources(rows):
+    header, *networks = rows(zoo_table(ROWS))
+    assert header == ["family", "name", "year", "params", "madds", "top-1", "paper"]
+    cost = ["2017", "143,667,240", "19.63G"]
+    assert [network[1:] for network in networks] == [
+        ["InceptionResNetV2", *cost, "79.55 [2]", "[1]"],
+        ["Other", *cost, "", "[3]"],
+        ["ResNet1202", *cost, "80 [2]", "[1]"],
+    ]
+    assert sources(ROWS).splitlines() == [
+        "[1] A 2017, Table 1",
+        "[2] ImageNet: B 2017, Table 8",
+        "[3] B 2017, Table 8",
+    ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_names_and_figures_are_whole_on_a_narrow_terminal(width):
+    text = io.StringIO()
+    Console(file=text, width=width).print(zoo_table(ROWS), soft_wrap=True)
+    assert max(map(len, text.getvalue().splitlines())) <= width
+    for whole in ("InceptionResNetV2", "143,667,240", "19.63G", "79.55 [2]"):
+        assert whole in text.getvalue()
+    assert "\u2026" not in text.getvalue()
 
 
 def test_layers_and_their_sums(rows):
     image = keras.Input((8, 8, 3), name="image")
-    x = keras.layers.Conv2D(4, 3, name="conv")(image)
+    x = keras.layers.Conv2D(4, (3, 1), name="conv")(image)
     x = keras.layers.ReLU(name="relu")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     model = keras.Model(image, keras.layers.Dense(10, name="dense")(x))
-    assert rows(layer_table(model)) == [
-        ["layer", "kind", "output", "params", "madds"],
-        ["image", "InputLayer", "8x8x3", "", ""],
-        ["conv", "Conv2D", "6x6x4", "112", "3,888"],
-        ["relu", "ReLU", "6x6x4", "", ""],
-        ["flatten", "Flatten", "144", "", ""],
-        ["dense", "Dense", "10", "1,450", "1,440"],
-        ["total", "", "", "1,562", "5,328"],
+    assert rows(layer_table(cost(model))) == [
+        ["layer", "output", "kernel", "params", "madds", "bytes", "sees"],
+        ["image", "8x8x3", "", "", "", "768 B", "1"],
+        ["conv", "6x8x4", "3x1", "40", "1,728", "768 B", "3x1"],
+        ["relu", "6x8x4", "", "", "", "768 B", "3x1"],
+        ["flatten", "192", "", "", "", "768 B", "all"],
+        ["dense", "10", "", "1,930", "1,920", "40 B", "all"],
+        ["total", "", "", "1,970", "3,648", "3.112 kB", ""],
     ]

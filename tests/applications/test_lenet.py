@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kerasnets.applications import LeNet5, LeNet5Original
-from kerasnets.applications.lenet import C3_TABLE, class_codes
+from kerasnets.applications import LeNet1Original, LeNet4, LeNet5, LeNet5Original
+from kerasnets.applications.lenet import C3_TABLE, H3_TABLE, class_codes
 
 
 def test_layers_have_the_papers_parameters():
@@ -41,6 +41,37 @@ def test_c3_has_sixty_links_in_the_papers_groups():
     assert [len(sources) for sources in C3_TABLE] == [3] * 6 + [4] * 9 + [6]
     # every map of S2 feeds ten maps of C3
     assert np.bincount(np.concatenate(C3_TABLE)).tolist() == [10] * 6
+
+
+def test_lenet_1_has_the_counts_of_1990():
+    # LeCun et al. 1990, Table 1: 2,578 free parameters
+    model = LeNet1Original()
+    counted = {layer.name: layer.count_params() for layer in model.layers}
+    assert {name: n for name, n in counted.items() if n} == {
+        "c1": 104,
+        "s2": 8,
+        "c3": 512,
+        "s4": 24,
+        "logits": 1_930,
+    }
+    sizes = [model.get_layer(name).output.shape[1:] for name in ("c1", "s2", "c3", "s4")]
+    assert sizes == [(24, 24, 4), (12, 12, 4), (8, 8, 12), (4, 4, 12)]
+
+
+def test_h3_of_lenet_1_has_twenty_links_that_keep_to_their_half():
+    assert sum(map(len, H3_TABLE)) == 20
+    assert {source for sources in H3_TABLE[:6] for source in sources} == {0, 1}
+    assert {source for sources in H3_TABLE[6:] for source in sources} == {2, 3}
+
+
+def test_lenet_4_has_the_counts_of_its_layers():
+    counted = {layer.name: layer.count_params() for layer in LeNet4().layers}
+    assert {name: n for name, n in counted.items() if n} == {
+        "c1": 104,
+        "c3": 1_616,
+        "c5": 48_120,
+        "logits": 1_210,
+    }
 
 
 def test_codes_are_ten_different_bitmaps():

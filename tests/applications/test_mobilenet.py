@@ -4,39 +4,79 @@ import keras
 import numpy as np
 import pytest
 
+from kerasnets import pretrained
 from kerasnets.analysis import count_madds, count_params
 from kerasnets.applications import ConvMobileNet, MobileNet, ShallowMobileNet
 from kerasnets.errors import KerasnetsError
 
 
-def randomise(model, seed):
-    """Weights and batch-norm statistics as after some training."""
-    random = np.random.default_rng(seed)
-    for variable in model.variables:
-        if "seed" in variable.path:
-            continue
-        value = random.normal(0, 0.2, variable.shape)
-        if "variance" in variable.path or "gamma" in variable.path:
-            value = random.uniform(0.5, 1.5, variable.shape)
-        variable.assign(value)
+def assert_same_answers(ours, theirs, twin):
+    """Both answer alike with the weights of theirs, random ones."""
+    random = np.random.default_rng(1)
+    for variable in theirs.variables:
+        shape = variable.shape
+        if "kernel" in variable.path:
+            # depthwise kernels, (rows, columns, channels, 1), see one channel each
+            inputs = np.prod(shape[:2] if shape[-1] == 1 else shape[:-1])
+            variable.assign(random.normal(0, np.sqrt(2 / inputs), shape))
+        elif "variance" in variable.path or "gamma" in variable.path:
+            variable.assign(random.uniform(0.5, 1.5, shape))
+        elif "seed" not in variable.path:
+            variable.assign(random.normal(0, 0.1, shape))
+    pretrained.from_keras(ours, theirs, twin)
+    x = random.uniform(-1, 1, (2, *ours.input_shape[1:])).astype("float32")
+    x[1] *= 0.2
+    expected, answers = (np.asarray(model(x)) for model in (theirs, ours))
+    scale = np.abs(expected).max()
+    assert np.abs(expected[0] - expected[1]).max() > 0.01 * scale
+    np.testing.assert_allclose(answers, expected, rtol=0, atol=1e-5 * scale)
+
+
+# every released pair of alpha and resolution; odd and oblong maps, where it shows on
+# which side zeros are added
+@pytest.mark.parametrize(
+    ("alpha", "shape"),
+    [
+        (alpha, (side, side, 3))
+        for alpha in (1.0, 0.75, 0.5, 0.25)
+        for side in (224, 192, 160, 128)
+    ]
+    + [(0.75, (40, 75, 3)), (0.25, (33, 47, 1))],
+)
+def test_output_equals_keras_applications(alpha, shape):
+    options = {"alpha": alpha, "classes": 20, "classifier_activation": None}
+    theirs = keras.applications.MobileNet(shape, weights=None, **options)
+    assert_same_answers(MobileNet(shape, **options), theirs, MobileNet.network.keras)
 
 
 @pytest.mark.parametrize(
-    ("size", "alpha"), [(224, 1.0), (128, 0.5), (96, 0.25), (40, 0.75)]
+    ("shape", "trained"),
+    [
+        ((128, 128, 3), 128),
+        ((160, 160, 3), 160),
+        ((64, 64, 3), 224),
+        ((160, 128, 3), 224),
+        ((None, None, 3), 224),
+    ],
 )
-def test_output_equals_keras_applications(size, alpha):
-    theirs = keras.applications.MobileNet(
-        (size, size, 3), alpha=alpha, weights=None, classes=20
-    )
-    ours = MobileNet((size, size, 3), alpha=alpha, classes=20)
-    randomise(theirs, seed=size)
-    # both list their weights from input to output; the last is a 1x1 convolution there
-    for weight, source in zip(ours.weights, theirs.weights, strict=True):
-        weight.assign(np.reshape(source, weight.shape))
-    x = np.random.default_rng(1).uniform(-1, 1, (2, size, size, 3)).astype("float32")
-    expected = theirs.predict(x, verbose=0)
-    assert np.ptp(expected) > 0.01  # the answers differ between classes
-    np.testing.assert_allclose(ours.predict(x, verbose=0), expected, atol=1e-5)
+def test_imagenet_weights_are_those_of_the_resolution(monkeypatch, shape, trained):
+    asked = {}
+
+    def released(*, weights, **arguments):
+        asked.update(arguments, weights=weights)
+        return build(weights=None, **arguments)
+
+    build = keras.applications.MobileNet
+    monkeypatch.setattr(keras.applications, "MobileNet", released)
+    model = MobileNet(shape, alpha=0.25, weights="imagenet", include_top=False)
+    assert asked == {
+        "weights": "imagenet",
+        "include_top": False,
+        "alpha": 0.25,
+        "depth_multiplier": 1,
+        "input_shape": (trained, trained, 3),
+    }
+    assert model.input_shape == (None, *shape)
 
 
 # Howard et al. 2017, Tables 6 and 7: alpha, resolution, millions of multiply-adds and
@@ -97,9 +137,11 @@ def test_shallow_and_conv_differ_as_the_paper_says():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"alpha": 0.01}, "alpha 0.01"),
+        ({"alpha": 0.01}, "alpha 0.01 leaves no filters"),
+        ({"alpha": -1}, "alpha -1"),
         ({"rho": 0}, "rho 0"),
         ({"rho": 0.1}, "too small: a side needs 32"),
+        ({"rho": 0.5, "input_shape": (64, 64)}, "is not .height, width, channels."),
         ({"rho": 0.5, "input_tensor": keras.Input((64, 64, 3))}, "rho 0.5"),
     ],
 )

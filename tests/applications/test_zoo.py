@@ -1,67 +1,98 @@
 """Every network of the zoo: figures of the papers, the shared interface, training."""
 
+import csv
 import inspect
+from fractions import Fraction
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from tiny_zoo import TINY, images
 
 from kerasnets import applications
 from kerasnets.analysis import count_madds, count_params
+from kerasnets.applications import without_auxiliary
 from kerasnets.errors import KerasnetsError
 
-# name: parameters, trainable ones, millions of multiply-adds to the digits printed;
-# from the papers' tables by hand, keras.applications and pytorchcv
-FIGURES = {
-    "lenet5": (61_706, 61_706, "0.41652"),
-    "lenet5_original": (60_000, 60_000, "0.32652"),
-    "resnet20": (271_098, 269_722, "40.551"),
-    "resnet32": (466_426, 464_154, "68.8626"),
-    "resnet44": (661_754, 658_586, "97.1741"),
-    "resnet56": (857_082, 853_018, "125.486"),
-    "resnet110": (1_736_058, 1_727_962, "252.888"),
-    "resnet1202": (19_510_906, 19_421_274, "2829.24"),
-    "plain20": (271_098, 269_722, "40.551"),
-    "plain32": (466_426, 464_154, "68.8626"),
-    "plain44": (661_754, 658_586, "97.1741"),
-    "plain56": (857_082, 853_018, "125.486"),
-    "plain110": (1_736_058, 1_727_962, "252.888"),
-    "plain1202": (19_510_906, 19_421_274, "2829.24"),
-    "mobilenet": (4_253_864, 4_231_976, "568.74"),
-    "shallow_mobilenet": (2_899_624, 2_887_976, "307.323"),
-    "conv_mobilenet": (29_306_056, 29_294_088, "4867.29"),
-}
-# one small variant of each family, for tests that compute
-TINY = {
-    "lenet5": {},
-    "lenet5_original": {},
-    "resnet20": {},
-    "plain20": {},
-    "mobilenet": {"input_shape": (32, 32, 3), "alpha": 0.25, "classes": 10},
-    "shallow_mobilenet": {"input_shape": (32, 32, 3), "alpha": 0.25, "classes": 10},
-    "conv_mobilenet": {"input_shape": (32, 32, 3), "alpha": 0.125, "classes": 10},
-}
+
+def figures():
+    """The rows of figures.csv: from the papers' tables by hand and other libraries.
+
+    Parameters count batch-norm statistics; multiply-adds are in millions, without
+    auxiliary classifiers.
+    """
+    with Path(__file__).with_name("figures.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            pairs = (pair.split("=") for pair in row["arguments"].split())
+            arguments = {name: in_python(value) for name, value in pairs}
+            counts = int(row["params"]), int(row["trainable"]), row["madds"]
+            label = "-".join([row["network"], *row["arguments"].split()])
+            yield pytest.param(row["network"], arguments, *counts, id=label)
+
+
+def in_python(text: str):
+    """0.5, 192/224, True or a word."""
+    if text == "True":
+        return True
+    return float(Fraction(text)) if text[0].isdigit() else text
+
+
+FIGURES = list(figures())
 tiny = pytest.mark.parametrize("name", TINY)
 
 
-def images(model, count=2):
-    random = np.random.default_rng(0)
-    return random.normal(size=(count, *model.input_shape[1:])).astype("float32")
+@pytest.fixture
+def no_random_numbers(monkeypatch):
+    """Kernels of zeros: what a network costs does not hang on its weights."""
+
+    def zeros(self, shape, dtype=None):
+        return keras.ops.zeros(shape, dtype)
+
+    monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
+    monkeypatch.setattr(keras.initializers.RandomNormal, "__call__", zeros)
 
 
-def test_every_network_is_tested():
-    assert set(FIGURES) == set(applications.BUILDERS)
+def test_every_network_has_a_row_and_every_family_is_computed():
+    assert {row.values[0] for row in FIGURES} == set(applications.BUILDERS)
+    families = {b.network.family for b in applications.BUILDERS.values()}
+    assert {applications.get(name).network.family for name in TINY} == families
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_parameters_and_multiply_adds_are_those_of_the_paper(name):
-    model = applications.build(name)
-    params, trainable, madds = FIGURES[name]
+@pytest.mark.parametrize(("name", "arguments", "params", "trainable", "madds"), FIGURES)
+def test_parameters_and_multiply_adds_are_those_of_the_paper(
+    name, arguments, params, trainable, madds, no_random_numbers
+):
+    keras.utils.clear_session()
+    model = applications.build(name, **arguments)
     assert count_params(model) == params
     assert sum(np.prod(v.shape) for v in model.trainable_variables) == trainable
-    assert f"{count_madds(model) / 1e6:.6g}" == f"{float(madds):.6g}"
-    network = applications.get(name).network
-    assert (network.params, network.madds) == (params, count_madds(model))
+    counted = count_madds(without_auxiliary(model))
+    assert f"{counted / 1e6:.6g}" == f"{float(madds):.6g}"
+    if not arguments:
+        network = applications.get(name).network
+        assert (network.params, network.madds) == (params, counted)
+
+
+@pytest.mark.parametrize("name", applications.BUILDERS)
+def test_name_is_said_once(name):
+    builder = applications.BUILDERS[name]
+    said = builder.network.name
+    assert getattr(applications, said) is builder
+    assert (builder.__name__, name) == (said, said.lower())
+    assert said in (builder.__doc__ or "")
+
+
+@pytest.mark.parametrize("name", applications.BUILDERS)
+def test_signature_is_that_of_keras_applications_and_every_argument_is_explained(name):
+    builder = applications.BUILDERS[name]
+    parameters = inspect.signature(builder).parameters
+    shared = ["include_top", "weights", "input_tensor", "pooling", "classes"]
+    shared += ["classifier_activation", "name"]
+    assert next(iter(parameters)) == "input_shape"
+    assert [parameter for parameter in parameters if parameter in shared] == shared
+    for parameter in parameters:
+        assert f"    {parameter}: " in builder.__doc__
 
 
 @pytest.mark.parametrize("spelling", ["ResNet20", "resnet-20", "RESNET_20"])
@@ -74,18 +105,12 @@ def test_unknown_network_names_the_close_ones():
         applications.build("resnet21")
 
 
-def test_signature_and_docstring_are_those_of_the_network():
-    signature = inspect.signature(applications.ResNet20)
-    assert list(signature.parameters)[:3] == ["input_shape", "include_top", "weights"]
-    assert "ResNet20" in (applications.ResNet20.__doc__ or "")
-
-
 @tiny
 def test_every_weight_gets_a_finite_gradient(name):
     import tensorflow as tf
 
     keras.utils.set_random_seed(1)
-    model = applications.build(name, **TINY[name], classifier_activation=None)
+    model = TINY[name](classifier_activation=None)
     x = tf.constant(images(model, 8))
     labels = tf.range(8)
     with tf.GradientTape() as tape:
@@ -101,13 +126,12 @@ def test_every_weight_gets_a_finite_gradient(name):
 
 @tiny
 def test_saved_and_loaded_answers_the_same(name, tmp_path):
-    model = applications.build(name, **TINY[name])
+    model = TINY[name]()
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     x = images(model)
-    np.testing.assert_array_equal(
-        model.predict(x, verbose=0), loaded.predict(x, verbose=0)
-    )
+    np.testing.assert_array_equal(model(x, training=False), loaded(x, training=False))
+    assert applications.preprocessing(loaded) == applications.preprocessing(model)
 
 
 @tiny
@@ -115,72 +139,74 @@ def test_mixed_precision_ends_in_float32(name):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = applications.build(name, **TINY[name])
+        model = TINY[name]()
     finally:
         keras.config.set_dtype_policy(before)
     assert model.layers[1].compute_dtype == "float16"
     assert model(images(model)).dtype == "float32"
 
 
+# without batch norm a large step kills the ReLUs; LeNet's weights start small and its
+# squashing saturates
+RATES = {"alexnet": 3e-4, "alexnetowt": 3e-4, "vgg11lrn": 3e-4, "googlenet": 1e-3}
+RATES |= {"squeezenet1_0": 3e-4, "squeezenet1_1": 3e-4, "preluneta": 1e-3}
+
+
 @tiny
 def test_learns_a_handful_of_images(name):
     keras.utils.set_random_seed(0)
-    model = applications.build(name, **TINY[name])
-    x, y = images(model, 16), np.arange(16) % 10
-    # LeNet's weights start small and its squashing saturates: it likes larger steps
-    model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy")
-    model.fit(x, y, batch_size=16, epochs=60, verbose=0)
-    # as in training: the batch's own statistics
-    answers = np.asarray(model(x, training=True)).argmax(axis=1)
-    assert (answers == y).mean() >= 0.9
+    model = TINY[name]()
+    x, y = images(model, 8), np.arange(8)
+    rate = RATES.get(name, 0.003)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    for _ in range(16):
+        model.fit(x, y, batch_size=8, epochs=10, verbose=0)
+        # as in training: the batch's own statistics
+        right = (np.asarray(model(x, training=True)).argmax(axis=1) == y).mean()
+        if right >= 0.8:
+            break
+    assert right >= 0.8
 
 
 @tiny
 def test_predictions_are_probabilities(name):
-    model = applications.build(name, **TINY[name])
-    np.testing.assert_allclose(
-        model.predict(images(model), verbose=0).sum(axis=1), 1, rtol=1e-5
-    )
+    model = TINY[name]()
+    probabilities = np.asarray(model(images(model), training=False))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
 
 
 @tiny
 def test_every_argument_changes_the_graph(name):
-    build, arguments = applications.get(name), dict(TINY[name])
-    model = build(**arguments)
+    build = TINY[name]
+    model = build()
     height, width, channels = model.input_shape[1:]
-    assert build(**{**arguments, "classes": 7}).output_shape == (None, 7)
-    assert build(**arguments, classifier_activation=None).layers[-1].name == "logits"
-    assert build(**arguments, name="other").name == "other"
-    larger = {**arguments, "input_shape": (height + 16, width + 32, 4)}
-    assert build(**larger).input_shape == (None, height + 16, width + 32, 4)
-    maps = build(**arguments, include_top=False).output_shape
-    assert len(maps) == 4
+    assert build(classes=7).output_shape == (None, 7)
+    logits = build(classifier_activation=None)
+    assert logits.output_shape == model.output_shape
+    assert "predictions" not in [layer.name for layer in logits.layers]
+    assert build(name="other").name == "other"
+    for shape in ((height + 13, width + 32, 4), (height + 16, width, 1)):
+        assert build(input_shape=shape).input_shape == (None, *shape)
+    maps = build(include_top=False)
+    assert len(maps.output_shape) == 4
+    assert "logits" not in [layer.name for layer in maps.layers]
     for pooling in ("avg", "max"):
-        pooled = build(**arguments, include_top=False, pooling=pooling)
-        assert pooled.output_shape == (None, maps[-1])
+        pooled = build(include_top=False, pooling=pooling)
+        assert pooled.output_shape == (None, maps.output_shape[-1])
         assert pooled.layers[-1].name == f"{pooling}_pool"
-    arguments.pop("input_shape", None)
-    tensor = keras.Input((height, width, channels), name="mine")
-    doubled = build(input_tensor=tensor * 2.0, **arguments)
-    assert doubled.input.name == "mine"
-    assert doubled.output_shape == model.output_shape
+    anywhere = build(input_shape=(None, None, channels), include_top=False)
+    assert anywhere.output_shape == (None, None, None, maps.output_shape[-1])
 
 
 @tiny
-def test_weights_file_is_loaded_or_refused(name, tmp_path):
-    model = applications.build(name, **TINY[name])
-    path = tmp_path / "own.weights.h5"
-    model.save_weights(path)
-    again = applications.build(name, **TINY[name], weights=str(path))
-    for ours, theirs in zip(model.weights, again.weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    if name != "lenet5_original":  # its output layer has no weights
-        with pytest.raises(KerasnetsError, match="does not fit"):
-            applications.build(name, **{**TINY[name], "classes": 3}, weights=str(path))
-    with pytest.raises(KerasnetsError, match="does not fit"):
-        applications.ConvMobileNet((64, 64, 3), weights=str(path))
-    with pytest.raises(KerasnetsError, match=r"weights 'imagenet'"):
-        applications.build(name, **TINY[name], weights="imagenet")
+def test_input_may_be_a_tensor(name):
+    arguments = {**TINY[name].keywords}
+    height, width, channels = TINY[name]().input_shape[1:]
+    arguments.pop("input_shape", None)
+    tensor = keras.Input((height, width, channels), name="mine")
+    model = TINY[name].func(input_tensor=tensor * 2.0, **arguments)
+    assert model.input.name == "mine"
+    assert model.output_shape[1:] == (10,)
 
 
 @pytest.mark.parametrize(
@@ -195,6 +221,11 @@ def test_weights_file_is_loaded_or_refused(name, tmp_path):
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(KerasnetsError, match=message):
         applications.ResNet20(**arguments)
+
+
+def test_dense_layers_need_a_fixed_size():
+    with pytest.raises(KerasnetsError, match="no fixed length for dense layers"):
+        applications.AlexNetOWT((None, None, 3))
 
 
 def test_input_tensor_and_another_shape_contradict():

@@ -12,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import Bounds, Classifier, convert, file_sparsity, verify
+from kerasnets.pretrained import CAFFE, TORCH
 
 from .conftest import brightest_channel, build_small, make_images
 
@@ -233,3 +234,28 @@ def test_a_quantised_mobilenet_agrees(mobilenet, save):
     labels = brightest_channel(images)
     verification = verify(path, mobilenet, images, labels, bounds=bounds)
     assert verification.accuracy >= 0.6  # one in three by chance
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+@pytest.mark.parametrize("convention", [CAFFE, TORCH])
+def test_preprocessing_of_the_network_is_inside_the_file(
+    convention, quantised, images, save
+):
+    model = build_small()
+    model.preprocessing = convention
+    buffer = convert(model, calibration=images if quantised else None)
+    logits = np.asarray(model(convention(images), training=False), np.float64)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    answers = Classifier(save(buffer)).predict(images)
+    np.testing.assert_allclose(
+        answers,
+        powers / powers.sum(axis=1, keepdims=True),
+        atol=0.1 if quantised else 1e-5,
+    )
+
+
+def test_auxiliary_classifiers_are_not_in_the_file(small):
+    auxiliary = keras.layers.Dense(3, name="auxiliary1_logits")
+    x = keras.layers.Flatten()(small.input)
+    both = keras.Model(small.input, [small.output, auxiliary(x)], name=small.name)
+    assert convert(both) == convert(small)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kerasnets.applications import without_auxiliary
 from kerasnets.data import Augment, Split, batches
 from kerasnets.evaluation import evaluate
 from kerasnets.training import Checkpoint, Recipe, seed_everything, train
@@ -117,3 +118,28 @@ def test_progress_tells_epochs_and_loss(split):
     fit(new_model(), split, progress=lambda *report: told.append(report))
     assert [report[:2] for report in told] == [(epoch, 4) for epoch in (1, 2, 3, 4)]
     assert all(note.startswith("loss 0.") for _, _, note in told[1:])
+
+
+def test_auxiliary_classifiers_learn_with_their_weight_and_vanish():
+    seed_everything(0)
+    image = keras.Input((6, 6, 3))
+    x = layers.Flatten()(image)
+    main = layers.Dense(2, name="logits")(x)
+    auxiliary = layers.Dense(2, name="auxiliary1_logits")(x)
+    model = keras.Model(image, [main, auxiliary], name="both")
+    random = np.random.default_rng(0)
+    labels = np.arange(8) % 2
+    images = random.integers(0, 256, (8, 6, 6, 3)).astype("uint8")
+    split = Split(images, labels, tuple(map(str, range(8))))
+    for layer in (model.get_layer("logits"), model.get_layer("auxiliary1_logits")):
+        layer.kernel.assign(np.zeros((108, 2)))
+    feed = batches(split, size=6, batch_size=8, seed=0)
+    # one step of plain gradient descent: the gradients are in proportion 1 to 0.3
+    train(model, feed, Recipe(epochs=1, learning_rate=0.1, optimizer="sgd"))
+    moved = [np.asarray(model.get_layer(name).kernel) for name in
+             ("logits", "auxiliary1_logits")]
+    np.testing.assert_allclose(moved[1], 0.3 * moved[0], rtol=1e-5)
+    assert evaluate(model, split).examples == 8
+    alone = without_auxiliary(model)
+    assert alone.output_shape == (None, 2)
+    assert "auxiliary1_logits" not in [layer.name for layer in alone.layers]

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained import CAFFE, TORCH, UNIT
 from kerasnets.transfer import distiller, fed_with
 
 TEACHER = np.array([[3.0, 1.0, -2.0], [0.5, 0.0, 4.0]], "float32")
@@ -163,3 +164,24 @@ def test_linear_activation_is_no_activation():
 def test_other_classes_are_refused():
     with pytest.raises(KerasnetsError, match=r"teacher knows 5 classes.* student 3"):
         distiller(network(classes=5), network(), temperature=4.0, soft_weight=0.9)
+
+
+@pytest.mark.parametrize("own", [CAFFE, TORCH, UNIT])
+def test_teacher_gets_its_own_preprocessing(own):
+    model = network()
+    model.preprocessing = own
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3)).astype("float32")
+    fed = fed_with(model, 4, given=UNIT)
+    assert (fed is model) == (own is UNIT)
+    np.testing.assert_allclose(fed(UNIT(pixels)), model(own(pixels)), rtol=1e-3)
+
+
+def test_distiller_feeds_as_the_student_wants():
+    teacher, student = network(), network()
+    teacher.preprocessing, student.preprocessing = CAFFE, TORCH
+    model = distiller(teacher, student, temperature=1.0, soft_weight=0.5)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3)).astype("float32")
+    assert model.student is student
+    np.testing.assert_allclose(
+        model.teacher(TORCH(pixels)), teacher(CAFFE(pixels)), rtol=1e-3
+    )

@@ -1,0 +1,61 @@
+"""Networks against torchvision and timm: their outputs, stored; ours, computed.
+
+Both sides draw each weight from its name (tests/goldens/seeded.py); tests/goldens/make.py
+makes them where torch is installed.
+"""
+
+import inspect
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from goldens import seeded
+
+from kerasnets import applications
+from kerasnets.pretrained import from_torch
+
+GOLDENS = Path(__file__).parent.parent / "goldens" / "outputs.json"
+NETWORKS = json.loads(GOLDENS.read_text("utf-8"))["networks"]
+ROLES = {"gamma": "weight", "beta": "bias", "bias": "bias", "alpha": "weight"}
+
+
+def drawn_state(model, twin):
+    """The state dict of the twin, as far as our network has its layers."""
+    state = {}
+    for layer in model.layers:
+        for variable in layer.weights:
+            role, shape = variable.name, tuple(variable.shape)
+            role = ROLES.get(role, role.replace("moving_", "running_"))
+            role = {"running_variance": "running_var"}.get(role, role)
+            if role == "kernel":
+                role, shape = "weight", (shape[-1], shape[-2], *shape[:-2])
+            name = f"{twin.layer(layer.name)}.{role}"
+            state[name] = seeded.tensor(name, shape)
+    return state
+
+
+def test_every_network_with_a_twin_has_a_golden():
+    twins = {
+        name: f"{builder.network.torch.library} {builder.network.torch.builder}"
+        for name, builder in applications.BUILDERS.items()
+        if builder.network.torch is not None
+    }
+    assert twins == {name: golden["twin"] for name, golden in NETWORKS.items()}
+    assert GOLDENS.stat().st_size < 50_000
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_output_equals_that_of_the_twin(name):
+    golden = NETWORKS[name]
+    build, size = applications.get(name), golden["size"]
+    forms = {"form": "torch"} if "form" in inspect.signature(build).parameters else {}
+    model = build(
+        (size, size, 3), classes=seeded.CLASSES, classifier_activation=None, **forms
+    )
+    from_torch(model, drawn_state(model, build.network.torch), build.network.torch)
+    expected = np.asarray(golden["logits"])
+    # the two images and the classes differ: no constant hides a slip
+    assert np.ptp(expected, axis=0).min() > 1e-3 * np.abs(expected).max()
+    logits = model.predict(seeded.images(size), verbose=0)
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())

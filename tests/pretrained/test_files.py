@@ -1,0 +1,309 @@
+"""Weights from files and from the hub; nothing is fetched, nothing is unpickled."""
+
+import hashlib
+import json
+import pickle
+import zipfile
+
+import huggingface_hub
+import keras
+import numpy as np
+import pytest
+import torch
+from goldens import seeded
+from safetensors.numpy import save_file
+
+from kerasnets import applications
+from kerasnets.applications import LeNet5, MobileNet, ResNet18, ResNet20, ResNet50
+from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained import TORCH
+
+SMALL = {"input_shape": (32, 32, 3), "classes": 10}
+
+
+def equal_weights(one, other, but=()):
+    for ours, theirs in zip(one.weights, other.weights, strict=True):
+        if not ours.path.startswith(but):
+            np.testing.assert_array_equal(ours, theirs)
+    return True
+
+
+@pytest.fixture(params=["own.keras", "own.weights.h5"])
+def own_file(request, tmp_path):
+    """A network with random weights and statistics, and a file of its weights."""
+    model = ResNet20()
+    random = np.random.default_rng(0)
+    model.set_weights([random.uniform(0.5, 1, w.shape) for w in model.weights])
+    path = tmp_path / request.param
+    model.save(path) if path.suffix == ".keras" else model.save_weights(path)
+    return model, path
+
+
+def test_own_file_is_read(own_file):
+    model, path = own_file
+    assert equal_weights(ResNet20(weights=path), model)
+    assert equal_weights(ResNet20(weights=str(path)), model)
+
+
+def test_classifier_for_other_classes_starts_anew_and_says_so(own_file):
+    model, path = own_file
+    with pytest.warns(UserWarning, match="no classifier for resnet20: logits start"):
+        other = ResNet20(weights=path, classes=3)
+    np.testing.assert_array_equal(
+        other.get_layer("stem_conv").kernel, model.get_layer("stem_conv").kernel
+    )
+    assert other.output_shape == (None, 3)
+
+
+def test_network_without_top_leaves_the_top_in_the_file(own_file):
+    model, path = own_file
+    headless = ResNet20(weights=path, include_top=False)
+    np.testing.assert_array_equal(headless.weights[-1], model.weights[-3])
+
+
+@pytest.mark.parametrize("build", [applications.ResNet32, applications.Plain56])
+def test_deeper_network_misses_tensors(build, own_file):
+    with pytest.raises(KerasnetsError, match="stage1_block4_1_conv/kernel is missing"):
+        build(weights=own_file[1])
+
+
+def test_shallower_network_has_no_place_for_tensors(own_file):
+    path = own_file[1].with_name("deep.weights.h5")
+    applications.ResNet32().save_weights(path)
+    with pytest.raises(KerasnetsError, match=r"stage1_block4_1_conv.* has no place"):
+        ResNet20(weights=path)
+
+
+def test_other_shapes_are_named(tmp_path):
+    path = tmp_path / "half.weights.h5"
+    MobileNet(alpha=0.5, **SMALL).save_weights(path)
+    message = (
+        r"stem_conv/kernel is \(3, 3, 3, 16\), stem_conv wants \(3, 3, 3, 32\).*"
+        r" and \d+ more"
+    )
+    with pytest.raises(KerasnetsError, match=message):
+        MobileNet(weights=path, **SMALL)
+
+
+def torch_state(build, **changes):
+    """A state dict of the network's twin, drawn by name."""
+    from applications.test_torch_twins import drawn_state
+
+    model = build(**{**SMALL, "classifier_activation": None, **changes})
+    return drawn_state(model, build.network.torch)
+
+
+@pytest.fixture(params=["model.safetensors", "model.pth"])
+def torch_file(request, tmp_path):
+    """A state dict of ResNet-18 in a file, as torchvision and timm save it."""
+    state = torch_state(ResNet18)
+    path = tmp_path / request.param
+    if path.suffix == ".pth":
+        tensors = {name: torch.from_numpy(value) for name, value in state.items()}
+        tensors["bn1.num_batches_tracked"] = torch.tensor(3)
+        torch.save(tensors, path)
+    else:
+        save_file(state, path)
+    return state, path
+
+
+def test_torch_file_is_read(torch_file):
+    state, path = torch_file
+    model = ResNet18(weights=path, **SMALL)
+    np.testing.assert_array_equal(
+        model.get_layer("stem_conv").kernel, state["conv1.weight"].transpose(2, 3, 1, 0)
+    )
+    np.testing.assert_array_equal(
+        model.get_layer("logits").kernel, state["fc.weight"].T
+    )
+    assert applications.preprocessing(model) == TORCH.at_size(32)
+    assert model.name == "resnet18_torch"
+
+
+def test_torch_file_of_another_network_is_refused(torch_file):
+    with pytest.raises(
+        KerasnetsError, match=r"do not fit resnet50_torch: layer1\.0\.conv"
+    ):
+        ResNet50(weights=torch_file[1], **SMALL)
+
+
+def test_torch_file_gives_its_body_to_other_classes(torch_file):
+    state, path = torch_file
+    with pytest.warns(UserWarning, match="logits start anew"):
+        model = ResNet18((32, 32, 3), weights=path, classes=3)
+    np.testing.assert_array_equal(model.get_layer("stem_bn").gamma, state["bn1.weight"])
+    assert ResNet18(weights=path, include_top=False).output_shape[-1] == 512
+
+
+def test_network_without_twin_refuses_torch_files(torch_file):
+    with pytest.raises(KerasnetsError, match="no twin in torchvision or timm"):
+        ResNet20(weights=torch_file[1])
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("this must never run",)
+
+
+def test_pickled_code_is_refused_and_not_run(tmp_path, capsys):
+    path = tmp_path / "evil.pth"
+    torch.save({"conv1.weight": Evil()}, path)
+    with pytest.raises(KerasnetsError, match="without running code"):
+        ResNet18(weights=path, **SMALL)
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(KerasnetsError, match="without running code"):
+        ResNet18(weights=path, **SMALL)
+    assert "never run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name", ["no.keras", "no.weights.h5", "no.safetensors", "no.pth"]
+)
+def test_file_of_another_kind_is_refused(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(b"nonsense" * 9)
+    with pytest.raises(KerasnetsError, match=str(path)):
+        ResNet18(weights=path, **SMALL)
+    if name == "no.keras":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("model.weights.h5", b"nonsense")
+        with pytest.raises(KerasnetsError, match="holds no weights"):
+            ResNet18(weights=path, **SMALL)
+
+
+@pytest.mark.parametrize("weights", ["imagnet", "missing.keras", "weights.txt"])
+def test_unknown_weights_are_told_what_is_known(weights):
+    with pytest.raises(KerasnetsError, match="give None, 'imagenet', 'timm:NAME'"):
+        LeNet5(weights=weights)
+
+
+# --- keras.applications: its builder stands in for the download --------------------
+
+
+@pytest.fixture
+def imagenet(monkeypatch):
+    """keras.applications.MobileNet with random "imagenet" weights; what it was asked."""
+    original, asked = keras.applications.MobileNet, []
+
+    def build(weights, **arguments):
+        assert weights == "imagenet"
+        model = original(weights=None, **arguments)
+        random = np.random.default_rng(0)
+        model.set_weights([random.uniform(0.5, 1, w.shape) for w in model.weights])
+        asked.append((arguments, model))
+        return model
+
+    monkeypatch.setattr(keras.applications, "MobileNet", build)
+    return asked
+
+
+def test_imagenet_weights_are_those_of_the_width_and_resolution(imagenet):
+    model = MobileNet(alpha=0.5, rho=160 / 224, weights="imagenet")
+    ((arguments, source),) = imagenet
+    assert arguments["alpha"] == 0.5
+    assert arguments["input_shape"] == (160, 160, 3)
+    assert arguments["include_top"]
+    x = np.random.default_rng(1).uniform(-1, 1, (1, 160, 160, 3)).astype("float32")
+    np.testing.assert_allclose(
+        model.predict(x, verbose=0), source.predict(x, verbose=0), atol=1e-6
+    )
+    assert model.name == "mobilenet_0.50_160_keras"
+
+
+def test_imagenet_classifier_is_left_behind_for_other_classes(imagenet):
+    with pytest.warns(UserWarning, match="logits start anew"):
+        MobileNet(alpha=0.25, weights="imagenet", classes=10)
+    assert not imagenet[0][0]["include_top"]
+
+
+def test_imagenet_body_takes_any_size(imagenet):
+    model = MobileNet((75, 50, 3), 0.25, weights="imagenet", include_top=False)
+    assert not imagenet[0][0]["include_top"]
+    np.testing.assert_array_equal(model.weights[-1], imagenet[0][1].weights[-1])
+
+
+def test_imagenet_weights_want_three_channels(imagenet):
+    with pytest.raises(KerasnetsError, match=r"stem_conv wants \(3, 3, 1, 8\)"):
+        MobileNet((64, 64, 1), 0.25, weights="imagenet", include_top=False)
+
+
+def test_no_network_is_one_line(monkeypatch):
+    def fail(*args, **kwargs):
+        raise OSError("URL fetch failure:\n no route to host")
+
+    monkeypatch.setattr(keras.utils, "get_file", fail)
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", fail)
+    with pytest.raises(KerasnetsError, match="MobileNet are not to be had: URL fetch"):
+        MobileNet(weights="imagenet")
+
+
+def test_network_that_keras_lacks_has_no_imagenet_weights():
+    with pytest.raises(KerasnetsError, match=r"keras\.applications has no lenet5"):
+        LeNet5(weights="imagenet")
+
+
+# --- the hub: huggingface_hub stands in for itself ---------------------------------
+
+CONFIG = {
+    "architecture": "resnet18",
+    "pretrained_cfg": {
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.25, 0.25, 0.25],
+        "input_size": [3, 224, 224],
+        "crop_pct": 0.95,
+    },
+}
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A hub with one model; returns its folder."""
+    save_file(torch_state(ResNet18), tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    content = (tmp_path / "model.safetensors").read_bytes()
+    etag = hashlib.sha256(content).hexdigest()
+
+    def download(repository, name):
+        if repository != "timm/resnet18.a1_in1k":
+            raise OSError(f"404: {repository}\nnot found")
+        return str(tmp_path / name)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(
+        huggingface_hub,
+        "get_hf_file_metadata",
+        lambda url: type("Metadata", (), {"etag": etag}),
+    )
+    return tmp_path
+
+
+def test_hub_model_brings_weights_and_preprocessing(hub):
+    model = ResNet18(weights="timm:resnet18.a1_in1k", **SMALL)
+    expected = seeded.tensor("conv1.weight", (64, 3, 7, 7)).transpose(2, 3, 1, 0)
+    np.testing.assert_array_equal(model.get_layer("stem_conv").kernel, expected)
+    told = applications.preprocessing(model)
+    assert (told.mean, told.std, told.crop) == ((127.5,) * 3, (63.75,) * 3, 0.95)
+
+
+def test_hub_file_with_another_hash_is_refused(hub):
+    with (hub / "model.safetensors").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(KerasnetsError, match=r"SHA-256 .* the hub says"):
+        ResNet18(weights="timm:resnet18.a1_in1k", **SMALL)
+
+
+def test_unknown_hub_model_is_one_line(hub):
+    with pytest.raises(
+        KerasnetsError, match=r"timm:resnet18\.zz': 404: timm/resnet18\.zz"
+    ):
+        ResNet18(weights="timm:resnet18.zz", **SMALL)
+
+
+def test_missing_library_says_how_to_get_it(monkeypatch, tmp_path):
+    import sys
+
+    path = tmp_path / "model.pth"
+    path.write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(KerasnetsError, match=r"a \.pth file needs torch: pip install"):
+        ResNet18(weights=path, **SMALL)

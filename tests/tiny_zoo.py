@@ -1,0 +1,135 @@
+"""A small network of each family, for tests that compute.
+
+Run as a program it prints their outputs on the backend of KERAS_BACKEND, as JSON.
+"""
+
+import dataclasses
+import functools
+import json
+import zlib
+
+import keras
+import numpy as np
+
+from kerasnets import applications as zoo
+from kerasnets.applications import builder, resnet
+
+
+def smaller(build, **changes):
+    """The builder of the same network with another row."""
+    return builder.variant(
+        build.__wrapped__, dataclasses.replace(build.network, **changes)
+    )
+
+
+def one_block(build) -> tuple:
+    """The stages of an Inception-ResNet with one block each."""
+    return tuple(
+        dataclasses.replace(stage, blocks=1) for stage in build.network.stages
+    )
+
+
+def at(size, channels=3, **arguments) -> dict:
+    """Arguments for small images of ten classes."""
+    return {"input_shape": (size, size, channels), "classes": 10, **arguments}
+
+
+ONE_EACH = (1, 1, 1, 1)
+SMALL_BASIC = resnet.stages(ONE_EACH, 8, 8)
+SMALL_BOTTLENECK = resnet.stages(ONE_EACH, 8, 32)
+
+# name of the network: its builder with the row made small, and arguments
+_ROWS = {
+    "lenet1original": (zoo.LeNet1Original, {}),
+    "lenet1": (zoo.LeNet1, {}),
+    "lenet4": (zoo.LeNet4, {}),
+    "lenet5original": (zoo.LeNet5Original, {}),
+    "lenet5": (zoo.LeNet5, {}),
+    "alexnet": (zoo.AlexNet, at(67, dense_units=64)),
+    "alexnetowt": (zoo.AlexNetOWT, at(67, dense_units=64)),
+    "vgg11lrn": (zoo.VGG11LRN, at(32, dense_units=64)),
+    "vgg16bn": (zoo.VGG16BN, at(32, dense_units=64)),
+    "googlenet": (zoo.GoogLeNet, at(64)),
+    "googlenetbn": (zoo.GoogLeNetBN, at(64)),
+    "bninception": (zoo.BNInception, at(32)),
+    "inceptionv3": (zoo.InceptionV3, at(75)),
+    "inceptionv4": (zoo.InceptionV4, at(75)),
+    "inceptionresnetv1": (
+        smaller(zoo.InceptionResNetV1, stages=one_block(zoo.InceptionResNetV1)),
+        at(75),
+    ),
+    "inceptionresnetv2": (
+        smaller(zoo.InceptionResNetV2, stages=one_block(zoo.InceptionResNetV2)),
+        at(75),
+    ),
+    "resnet18": (smaller(zoo.ResNet18, stages=SMALL_BASIC), at(32)),
+    "resnet50": (smaller(zoo.ResNet50, stages=SMALL_BOTTLENECK), at(32)),
+    "plain18": (smaller(zoo.Plain18, stages=SMALL_BASIC), at(32)),
+    "resnet18v2": (smaller(zoo.ResNet18V2, stages=ONE_EACH), at(32)),
+    "resnet50v2": (smaller(zoo.ResNet50V2, stages=ONE_EACH), at(32)),
+    "wideresnet50_2": (
+        smaller(zoo.WideResNet50_2, stages=resnet.stages(ONE_EACH, 16, 32)),
+        at(32),
+    ),
+    "resnext50_32x4d": (
+        smaller(zoo.ResNeXt50_32x4d, stages=resnet.stages(ONE_EACH, 32, 64, groups=8)),
+        at(32),
+    ),
+    "densenet121": (
+        smaller(zoo.DenseNet121, stages=(2,) * 4, growth_rate=8, stem_filters=16),
+        at(32),
+    ),
+    "preluneta": (
+        smaller(zoo.PReLUNetA, filters=(8, 16, 16), depth=1),
+        at(64, dense_units=64),
+    ),
+    "squeezenet1_0": (zoo.SqueezeNet1_0, at(67)),
+    "squeezenet1_1": (zoo.SqueezeNet1_1, at(67)),
+    "mobilenet": (zoo.MobileNet, at(32, alpha=0.25)),
+    "shallowmobilenet": (zoo.ShallowMobileNet, at(32, alpha=0.25)),
+    "convmobilenet": (zoo.ConvMobileNet, at(32, alpha=0.125)),
+    "mobilenetv2": (zoo.MobileNetV2, at(32, alpha=0.35)),
+    "mobilenetv3large": (zoo.MobileNetV3Large, at(32, alpha=0.25)),
+    "mobilenetv3small": (zoo.MobileNetV3Small, at(32, alpha=0.25)),
+    "resnet20": (zoo.ResNet20, {}),
+    "plain20": (zoo.Plain20, {}),
+}
+TINY = {
+    name: functools.partial(build, **arguments)
+    for name, (build, arguments) in _ROWS.items()
+}
+
+
+def draw_weights(model: keras.Model) -> None:
+    """Weights and batch-norm statistics as after some training, by their names."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            random = np.random.default_rng(zlib.crc32(variable.path.encode()))
+            shape = tuple(variable.shape)
+            value = 0.1 * random.standard_normal(shape)
+            if variable.name in ("gamma", "moving_variance"):
+                value = random.uniform(0.5, 1.5, shape)
+            elif len(shape) > 1:
+                value *= 10 / np.sqrt(np.prod(shape[:-1]))
+            variable.assign(value.astype("float32"))
+
+
+def images(model: keras.Model, count: int = 2) -> np.ndarray:
+    """Random images of the model's size."""
+    random = np.random.default_rng(0)
+    return random.normal(size=(count, *model.input_shape[1:])).astype("float32")
+
+
+def outputs() -> dict[str, list]:
+    """The logits of each tiny network with drawn weights."""
+    results = {}
+    for name, build in TINY.items():
+        keras.utils.clear_session()  # equal names, equal weights
+        model = build(classifier_activation=None)
+        draw_weights(model)
+        results[name] = model.predict(images(model), verbose=0).tolist()
+    return results
+
+
+if __name__ == "__main__":
+    print(json.dumps(outputs()))
