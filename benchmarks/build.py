@@ -52,8 +52,7 @@ def measure(name: str, pairs: int) -> dict:
             seconds[who].append(time.perf_counter() - start)
     ratios = {
         who: statistics.median(
-            ours / theirs
-            for ours, theirs in zip(seconds["ours"], times, strict=True)
+            ours / theirs for ours, theirs in zip(seconds["ours"], times, strict=True)
         )
         for who, times in seconds.items()
         if who != "ours"
@@ -71,7 +70,7 @@ def twins(network) -> dict:
         theirs = getattr(keras.applications, network.keras.builder)
         peers["keras"] = lambda: theirs(weights=None)
     if network.torch is not None and importlib.util.find_spec("timm"):
-        import timm
+        import timm  # pyright: ignore[reportMissingImports]  (a guest)
 
         # timm has most of torchvision's networks under the same name
         if network.torch.builder in timm.list_models():
@@ -89,6 +88,11 @@ def measure_in_child(name: str, pairs: int) -> dict:
     command = [sys.executable, __file__, "--one", name, "--pairs", str(pairs)]
     child = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(child.stdout.splitlines()[-1])
+
+
+def cell(values: dict[str, float], who: str, width: int) -> str:
+    """The value of a peer, or room for it."""
+    return f"{values[who]:.2f}".rjust(width) if who in values else " " * width
 
 
 def print_lengths() -> None:
@@ -130,7 +134,7 @@ def lines_of_code(path: Path) -> int:
 
 def main() -> None:
     """Measure and print a line for each network."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Time the builders of the zoo.")
     parser.add_argument("names", nargs="*", help="networks; all when none is given")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -141,17 +145,14 @@ def main() -> None:
     from kerasnets import applications
 
     names = arguments.names or list(applications.BUILDERS)
-    print(f"{'network':24} {'ours':>8} {'keras':>8} {'ratio':>6} {'timm':>8} {'memory':>9}")
+    print(f"{'network':24} {'ours':>8} {'keras':>8} {'ratio':>6} {'timm':>8} memory")
     for name in names:
         result = measure_in_child(name, arguments.pairs)
         seconds, ratios = result["seconds"], result["ratios"]
 
-        def cell(values: dict, who: str, form: str, width: int) -> str:
-            return f"{values[who]:{form}}".rjust(width) if who in values else " " * width
-
         print(
-            f"{name:24} {seconds['ours']:6.2f} s {cell(seconds, 'keras', '.2f', 8)} "
-            f"{cell(ratios, 'keras', '.2f', 6)} {cell(seconds, 'timm', '.2f', 8)} "
+            f"{name:24} {seconds['ours']:6.2f} s {cell(seconds, 'keras', 8)} "
+            f"{cell(ratios, 'keras', 6)} {cell(seconds, 'timm', 8)} "
             f"{result['memory'] / 1e6:6.0f} MB",
             flush=True,
         )

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from kerasnets.layers import ChannelPad
+
 # The papers give no batch-norm momentum; 0.9 follows the statistics of short
 # trainings too, where Keras's 0.99 still remembers the initial values.
 BATCH_NORM_MOMENTUM = 0.9
@@ -112,6 +114,20 @@ def ceil_max_pool(x, *, name: str):
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad")(x)
         padding = "valid"
     return layers.MaxPooling2D(3, strides=2, padding=padding, name=name)(x)
+
+
+def identity_shortcut(x, filters: int, *, strides: int, name: str):
+    """Every ``strides``-th pixel, zeros for the channels that are new.
+
+    The shortcut without parameters of He et al. 2015, section 3.3 (option A).
+    """
+    if strides > 1:
+        x = layers.AveragePooling2D(
+            1, strides=strides, padding="same", name=f"{name}_subsample"
+        )(x)
+    if x.shape[-1] != filters:
+        x = ChannelPad(filters - x.shape[-1], name=f"{name}_pad")(x)
+    return x
 
 
 def drop_branch(x, rate: float, *, name: str):

@@ -117,8 +117,7 @@ def phone(
     fresh: Annotated[bool, typer.Option(help="Start the run over.")] = False,
 ) -> None:
     """Turn a set of images into a verified int8 file for a phone."""
-    from kerasnets import phone as room
-    from kerasnets import units
+    from kerasnets import phone as room, units
     from kerasnets.analysis.tables import figures_table
 
     result = room.run(

@@ -1,6 +1,7 @@
 """Operations that Keras lacks, as layers that save, load and run on every backend."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -57,7 +58,7 @@ class LocalResponseNorm(keras.layers.Layer):
 
     def call(self, inputs):
         channels, reach = inputs.shape[-1], self.depth // 2
-        squares = ops.pad(ops.square(inputs), [(0, 0)] * 3 + [(reach, reach)])
+        squares: Any = ops.pad(ops.square(inputs), [(0, 0)] * 3 + [(reach, reach)])
         energy = sum(squares[..., i : i + channels] for i in range(self.depth))
         # half precision would lose the sum beside the bias
         base = ops.cast(energy, "float32") * self.alpha + self.bias
@@ -205,6 +206,55 @@ class RadialBasis(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "codes": self.codes}
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class SpatialPyramidPooling(keras.layers.Layer):
+    """The maxima of a map over grids of bins, from maps of any size the same vector.
+
+    Bin i of n along a side of s pixels reaches from floor(i s / n) to
+    ceil((i + 1) s / n), i from 0 (He et al. 2014, "Spatial Pyramid Pooling in Deep
+    Convolutional Networks for Visual Recognition", appendix A). Keras's adaptive
+    pooling has the same bins but wants to know the size beforehand.
+
+    Input (batch, height, width, channels), output (batch, bins * channels): grid after
+    grid, row by row.
+
+    Args:
+        levels: bins a side of each grid.
+    """
+
+    def __init__(self, levels: tuple[int, ...], **kwargs):
+        super().__init__(**kwargs)
+        self.levels = tuple(levels)
+
+    def call(self, inputs):
+        return ops.concatenate([_grid(inputs, n) for n in self.levels], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], sum(n * n for n in self.levels) * input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "levels": list(self.levels)}
+
+
+def _grid(x, bins: int):
+    """The maxima over ``bins`` x ``bins`` parts of the map, as a vector."""
+    _, height, width, channels = ops.shape(x)  # type: ignore[misc]
+    rows = [ops.max(x[:, a:b], axis=1) for a, b in _bounds(height, bins)]
+    cells = [
+        ops.max(row[:, a:b], axis=1)  # type: ignore[index]
+        for row in rows
+        for a, b in _bounds(width, bins)
+    ]
+    return ops.reshape(ops.concatenate(cells, axis=-1), (-1, bins * bins * channels))
+
+
+def _bounds(side, bins: int) -> list:
+    """Where each bin starts and ends; ``side`` may be known only when it runs."""
+    return [
+        (i * side // bins, ((i + 1) * side + bins - 1) // bins) for i in range(bins)
+    ]
 
 
 def fan_in_uniform(fan_in, scale: float = 2.4) -> keras.initializers.Initializer:

@@ -24,9 +24,7 @@ def smaller(build, **changes):
 
 def one_block(build) -> tuple:
     """The stages of an Inception-ResNet with one block each."""
-    return tuple(
-        dataclasses.replace(stage, blocks=1) for stage in build.network.stages
-    )
+    return tuple(dataclasses.replace(stage, blocks=1) for stage in build.network.stages)
 
 
 def at(size, channels=3, **arguments) -> dict:

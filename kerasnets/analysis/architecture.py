@@ -21,7 +21,7 @@ from kerasnets.analysis.graph import Use, model_uses
 # names that a family gives to the layers of one block
 _NAMED = re.compile(
     r"((?:stage|conv|block)_?\d+_(?:block|unit)_?\d+|block_?\d+[a-z]?"
-    r"|(?:inception|mixed|module)_?\d+[a-z]?|auxiliary\d*)_"
+    r"|(?:inception|mixed|module|fire)_?\d+[a-z]?|auxiliary\d*)_"
 )
 AUXILIARY, GATE = "auxiliary", "channel weights"
 # more layers than a block of any known network has: a graph of another kind
@@ -41,6 +41,7 @@ _CONVOLUTIONS = {
 
 CONVOLUTION, POOLING, DENSE = "convolution", "pooling", "dense layer"
 RESIDUAL, INCEPTION, CONCATENATION = "residual block", "inception module", "dense unit"
+PARALLEL = "parallel module"
 AUXILIARY_HEAD, OTHER, INPUT = "auxiliary head", "other layer", "image"
 
 
@@ -163,7 +164,9 @@ def _kind(inside: list[Use], branches: list[tuple[str, ...]]) -> str:
     if "Add" in joins:
         return RESIDUAL
     if "Concatenate" in joins:
-        return INCEPTION if len(branches) > 2 else CONCATENATION
+        if () in branches:
+            return CONCATENATION
+        return INCEPTION if len(branches) > 2 else PARALLEL
     if any(hasattr(layer, "kernel_size") for layer in found):
         return CONVOLUTION
     pools = tuple(_POOLS)

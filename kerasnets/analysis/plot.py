@@ -28,6 +28,7 @@ COLOURS = {
     found.POOLING: "#fbdca0",
     found.RESIDUAL: "#c3e6b5",
     found.INCEPTION: "#dccbee",
+    found.PARALLEL: "#e6d3c3",
     found.CONCATENATION: "#b5e5dd",
     found.DENSE: "#f6bfbd",
     found.AUXILIARY_HEAD: "#dddddd",
@@ -84,7 +85,7 @@ def _figure(blocks: Sequence[Block], title: str) -> Figure:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, _WIDTH), ylim=(height, 0))
     axes.set_axis_off()
-    axes.text(_LEFT, 0.3, title, size=12, weight="bold", color=_TEXT, va="center")
+    _write(axes, _LEFT, 0.3, title, size=12, weight="bold")
     top, shown = 0.55, None
     for i, (block, text) in enumerate(zip(blocks, texts, strict=True)):
         if i and block.kind != found.AUXILIARY_HEAD:
@@ -114,7 +115,7 @@ def _height(text: list[str]) -> float:
 def _box(axes: Axes, block: Block, text: list[str], top: float, *, sides: bool):
     """A block: its map's size (if ``sides``), words, channels and how often."""
     height = _height(text)
-    middle = top + height / 2
+    middle, right = top + height / 2, _LEFT + _BOX
     axes.add_patch(
         FancyBboxPatch(
             (_LEFT, top),
@@ -126,20 +127,21 @@ def _box(axes: Axes, block: Block, text: list[str], top: float, *, sides: bool):
             linewidth=0.9,
         )
     )
-    style: dict[str, Any] = {"va": "center", "size": 9, "color": _TEXT}
-    axes.text(_LEFT + 0.12, middle, "\n".join(text), linespacing=1.25, **style)
+    _write(axes, _LEFT + 0.12, middle, "\n".join(text), linespacing=1.25)
     if sides and block.sides:
         size = "x".join("?" if side is None else str(side) for side in block.sides)
-        axes.text(_LEFT - 0.14, middle, size, ha="right", weight="bold", **style)
-    if block.sides or not block.words.startswith("dense"):
-        unit = "channels" if block.sides else "values"
-        faint = style | {"color": _FAINT}
-        axes.text(
-            _LEFT + _BOX - 0.12, middle, f"{block.channels} {unit}", ha="right", **faint
-        )
+        _write(axes, _LEFT - 0.14, middle, size, ha="right", weight="bold")
+    if not block.words.startswith("dense"):
+        output = f"{block.channels} {'channels' if block.sides else 'values'}"
+        _write(axes, right - 0.12, middle, output, ha="right", color=_FAINT)
     if block.count > 1:
-        bold: dict[str, Any] = style | {"size": 11, "weight": "bold"}
-        axes.text(_LEFT + _BOX + 0.12, middle, f"x{block.count}", **bold)
+        _write(axes, right + 0.12, middle, f"x{block.count}", size=11, weight="bold")
+
+
+def _write(axes: Axes, x: float, y: float, text: str, **style):
+    options: dict[str, Any] = {"size": 9, "color": _TEXT}
+    options.update(style)
+    axes.text(x, y, text, va="center", **options)
 
 
 def _arrow(axes: Axes, top: float):
@@ -167,4 +169,4 @@ def _legend(axes: Axes, kinds: Sequence[str], top: float):
         axes.add_patch(
             Rectangle((x, y - 0.07), 0.14, 0.14, facecolor=COLOURS[kind], ec=_EDGE)
         )
-        axes.text(x + 0.22, y, kind, va="center", size=8, color=_TEXT)
+        _write(axes, x + 0.22, y, kind, size=8)

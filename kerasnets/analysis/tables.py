@@ -1,5 +1,6 @@
 """Tables for the terminal: a run's figures, the zoo, a network's layers."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from rich import box
@@ -10,6 +11,9 @@ from kerasnets.analysis.receptive_field import ReceptiveField
 from kerasnets.analysis.zoo import provenance
 from kerasnets.applications.builder import Network
 from kerasnets.units import format_bytes, format_count
+
+# what 80 columns leave for a family beside the longest name
+_FAMILY_LETTERS = 16
 
 
 def figures_table(models: Mapping[str, Mapping[str, float]]) -> Table:
@@ -45,38 +49,38 @@ def zoo_table(networks: Sequence[Network]) -> Table:
     table = _plain_table()
     table.add_column("family", overflow="fold")
     table.add_column("name", no_wrap=True)
-    for column in ("year", "params", "madds", "top-1"):
+    for column in ("year", "params", "madds", "top-1", "from"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("paper", justify="right", no_wrap=True)
     for network in networks:
         top1 = network.published.top1
-        where = numbers.get(provenance(network))
+        told = {network.source, "" if top1 is None else provenance(network)}
         table.add_row(
-            network.family,
+            textwrap.fill(network.family, _FAMILY_LETTERS),
             network.name,
             str(network.year),
             f"{network.params:,}",
             format_count(network.madds),
-            "" if top1 is None else f"{top1:g} [{where}]",
-            f"[{numbers[network.source]}]",
+            "" if top1 is None else f"{top1:.4g}",
+            ", ".join(str(i) for text, i in numbers.items() if text in told),
         )
     return table
 
 
 def sources(networks: Sequence[Network]) -> str:
     """What the numbers of ``zoo_table`` stand for: a line each."""
-    return "\n".join(f"[{i}] {text}" for text, i in _numbers(networks).items())
+    return "\n".join(f"{i}: {text}" for text, i in _numbers(networks).items())
 
 
 def _numbers(networks: Sequence[Network]) -> dict[str, int]:
     """Papers and protocols, counted in the order of the table."""
-    texts = [
-        text
-        for network in networks
-        for text in (network.source, provenance(network))
-        if text
-    ]
-    return {text: i for i, text in enumerate(dict.fromkeys(texts), start=1)}
+    texts = []
+    for network in networks:
+        texts.append(network.source)
+        if network.published.top1 is not None:
+            texts.append(provenance(network))
+    return {
+        text: i for i, text in enumerate(dict.fromkeys(filter(None, texts)), start=1)
+    }
 
 
 def layer_table(figures: ModelCost) -> Table:
@@ -107,7 +111,13 @@ def layer_table(figures: ModelCost) -> Table:
 
 def _plain_table(**options) -> Table:
     """A table without lines between its columns: there are many."""
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, **options)
+    return Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        **options,
+    )
 
 
 def _field_text(field: ReceptiveField) -> str:

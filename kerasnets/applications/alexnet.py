@@ -22,6 +22,7 @@ multiply-adds are as cited by Howard et al. 2017, Table 9.
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras import layers
@@ -121,7 +122,8 @@ def _convolution(x, row: Convolution, *, name: str):
         padding=row.padding,
         groups=row.groups,
         kernel_initializer=_gaussian(),
-        bias_initializer=keras.initializers.Constant(row.bias),
+        # (annotated as str only)
+        bias_initializer=keras.initializers.Constant(row.bias),  # type: ignore[arg-type]
         name=name,
     )(x)
     x = layers.ReLU(name=f"{name}_relu")(x)
@@ -139,7 +141,7 @@ def _drop(x, rates: dict[str, float], *, after: str):
     return layers.Dropout(rate, name=f"{after}_dropout")(x) if rate else x
 
 
-def _gaussian() -> keras.initializers.Initializer:
+def _gaussian() -> Any:
     """Section 5 of the paper."""
     return keras.initializers.RandomNormal(stddev=0.01)
 
@@ -190,7 +192,7 @@ AlexNet = builder.variant(
             params=60e6,
             madds=720e6,
             top1=57.2,
-            protocol="ImageNet, single crop",
+            protocol="ImageNet",
             source="Howard et al. 2017, Table 9",
         ),
     ),

@@ -136,7 +136,7 @@ def _documentation(row: Network, own: str, parameters: list) -> str:
             "    ``kerasnets.applications.preprocessing(model)`` says, to",
             "    (batch, classes).",
             "\nRaises:",
-            "    KerasnetsError: an argument is out of range or the weights do not fit.",
+            "    KerasnetsError: an argument is wrong, or the weights do not fit.",
         ]
     )
 

@@ -162,8 +162,7 @@ def _convolution(x, dense: layers.Dense, window: tuple[int, int], *, activation)
         window,
         activation=activation,
         use_bias=dense.use_bias,
-        kernel_initializer=dense.kernel_initializer,
-        bias_initializer=dense.bias_initializer,
+        kernel_initializer="zeros",  # those of the dense layer come later
         trainable=dense.trainable,
         dtype=dense.dtype_policy,
         name=dense.name,

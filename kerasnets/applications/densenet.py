@@ -6,7 +6,10 @@ channels (theta = 0.5) and sides, BN, ReLU, global average pooling and the class
 A dense layer is BN, ReLU, 1x1 to 4k maps, BN, ReLU, 3x3 to k maps, joined to its input
 (DenseNet-BC); k is the growth rate, 32, or 48 in DenseNet-161.
 
-Departures: none. DenseNet-161 is in the authors' release and the first versions of the
+Departures: initial weights are uniform of He's variance, which is faster to draw than
+his Gaussian.
+
+DenseNet-161 is in the authors' release and the first versions of the
 paper; the printed depth of DenseNet-264 counts one layer less than the others do.
 """
 
@@ -23,7 +26,7 @@ from kerasnets.pretrained import TORCH, Preprocessing, Twin
 
 # keras.applications has 1.001e-5, a difference that float32 hardly shows
 EPSILON = 1e-5
-INITIALIZER = "he_normal"
+INITIALIZER = "he_uniform"
 
 
 def imagenet_stem(x, filters: int):

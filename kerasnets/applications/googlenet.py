@@ -41,7 +41,7 @@ from kerasnets.layers import LocalResponseNorm
 from kerasnets.pretrained import CAFFE, HEAD, UNIT, Preprocessing, Twin
 
 EPSILON = 1e-3
-INITIALIZER = "he_normal"
+INITIALIZER = "he_uniform"
 
 
 class Widths(NamedTuple):

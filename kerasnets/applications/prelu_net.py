@@ -18,13 +18,15 @@ The paper prints 1.90, 2.32 and 5.30 times 10^10 multiply-adds. Table 3 counts 1
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
 from kerasnets.errors import KerasnetsError
+from kerasnets.layers import SpatialPyramidPooling
 from kerasnets.pretrained import CAFFE, Preprocessing
 
 SLOPE = 0.25
@@ -75,9 +77,10 @@ def _prelu_net(
     if include_top:
         x = SpatialPyramidPooling(PYRAMID, name="spp")(x)
         for layer in HIDDEN:
-            x = layers.Dense(dense_units, kernel_initializer=_rectified(), name=layer)(
-                x
+            dense = layers.Dense(
+                dense_units, kernel_initializer=_rectified(), name=layer
             )
+            x = dense(x)
             x = _prelu(x, name=f"{layer}_prelu")
             if dropout:
                 x = layers.Dropout(dropout, name=f"{layer}_dropout")(x)
@@ -110,63 +113,11 @@ def _prelu(x, *, name: str):
     )(x)
 
 
-def _rectified() -> keras.initializers.Initializer:
+def _rectified() -> Any:
     """Equation 15: variance 2 / ((1 + a^2) n), n inputs of a unit, a the slope."""
     return keras.initializers.VarianceScaling(
         scale=2 / (1 + SLOPE**2), mode="fan_in", distribution="untruncated_normal"
     )
-
-
-@keras.saving.register_keras_serializable("kerasnets")
-class SpatialPyramidPooling(keras.layers.Layer):
-    """The maxima of a map over grids of bins, from maps of any size the same vector.
-
-    Bin i of n along a side of s pixels reaches from floor(i s / n) to
-    ceil((i + 1) s / n), i from 0 (He et al. 2014, "Spatial Pyramid Pooling in Deep
-    Convolutional Networks for Visual Recognition", appendix A). Keras's adaptive
-    pooling has the same bins but wants to know the size beforehand.
-
-    Input (batch, height, width, channels), output (batch, bins * channels): grid after
-    grid, row by row.
-
-    Args:
-        levels: bins a side of each grid.
-    """
-
-    def __init__(self, levels: tuple[int, ...], **kwargs):
-        super().__init__(**kwargs)
-        self.levels = tuple(levels)
-
-    def call(self, inputs):
-        """The maxima of all grids, joined."""
-        return ops.concatenate([_grid(inputs, n) for n in self.levels], axis=-1)
-
-    def compute_output_shape(self, input_shape):
-        """The same for maps of any size."""
-        return (input_shape[0], sum(n * n for n in self.levels) * input_shape[-1])
-
-    def get_config(self):
-        """What ``__init__`` takes."""
-        return {**super().get_config(), "levels": list(self.levels)}
-
-
-def _grid(x, bins: int):
-    """The maxima over ``bins`` x ``bins`` parts of the map, as a vector."""
-    _, height, width, channels = ops.shape(x)  # type: ignore[misc]
-    rows = [ops.max(x[:, a:b], axis=1) for a, b in _bounds(height, bins)]
-    cells = [
-        ops.max(row[:, a:b], axis=1)  # type: ignore[index]
-        for row in rows
-        for a, b in _bounds(width, bins)
-    ]
-    return ops.reshape(ops.concatenate(cells, axis=-1), (-1, bins * bins * channels))
-
-
-def _bounds(side, bins: int) -> list:
-    """Where each bin starts and ends; ``side`` may be known only when it runs."""
-    return [
-        (i * side // bins, ((i + 1) * side + bins - 1) // bins) for i in range(bins)
-    ]
 
 
 def _variant(letter, depth, filters, params, madds, printed):

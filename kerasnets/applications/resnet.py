@@ -29,7 +29,6 @@ from keras import layers
 from kerasnets import blocks
 from kerasnets.applications import builder
 from kerasnets.errors import KerasnetsError
-from kerasnets.layers import ChannelPad
 from kerasnets.pretrained import CAFFE, TORCH, Preprocessing, Twin
 
 INITIALIZER = "he_uniform"
@@ -285,18 +284,9 @@ def _shortcut(x, project: Convolution, form: Form, option: str, *, name: str):
     changes = project.strides > 1 or x.shape[-1] != project.filters
     if option == "C" or (option == "B" and changes):
         return _conv(x, project, form, relu=None, name=f"{name}_shortcut")
-    return _identity(x, project.filters, strides=project.strides, name=name)
-
-
-def _identity(x, filters: int, *, strides: int, name: str):
-    """Every ``strides``-th pixel, zeros for the channels that are new (option A)."""
-    if strides > 1:
-        x = layers.AveragePooling2D(
-            1, strides=strides, padding="same", name=f"{name}_subsample"
-        )(x)
-    if x.shape[-1] != filters:
-        x = ChannelPad(filters - x.shape[-1], name=f"{name}_pad")(x)
-    return x
+    return blocks.identity_shortcut(
+        x, project.filters, strides=project.strides, name=name
+    )
 
 
 def _conv(

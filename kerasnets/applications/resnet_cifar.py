@@ -17,7 +17,6 @@ from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
-from kerasnets.layers import ChannelPad
 
 EPSILON = 1e-5
 STAGES = (16, 32, 64)
@@ -76,20 +75,9 @@ def basic_block(x, filters: int, *, strides: int, residual: bool, name: str):
     y = _conv(x, filters, strides=strides, relu=True, name=f"{name}_1")
     y = _conv(y, filters, strides=1, relu=False, name=f"{name}_2")
     if residual:
-        shortcut = _identity_shortcut(x, filters, strides=strides, name=name)
+        shortcut = blocks.identity_shortcut(x, filters, strides=strides, name=name)
         y = layers.Add(name=f"{name}_add")([y, shortcut])
     return layers.ReLU(name=f"{name}_relu")(y)
-
-
-def _identity_shortcut(x, filters: int, *, strides: int, name: str):
-    """Every ``strides``-th pixel, zeros for the channels that are new (option A)."""
-    if strides > 1:
-        x = layers.AveragePooling2D(
-            1, strides=strides, padding="same", name=f"{name}_subsample"
-        )(x)
-    if x.shape[-1] != filters:
-        x = ChannelPad(filters - x.shape[-1], name=f"{name}_pad")(x)
-    return x
 
 
 def _conv(x, filters: int, *, strides: int, relu: bool, name: str):

@@ -2,21 +2,23 @@
 
 He et al. 2016, "Identity Mappings in Deep Residual Networks", Fig. 4(e) and the
 appendix: each convolution of a unit follows BN and ReLU, the shortcut is left clean.
-Where a unit changes the number of channels, its first BN and ReLU are shared by the
-projection. Depths as in He et al. 2015, Table 1, and 200 layers (appendix). Basic
+The first BN and ReLU follow conv1, before the paths of the first unit part. Where a
+unit changes the number of channels, its first BN and ReLU are shared by the projection.
+Depths as in He et al. 2015, Table 1, and 200 layers (appendix). Basic
 units of two 3x3 convolutions make up 18 and 34 layers, bottlenecks the others.
 
 Departures:
     - The stride is on the 3x3 convolution of a bottleneck, as in fb.resnet.torch and
       timm; He et al. 2015 have it on the first 1x1.
-    - The first unit's BN and ReLU follow the max pooling, as in timm and
-      keras.applications; the paper has them right after conv1. Max pooling commutes
-      with them while gamma is positive; only the statistics of the BN differ.
     - The paper trains 152 and 200 layers only; the other depths are those of v1.
-    - form="keras" is the network of keras.applications: the stride in the last unit of
-      a stage, its shortcut subsampled; biases in conv1, the projections and the last
-      convolution of each unit; zeros around the map before the max pooling, where they
-      hide negative values.
+    - Initial weights are uniform of He's variance, which is faster to draw than his
+      Gaussian.
+    - form="torch" is the network of timm: the first BN and ReLU do not follow conv1 but
+      the max pooling, and the first shortcut goes around them.
+    - form="keras" is the network of keras.applications: likewise, and the stride in the
+      last unit of a stage, its shortcut subsampled; biases in conv1, the projections
+      and the last convolution of each unit; zeros around the map before the max
+      pooling, where they hide negative values.
 
 WRN (Zagoruyko 2016) prints 64.7M for 200 layers: without batch-norm statistics.
 """
@@ -34,7 +36,7 @@ from kerasnets.applications import builder
 from kerasnets.errors import KerasnetsError
 from kerasnets.pretrained import UNIT, Twin
 
-INITIALIZER = "he_normal"
+INITIALIZER = "he_uniform"
 STEM_FILTERS = 64
 STAGE_FILTERS = (64, 128, 256, 512)
 # the convolutions of a unit: side of the kernel, filters in those of the stage
@@ -53,23 +55,30 @@ class Variant(builder.Network):
     source: str = "He et al. 2016, appendix; He et al. 2015, Table 1"
 
 
-def max_pool(x):
+def activated_max_pool(x, manner: "Form"):
+    """BN, ReLU, 3x3 maximum pooling with stride 2; the zeros around change nothing."""
+    return zero_padded_max_pool(_activate(x, manner, name="stem"), manner)
+
+
+def max_pool(x, manner: "Form"):
     """3x3 maximum pooling with stride 2, centred on every other pixel.
 
     The map may be negative and Keras pads with zeros only; so the maximum is taken
     around every pixel, and then every other one kept.
     """
+    del manner
     x = layers.MaxPooling2D(3, strides=1, padding="same", name="stem_pool")(x)
     return layers.MaxPooling2D(1, strides=2, name="stem_subsample")(x)
 
 
-def zero_padded_max_pool(x):
+def zero_padded_max_pool(x, manner: "Form"):
     """The same where the zeros around the map count as values."""
+    del manner
     x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
     return layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Form:
     """What libraries do differently.
 
@@ -78,19 +87,20 @@ class Form:
         bias: in conv1, the projections and the last convolution of each unit.
         strided: which unit of a stage has the stride, 0 or -1.
         pool: what follows conv1.
+        activated: whether that has the BN and ReLU of the first unit.
     """
 
     epsilon: float
     bias: bool
     strided: int
     pool: Callable
+    activated: bool = False
 
 
-_PAPER = Form(epsilon=1e-5, bias=False, strided=0, pool=max_pool)
 FORMS = {
-    "paper": _PAPER,
-    "keras": Form(epsilon=1.001e-5, bias=True, strided=-1, pool=zero_padded_max_pool),
-    "torch": _PAPER,
+    "paper": Form(1e-5, False, 0, activated_max_pool, activated=True),
+    "keras": Form(1.001e-5, True, -1, zero_padded_max_pool),
+    "torch": Form(1e-5, False, 0, max_pool),
 }
 
 
@@ -112,8 +122,7 @@ def _resnet_v2(
 
     Args:
         form: "paper"; "keras" for the network of keras.applications, "torch" for that
-            of timm (the paper's graph), where they have it; None chooses by
-            ``weights``.
+            of timm, where they have it; None chooses by ``weights``.
         zero_init_residual: start the last convolution of each unit at zero, so that
             the unit starts as its shortcut.
         stochastic_depth: share of the training steps in which the last unit is left
@@ -162,7 +171,7 @@ def features(
         initializer=INITIALIZER,
         name="stem_conv",
     )
-    x = manner.pool(x)
+    x = manner.pool(x, manner)
     total, number = sum(variant.stages), itertools.count(1)
     for stage, count in enumerate(variant.stages, start=1):
         for block, strides in enumerate(_strides(stage, count, manner), start=1):
@@ -172,6 +181,7 @@ def features(
                 convolutions=variant.unit,
                 strides=strides,
                 manner=manner,
+                activated=manner.activated and stage == block == 1,
                 zero_init=zero_init,
                 rate=next(number) / total * stochastic_depth,
                 name=f"stage{stage}_block{block}",
@@ -194,12 +204,16 @@ def residual_unit(
     convolutions: tuple[tuple[int, int], ...],
     strides: int,
     manner: Form,
+    activated: bool,
     zero_init: bool,
     rate: float,
     name: str,
 ):
-    """BN, ReLU, convolution two or three times, + shortcut; stride on the first 3x3."""
-    y = _activate(x, manner, name=f"{name}_1")
+    """BN, ReLU, convolution two or three times, + shortcut; stride on the first 3x3.
+
+    The first BN and ReLU are left out where the input is ``activated``.
+    """
+    y = x if activated else _activate(x, manner, name=f"{name}_1")
     width = convolutions[-1][1] * filters
     shortcut = _shortcut(x, y, width, strides=strides, manner=manner, name=name)
     for number, (kernel_size, factor) in enumerate(convolutions, start=1):

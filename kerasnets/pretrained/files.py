@@ -16,7 +16,6 @@ from kerasnets.pretrained.carry import assign, from_keras, from_torch, head_of
 from kerasnets.pretrained.preprocessing import Preprocessing
 from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin
 
-_IMAGENET_CLASSES = 1000
 _HUB = "timm:"
 _KERAS = (".keras", ".weights.h5")
 _TORCH = (".safetensors", ".pth", ".pt")
@@ -75,8 +74,8 @@ def _load_imagenet(model, twin: Twin | None, arguments: Mapping[str, Any]) -> No
             f"weights 'imagenet': keras.applications has no {model.name}; give a path "
             "or 'timm:NAME'"
         )
-    head = head_of(model)
-    include_top = head is not None and head.bias.shape[0] == _IMAGENET_CLASSES
+    # also for other classes: there may be hidden layers before the classifier
+    include_top = head_of(model) is not None
     try:
         source = getattr(keras.applications, twin.builder)(
             weights="imagenet", include_top=include_top, **arguments

@@ -117,6 +117,10 @@ def auxiliary(x):
             lambda x: dense_unit(dense_unit(x)),
             [("dense unit", "input | 3x3", 11, 2)],
         ),
+        (
+            lambda x: layers.Concatenate()([conv(x, 4, 1), conv(x, 4, 3)]),
+            [("parallel module", "1x1 | 3x3", 8, 1)],
+        ),
         (gated, [("other layer", "channel weights", 3, 1)]),
         (
             auxiliary,

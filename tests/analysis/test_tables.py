@@ -57,7 +57,7 @@ def test_figures_of_a_run(rows):
 ROWS = [
     Network(
         name=name,
-        family="Family of long names",
+        family="Long-Family-Name",
         year=2017,
         params=143_667_240,
         madds=19_632_062_464,
@@ -65,7 +65,7 @@ ROWS = [
         published=Published(top1=top1, protocol="ImageNet", source="B 2017, Table 8"),
     )
     for name, source, top1 in (
-        ("InceptionResNetV2", "A 2017, Table 1", 79.55),
+        ("InceptionResNetV2Drawn", "A 2017, Table 1", 79.55),
         ("Other", "B 2017, Table 8", None),
         ("ResNet1202", "A 2017, Table 1", 80),
     )
@@ -74,17 +74,17 @@ ROWS = [
 
 def test_networks_have_numbers_for_their_sources(rows):
     header, *networks = rows(zoo_table(ROWS))
-    assert header == ["family", "name", "year", "params", "madds", "top-1", "paper"]
+    assert header == ["family", "name", "year", "params", "madds", "top-1", "from"]
     cost = ["2017", "143,667,240", "19.63G"]
     assert [network[1:] for network in networks] == [
-        ["InceptionResNetV2", *cost, "79.55 [2]", "[1]"],
-        ["Other", *cost, "", "[3]"],
-        ["ResNet1202", *cost, "80 [2]", "[1]"],
+        ["InceptionResNetV2Drawn", *cost, "79.55", "1, 2"],
+        ["Other", *cost, "", "3"],
+        ["ResNet1202", *cost, "80", "1, 2"],
     ]
     assert sources(ROWS).splitlines() == [
-        "[1] A 2017, Table 1",
-        "[2] ImageNet: B 2017, Table 8",
-        "[3] B 2017, Table 8",
+        "1: A 2017, Table 1",
+        "2: ImageNet: B 2017, Table 8",
+        "3: B 2017, Table 8",
     ]
 
 
@@ -93,7 +93,15 @@ def test_names_and_figures_are_whole_on_a_narrow_terminal(width):
     text = io.StringIO()
     Console(file=text, width=width).print(zoo_table(ROWS), soft_wrap=True)
     assert max(map(len, text.getvalue().splitlines())) <= width
-    for whole in ("InceptionResNetV2", "143,667,240", "19.63G", "79.55 [2]"):
+    for whole in (
+        "Long-Family-",
+        "InceptionResNetV2Drawn",
+        "143,667,240",
+        "19.63G",
+        "79.55",
+        "2017",
+        "1, 2",
+    ):
         assert whole in text.getvalue()
     assert "\u2026" not in text.getvalue()
 

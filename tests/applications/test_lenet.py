@@ -54,7 +54,8 @@ def test_lenet_1_has_the_counts_of_1990():
         "s4": 24,
         "logits": 1_930,
     }
-    sizes = [model.get_layer(name).output.shape[1:] for name in ("c1", "s2", "c3", "s4")]
+    maps = ("c1", "s2", "c3", "s4")
+    sizes = [model.get_layer(name).output.shape[1:] for name in maps]
     assert sizes == [(24, 24, 4), (12, 12, 4), (8, 8, 12), (4, 4, 12)]
 
 

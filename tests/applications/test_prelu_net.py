@@ -8,9 +8,9 @@ from kerasnets.applications.prelu_net import (
     PReLUNetA,
     PReLUNetB,
     PReLUNetC,
-    SpatialPyramidPooling,
 )
 from kerasnets.errors import KerasnetsError
+from kerasnets.layers import SpatialPyramidPooling
 
 SMALL = {"dense_units": 4, "classes": 3}
 

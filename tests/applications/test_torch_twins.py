@@ -1,7 +1,7 @@
 """Networks against torchvision and timm: their outputs, stored; ours, computed.
 
-Both sides draw each weight from its name (tests/goldens/seeded.py); tests/goldens/make.py
-makes them where torch is installed.
+Both sides draw each weight from its name (tests/goldens/seeded.py). The outputs are
+made by tests/goldens/make.py where torch is installed.
 """
 
 import inspect
@@ -55,7 +55,7 @@ def test_output_equals_that_of_the_twin(name):
     )
     from_torch(model, drawn_state(model, build.network.torch), build.network.torch)
     expected = np.asarray(golden["logits"])
-    # the two images and the classes differ: no constant hides a slip
-    assert np.ptp(expected, axis=0).min() > 1e-3 * np.abs(expected).max()
+    # the two images differ: no constant hides a slip
+    assert np.ptp(expected, axis=0).max() > 1e-2 * np.abs(expected).max()
     logits = model.predict(seeded.images(size), verbose=0)
     np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max())

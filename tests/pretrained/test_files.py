@@ -182,7 +182,7 @@ def test_unknown_weights_are_told_what_is_known(weights):
 
 @pytest.fixture
 def imagenet(monkeypatch):
-    """keras.applications.MobileNet with random "imagenet" weights; what it was asked."""
+    """keras.applications.MobileNet with random weights; what it was asked."""
     original, asked = keras.applications.MobileNet, []
 
     def build(weights, **arguments):
@@ -213,7 +213,7 @@ def test_imagenet_weights_are_those_of_the_width_and_resolution(imagenet):
 def test_imagenet_classifier_is_left_behind_for_other_classes(imagenet):
     with pytest.warns(UserWarning, match="logits start anew"):
         MobileNet(alpha=0.25, weights="imagenet", classes=10)
-    assert not imagenet[0][0]["include_top"]
+    assert imagenet[0][0]["include_top"]
 
 
 def test_imagenet_body_takes_any_size(imagenet):

@@ -136,8 +136,10 @@ def test_auxiliary_classifiers_learn_with_their_weight_and_vanish():
     feed = batches(split, size=6, batch_size=8, seed=0)
     # one step of plain gradient descent: the gradients are in proportion 1 to 0.3
     train(model, feed, Recipe(epochs=1, learning_rate=0.1, optimizer="sgd"))
-    moved = [np.asarray(model.get_layer(name).kernel) for name in
-             ("logits", "auxiliary1_logits")]
+    moved = [
+        np.asarray(model.get_layer(name).kernel)
+        for name in ("logits", "auxiliary1_logits")
+    ]
     np.testing.assert_allclose(moved[1], 0.3 * moved[0], rtol=1e-5)
     assert evaluate(model, split).examples == 8
     alone = without_auxiliary(model)
