@@ -19,6 +19,7 @@ _ROOMS = (
     "export",
     "layers",
     "phone",
+    "pretrained",
     "training",
     "transfer",
     "tuning",

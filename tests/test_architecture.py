@@ -20,6 +20,7 @@ ROOMS = (
     "data",
     "evaluation",
     "export",
+    "pretrained",
     "training",
     "transfer",
     "tuning",
@@ -30,11 +31,20 @@ COSTS = [f"analysis.{name}" for name in ("costs", "receptive_field", "graph")]
 PORTABLE = [
     path
     for path in FILES
-    if path.parent.name == "applications"
+    if path.parent.name in ("applications", "pretrained")
     or path.name in ("layers.py", "blocks.py", "errors.py")
     or ".".join((path.parent.name, path.stem)) in COSTS
 ]
-SHARED = ("layers", "blocks", "errors", "applications")
+SHARED = ("layers", "blocks", "errors", "pretrained", "applications")
+# the families that a paper itself builds on
+BUILDS_ON = {
+    "wide_resnet": {"resnet"},
+    "resnext": {"resnet"},
+    "inception_v4": {"inception_v3"},
+    "inception_resnet": {"inception_v3", "inception_v4"},
+    "mobilenet_v2": {"mobilenet"},
+    "mobilenet_v3": {"mobilenet", "mobilenet_v2"},
+}
 
 
 @functools.cache
@@ -87,7 +97,16 @@ def test_networks_need_nothing_but_keras_and_numpy(path):
         if library == "kerasnets":
             assert rest[0] in SHARED or ".".join(rest[:2]) in COSTS, name
         else:
-            assert library in {"keras", "numpy"} | sys.stdlib_module_names, name
+            own = {"h5py"} if path.parent.name == "pretrained" else set()
+            allowed = {"keras", "numpy"} | own | sys.stdlib_module_names
+            assert library in allowed, name
+
+
+def test_what_the_zoo_stands_on_does_not_know_it():
+    below = [PACKAGE / "layers.py", PACKAGE / "blocks.py"]
+    below += (PACKAGE / "pretrained").glob("*.py")
+    for path in below:
+        assert not any("applications" in name.split(".")[:2] for name in imports(path))
 
 
 @pytest.mark.parametrize(
@@ -136,12 +155,12 @@ def test_all_rooms_are_known():
     assert folders <= set(kerasnets._ROOMS)
 
 
-def test_family_imports_no_other_family():
-    tools = {"__init__", "builder"}
+def test_family_imports_no_other_family_than_its_paper():
+    tools = {"__init__", "builder", "auxiliary", "dense_evaluation"}
     families = {path.stem for path in (PACKAGE / "applications").glob("*.py")} - tools
     assert {"lenet", "mobilenet", "resnet_cifar"} <= families
     for family in families:
-        others = families - {family}
+        others = families - {family} - BUILDS_ON.get(family, set())
         for name in imports(PACKAGE / "applications" / f"{family}.py"):
             assert not others & set(name.split(".")[1:]), f"{family} imports {name}"
 

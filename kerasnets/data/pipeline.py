@@ -11,10 +11,11 @@ import numpy as np
 
 from kerasnets.data.prepared import Split
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import UNIT, Preprocessing
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from kerasnets.pretrained import Preprocessing
 
 # uses of the seed that must not share numbers
 _SHUFFLE, _AUGMENT = 1, 2
@@ -74,7 +75,7 @@ class Batches:
     seed: int
     augment: Augment | None
     shuffle: bool
-    preprocessing: Preprocessing = UNIT
+    preprocessing: "Preprocessing | None" = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -119,7 +120,10 @@ class Batches:
             )
         if self.size != side:
             images = tf.image.resize(images, (self.size, self.size), antialias=True)
-        return self.preprocessing(images), labels
+        # TensorFlow comes with it, which `kerasnets predict` does without
+        from kerasnets.pretrained import UNIT
+
+        return (self.preprocessing or UNIT)(images), labels
 
     def _indices(self, step):
         """Which images the step sees: those of its place in the epoch's permutation."""
@@ -147,7 +151,7 @@ def batches(
     seed: int,
     augment: Augment | None = None,
     shuffle: bool = True,
-    preprocessing: Preprocessing = UNIT,
+    preprocessing: "Preprocessing | None" = None,
 ) -> Batches:
     """Batches of a split.
 
@@ -158,7 +162,8 @@ def batches(
         seed: of order and changes; each epoch has its own.
         augment: random changes, or None.
         shuffle: a new order each epoch in full batches, or the images as they are.
-        preprocessing: what the network wants done to the pixels.
+        preprocessing: what the network wants done to the pixels; None scales them to
+            [-1, 1].
     """
     return Batches(split, size, batch_size, seed, augment, shuffle, preprocessing)
 

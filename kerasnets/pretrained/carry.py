@@ -158,7 +158,7 @@ def assign(
                 pairs.append((variable, tensors[name]))
     problems += [
         f"{name} has no place"
-        for name in tensors
+        for name in sorted(tensors, key=_numbers_as_numbers)
         if name not in used and not name.startswith(extras)
     ]
     if problems:
@@ -201,6 +201,12 @@ def _misfit(layer, variable, name: str, tensors: Mapping) -> str:
         wanted = tuple(variable.shape)
         return f"{name} is {tensors[name].shape}, {layer.name} wants {wanted}"
     return ""
+
+
+def _numbers_as_numbers(name: str) -> list:
+    """Sorts block2 before block10."""
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def _same_size(theirs, ours) -> bool:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from twins import randomise
 
 from kerasnets.applications import ResNet20
 from kerasnets.applications.alexnet import AlexNet, AlexNetOWT
@@ -13,22 +14,6 @@ from kerasnets.applications.vgg import VGG11
 from kerasnets.errors import KerasnetsError
 
 SMALL = {"dense_units": 16, "classes": 5, "classifier_activation": None}
-
-
-def randomise(model, seed=0):
-    """Weights as after some training, biases and statistics too."""
-    random = np.random.default_rng(seed)
-    for variable in model.weights:
-        shape, name = variable.shape, variable.name
-        if name in ("gamma", "moving_variance"):
-            value = random.uniform(0.5, 1.5, shape)
-        elif name.endswith("kernel"):
-            seen = shape[:2] if "depthwise" in name else shape[:-1]
-            value = random.normal(0, (2 / np.prod(seen)) ** 0.5, shape)
-        else:
-            value = random.normal(0, 0.2, shape)
-        variable.assign(value)
-    return model
 
 
 def images(*shape):
