@@ -14,7 +14,7 @@ phone: $(VENV)/installed
 
 test: check $(MEDIAPIPE)/installed
 	KERASNETS_MEDIAPIPE_PYTHON=$(CURDIR)/$(MEDIAPIPE)/bin/python \
-	    $(BIN)/python -m pytest $(TESTS)
+	    $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(TESTS)
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .

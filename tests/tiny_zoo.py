@@ -6,10 +6,10 @@ Run as a program it prints their outputs on the backend of KERAS_BACKEND, as JSO
 import dataclasses
 import functools
 import json
+import zlib
 
 import keras
 import numpy as np
-from twins import randomise
 
 from kerasnets import applications as zoo
 from kerasnets.applications import builder, resnet
@@ -43,10 +43,10 @@ _ROWS = {
     "lenet4": (zoo.LeNet4, {}),
     "lenet5original": (zoo.LeNet5Original, {}),
     "lenet5": (zoo.LeNet5, {}),
-    "alexnet": (zoo.AlexNet, at(67, dense_units=64)),
-    "alexnetowt": (zoo.AlexNetOWT, at(67, dense_units=64)),
-    "vgg11lrn": (zoo.VGG11LRN, at(32, dense_units=64)),
-    "vgg16bn": (zoo.VGG16BN, at(32, dense_units=64)),
+    "alexnet": (zoo.AlexNet, at(67, dense_units=64, dropout=0.0)),
+    "alexnetowt": (zoo.AlexNetOWT, at(67, dense_units=64, dropout=0.0)),
+    "vgg11lrn": (zoo.VGG11LRN, at(32, dense_units=64, dropout=0.0)),
+    "vgg16bn": (zoo.VGG16BN, at(32, dense_units=64, dropout=0.0)),
     "googlenet": (zoo.GoogLeNet, at(64)),
     "googlenetbn": (zoo.GoogLeNetBN, at(64)),
     "bninception": (zoo.BNInception, at(32)),
@@ -98,6 +98,20 @@ TINY = {
 }
 
 
+def draw_weights(model: keras.Model) -> None:
+    """Weights and batch-norm statistics as after some training, by their names."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            random = np.random.default_rng(zlib.crc32(variable.path.encode()))
+            shape = tuple(variable.shape)
+            value = 0.1 * random.standard_normal(shape)
+            if variable.name in ("gamma", "moving_variance"):
+                value = random.uniform(0.5, 1.5, shape)
+            elif len(shape) > 1:
+                value *= 10 / np.sqrt(np.prod(shape[:-1]))
+            variable.assign(value.astype("float32"))
+
+
 def images(model: keras.Model, count: int = 2) -> np.ndarray:
     """Random images of the model's size."""
     random = np.random.default_rng(0)
@@ -108,9 +122,9 @@ def outputs() -> dict[str, list]:
     """The logits of each tiny network with drawn weights."""
     results = {}
     for name, build in TINY.items():
-        keras.utils.clear_session()
+        keras.utils.clear_session()  # equal names, equal weights
         model = build(classifier_activation=None)
-        randomise(model, gain=1.0)
+        draw_weights(model)
         results[name] = model.predict(images(model), verbose=0).tolist()
     return results
 

@@ -222,7 +222,7 @@ def preprocessing(
     for name in sorted(BUILDERS, key=len, reverse=True):
         if stem == name or stem.startswith(f"{name}_"):
             network = get(name).network  # type: ignore[attr-defined]
-            return convention(network, form).at_size(model.input_shape[1])
+            return convention(network, form).fitted(*model.input_shape[1::2])
     if default is not None:
         return default
     raise KerasnetsError(

@@ -309,7 +309,8 @@ def finish(
             torch_twin=network.torch,
             twin_arguments=twin_arguments,
         )
-    model.preprocessing = (told or convention(network, form)).at_size(inputs.shape[1])
+    told = told or convention(network, form)
+    model.preprocessing = told.fitted(inputs.shape[1], inputs.shape[3])
     return model
 
 

@@ -34,9 +34,17 @@ class Preprocessing:
         """The shorter side to which an image is resized before the crop, in pixels."""
         return round(self.size / self.crop)
 
-    def at_size(self, side: int | None) -> "Preprocessing":
-        """The same for a network that takes images of another side."""
-        return self if side is None else dataclasses.replace(self, size=side)
+    def fitted(self, side: int | None, channels: int = 3) -> "Preprocessing":
+        """The same for a network that takes other images.
+
+        Where these have not three channels, each gets the average of mean and std.
+        """
+        changes: dict = {} if side is None else {"size": side}
+        if channels != len(self.mean):
+            for name, values in (("mean", self.mean), ("std", self.std)):
+                changes[name] = (sum(values) / len(values),) * channels
+            changes["channels"] = "RGB"
+        return dataclasses.replace(self, **changes)
 
     def __call__(self, pixels):
         """Order, centre and scale the channels.

@@ -1,4 +1,4 @@
-"""VGG against Table 1 of the paper of the paper."""
+"""VGG against Table 1 of the paper."""
 
 import keras
 import pytest

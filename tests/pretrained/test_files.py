@@ -116,7 +116,7 @@ def test_torch_file_is_read(torch_file):
     np.testing.assert_array_equal(
         model.get_layer("logits").kernel, state["fc.weight"].T
     )
-    assert applications.preprocessing(model) == TORCH.at_size(32)
+    assert applications.preprocessing(model) == TORCH.fitted(32)
     assert model.name == "resnet18_torch"
 
 

@@ -37,20 +37,29 @@ def test_torch_by_hand():
 
 def test_shorter_side_is_resized_so_that_the_crop_fits():
     assert (TORCH.size, TORCH.resize) == (224, 256)
-    assert UNIT.at_size(299).resize == 342
-    assert UNIT.at_size(None) is UNIT
+    assert UNIT.fitted(299).resize == 342
+    assert UNIT.fitted(None) == UNIT
+
+
+def test_grey_images_have_the_average_of_mean_and_deviation():
+    grey = TORCH.fitted(28, 1)
+    np.testing.assert_allclose(grey.mean, [(123.675 + 116.28 + 103.53) / 3])
+    assert np.asarray(grey(np.zeros((2, 28, 28, 1)))).shape == (2, 28, 28, 1)
+    assert CAFFE.fitted(28, 4).channels == "RGB"
+    model = applications.LeNet5()
+    assert applications.preprocessing(model) == UNIT.fitted(32, 1)
 
 
 def test_model_knows_its_own():
     model = applications.MobileNet((96, 96, 3), alpha=0.25)
-    assert applications.preprocessing(model) == UNIT.at_size(96)
+    assert applications.preprocessing(model) == UNIT.fitted(96)
     assert applications.preprocessing(applications.ResNet20(name="mine")).size == 32
 
 
 def test_loaded_model_knows_it_by_name(tmp_path):
     applications.MobileNet((96, 96, 3), alpha=0.25).save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
-    assert applications.preprocessing(loaded) == UNIT.at_size(96)
+    assert applications.preprocessing(loaded) == UNIT.fitted(96)
 
 
 def test_form_is_part_of_the_name_and_decides(tmp_path):
@@ -58,9 +67,9 @@ def test_form_is_part_of_the_name_and_decides(tmp_path):
     assert model.name == "resnet50_keras"
     model.save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
-    assert applications.preprocessing(loaded) == CAFFE.at_size(64)
+    assert applications.preprocessing(loaded) == CAFFE.fitted(64)
     model = applications.ResNet50((64, 64, 3), classes=2, form="torch")
-    assert applications.preprocessing(model) == TORCH.at_size(64)
+    assert applications.preprocessing(model) == TORCH.fitted(64)
 
 
 def test_unknown_model_is_refused():
