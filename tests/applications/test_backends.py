@@ -16,7 +16,13 @@ def test_every_family_answers_on_jax_as_on_tensorflow():
     path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     child = subprocess.run(
         [sys.executable, tiny_zoo.__file__],
-        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": path},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            "PYTHONPATH": path,
+            # most of the time goes to compiling, not to computing
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        },
         capture_output=True,
         text=True,
         check=False,
