@@ -20,9 +20,10 @@ def conv(
     groups: int = 1,
     use_bias: bool = True,
     initializer: str = "glorot_uniform",
+    activation: str | None = None,
     name: str,
 ):
-    """Convolution.
+    """Convolution, and the activation within the layer.
 
     ``padding`` is "same" or "valid" as in Keras, or "symmetric": (k - 1) / 2 zeros on
     every side, as Caffe and Torch do it. With stride 1 that is "same"; with stride 2 on
@@ -38,6 +39,7 @@ def conv(
         groups=groups,
         use_bias=use_bias,
         kernel_initializer=initializer,
+        activation=activation,
         name=name,
     )(x)
 

@@ -93,8 +93,7 @@ def _vgg(
     if include_top:
         x = builder.flatten(x)
         for layer in HIDDEN:
-            x = layers.Dense(dense_units, name=layer)(x)
-            x = layers.ReLU(name=f"{layer}_relu")(x)
+            x = layers.Dense(dense_units, activation="relu", name=layer)(x)
             if dropout:
                 x = layers.Dropout(dropout, name=f"{layer}_dropout")(x)
         x = builder.classify(x, classes, classifier_activation)
@@ -105,9 +104,10 @@ def _vgg(
 
 def _convolution(x, filters: int, kernel_size: int, *, batch_norm: bool, name: str):
     """Convolution, BN where the network has it, ReLU."""
+    if not batch_norm:
+        return blocks.conv(x, filters, kernel_size, activation="relu", name=name)
     x = blocks.conv(x, filters, kernel_size, name=name)
-    if batch_norm:
-        x = blocks.batch_norm(x, epsilon=EPSILON, name=f"{name}_bn")
+    x = blocks.batch_norm(x, epsilon=EPSILON, name=f"{name}_bn")
     return layers.ReLU(name=f"{name}_relu")(x)
 
 

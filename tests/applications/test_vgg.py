@@ -53,9 +53,9 @@ def test_stages_halve_the_map():
 @pytest.mark.parametrize(
     ("name", "stage"),
     [
-        ("VGG11", ["conv1", "conv1_relu", "pool"]),
-        ("VGG11LRN", ["conv1", "conv1_relu", "norm", "pool"]),
-        ("VGG13", ["conv1", "conv1_relu", "conv2", "conv2_relu", "pool"]),
+        ("VGG11", ["conv1", "pool"]),
+        ("VGG11LRN", ["conv1", "norm", "pool"]),
+        ("VGG13", ["conv1", "conv2", "pool"]),
         (
             "VGG16BN",
             [
@@ -69,14 +69,21 @@ def test_order_in_the_first_stage(name, stage):
     layers = getattr(vgg, name)(**SMALL).layers
     names = [layer.name.partition("_") for layer in layers]
     assert [part for first, _, part in names if first == "stage1"] == stage
+    for layer in layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            inside = (
+                keras.activations.linear if "BN" in name else keras.activations.relu
+            )
+            assert layer.activation is inside
 
 
 def test_the_head_drops_what_both_dense_layers_give():
-    names = [layer.name for layer in VGG16(**SMALL).layers][-9:]
-    assert names == [
-        *("flatten", "fc1", "fc1_relu", "fc1_dropout"),
-        *("fc2", "fc2_relu", "fc2_dropout", "logits", "predictions"),
+    layers = VGG16(**SMALL).layers[-7:]
+    assert [layer.name for layer in layers] == [
+        *("flatten", "fc1", "fc1_dropout"),
+        *("fc2", "fc2_dropout", "logits", "predictions"),
     ]
+    assert layers[1].activation is layers[3].activation is keras.activations.relu
 
 
 def test_torch_names_count_all_modules():
