@@ -63,12 +63,14 @@ the test images. Parameters count batch-norm statistics, which the files fold aw
 
 
 def _use(results: Mapping) -> str:
+    inside = results["verify"]["models"]["int8"]["preprocessing"]
     size = results["search"]["best"]["size"]
     return f"""## Use
 
 The file takes RGB pixels from 0 to 255 as they are, shape (1, {size}, {size}, 3) uint8:
 the whole image, resized. It returns one probability a class as uint8 (divide by 256).
-Labels, normalisation and licence are in its metadata.
+What the network wants done to the pixels, {inside}, is done inside. Labels,
+normalisation and licence are in its metadata.
 
     kerasnets predict int8.tflite IMAGE...
 

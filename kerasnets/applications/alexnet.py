@@ -28,7 +28,6 @@ import keras
 from keras import layers
 
 from kerasnets.applications import builder
-from kerasnets.errors import KerasnetsError
 from kerasnets.layers import LocalResponseNorm
 from kerasnets.pretrained import CAFFE, TORCH, Preprocessing, Twin
 
@@ -83,10 +82,8 @@ def _alexnet(
         dense_units: units of each of the two hidden dense layers.
         dropout: share of the values dropped in training, twice.
     """
-    if not 0 <= dropout < 1:
-        raise KerasnetsError(f"dropout {dropout} is not in [0, 1)")
-    if not isinstance(dense_units, int) or dense_units < 1:
-        raise KerasnetsError(f"dense_units {dense_units!r} is not 1 or more")
+    builder.check_rate("dropout", dropout)
+    builder.check_count("dense_units", dense_units)
     rates = dict.fromkeys(variant.dropped, dropout)
     inputs = builder.image_input(variant, input_shape, input_tensor)
     x = inputs

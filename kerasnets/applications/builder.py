@@ -239,7 +239,7 @@ def classify(
     Both stay in float32 under every precision policy: half precision has too few
     digits for a loss. ``prefix`` goes before their names, for auxiliary classifiers.
     """
-    check_classes(classes)
+    check_count("classes", classes)
     x = layers.Dense(
         classes,
         kernel_initializer=initializer or "glorot_uniform",
@@ -258,10 +258,16 @@ def activate(logits, classifier_activation, *, prefix: str = ""):
     )(logits)
 
 
-def check_classes(classes: int) -> None:
-    """Raise where ``classes`` is no number of classes."""
-    if not isinstance(classes, int) or classes < 1:
-        raise KerasnetsError(f"classes {classes!r} is not a whole number of 1 or more")
+def check_count(name: str, value: int) -> None:
+    """Raise where the argument is no number of classes, units, ..."""
+    if not isinstance(value, int) or value < 1:
+        raise KerasnetsError(f"{name} {value!r} is not a whole number of 1 or more")
+
+
+def check_rate(name: str, value: float) -> None:
+    """Raise where the argument is no share that may be dropped."""
+    if not 0 <= value < 1:
+        raise KerasnetsError(f"{name} {value!r} is not a rate: 0 or more, less than 1")
 
 
 def finish(

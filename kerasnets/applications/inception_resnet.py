@@ -42,7 +42,6 @@ from kerasnets.applications.inception_v3 import (
     module,
 )
 from kerasnets.applications.inception_v4 import reduction_a, torch_branch
-from kerasnets.errors import KerasnetsError
 from kerasnets.pretrained import HEAD, Twin
 
 _WITH_GAMMA = Form(gamma=True, zeros_count=False)
@@ -119,10 +118,7 @@ def _inception_resnet(
             "torch", batch normalisation with scale. None chooses by the weights,
             without weights "paper".
     """
-    if not 0 <= stochastic_depth < 1:
-        raise KerasnetsError(
-            f"stochastic_depth {stochastic_depth} is not a probability below 1"
-        )
+    builder.check_rate("stochastic_depth", stochastic_depth)
     form = builder.manner(form, weights, variant.forms)
     manner = variant.forms[form]
     inputs = builder.image_input(variant, input_shape, input_tensor)

@@ -167,7 +167,7 @@ def relu(x, *, name: str):
 
 def distance_output(x, classes: int, classifier_activation):
     """Minus the squared distance to each class's code, activation."""
-    builder.check_classes(classes)
+    builder.check_count("classes", classes)
     distances = RadialBasis(class_codes(classes).tolist(), dtype="float32", name="rbf")(
         x
     )

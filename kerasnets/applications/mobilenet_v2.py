@@ -31,7 +31,6 @@ from kerasnets.applications.mobilenet import (
     scaled_input,
     trained_shape,
 )
-from kerasnets.errors import KerasnetsError
 from kerasnets.pretrained import UNIT, Twin
 
 EPSILON = 1e-3
@@ -129,8 +128,7 @@ def divisible(filters: float) -> int:
 
 def drop_rates(depth: int, last: float) -> list[float]:
     """The drop rate of each of ``depth`` blocks, growing linearly to ``last``."""
-    if not 0 <= last < 1:
-        raise KerasnetsError(f"stochastic_depth {last} is not in [0, 1)")
+    builder.check_rate("stochastic_depth", last)
     return [last * block / depth for block in range(1, depth + 1)]
 
 

@@ -25,7 +25,6 @@ from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
-from kerasnets.errors import KerasnetsError
 from kerasnets.layers import SpatialPyramidPooling
 from kerasnets.pretrained import CAFFE, Preprocessing
 
@@ -64,10 +63,8 @@ def _prelu_net(
         dense_units: units of each of the two hidden dense layers.
         dropout: share of the outputs of the hidden dense layers dropped in training.
     """
-    if not 0 <= dropout < 1:
-        raise KerasnetsError(f"dropout {dropout} is not in [0, 1)")
-    if not isinstance(dense_units, int) or dense_units < 1:
-        raise KerasnetsError(f"dense_units {dense_units!r} is not 1 or more")
+    builder.check_rate("dropout", dropout)
+    builder.check_count("dense_units", dense_units)
     inputs = builder.image_input(variant, input_shape, input_tensor)
     x = _convolution(inputs, 96, 7, strides=2, name="stem")  # 1/2
     for i, filters in enumerate(variant.filters, start=1):

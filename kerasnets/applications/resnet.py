@@ -125,11 +125,7 @@ class Residual:
             raise KerasnetsError(
                 f"shortcut {self.shortcut!r} is unknown: 'A', 'B' or 'C'"
             )
-        if not 0 <= self.stochastic_depth < 1:
-            raise KerasnetsError(
-                f"stochastic_depth {self.stochastic_depth} is not a rate: 0 or more, "
-                "less than 1"
-            )
+        builder.check_rate("stochastic_depth", self.stochastic_depth)
 
 
 def _resnet(

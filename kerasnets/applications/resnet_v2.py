@@ -33,7 +33,6 @@ from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
-from kerasnets.errors import KerasnetsError
 from kerasnets.pretrained import UNIT, Twin
 
 INITIALIZER = "he_uniform"
@@ -129,10 +128,7 @@ def _resnet_v2(
             out, from 0 to below 1; it grows linearly from the first unit (Huang et al.
             2016).
     """
-    if not 0 <= stochastic_depth < 1:
-        raise KerasnetsError(
-            f"stochastic_depth {stochastic_depth} is not a rate: 0 or more, less than 1"
-        )
+    builder.check_rate("stochastic_depth", stochastic_depth)
     known = {k: v for k, v in FORMS.items() if k == "paper" or getattr(variant, k)}
     form = builder.manner(form, weights, known)
     inputs = builder.image_input(variant, input_shape, input_tensor)

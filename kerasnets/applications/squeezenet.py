@@ -202,7 +202,7 @@ def _conv(
 
 def _classify(x, classes: int, classifier_activation, *, dropout: float, border: int):
     """Dropout, 1x1, ReLU, global average, activation; in float32 from the 1x1 on."""
-    builder.check_classes(classes)
+    builder.check_count("classes", classes)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
     if border:

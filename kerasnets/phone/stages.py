@@ -238,6 +238,7 @@ def verify(job: Job) -> dict:
             "bytes": size,
             "gzip_bytes": gzip_size,
             "latency_ms": latency[name],
+            "preprocessing": str(applications.preprocessing(model)),
         }
     return {"test_images": len(test.labels), "threads": 1, "models": models}
 

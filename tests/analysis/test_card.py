@@ -31,6 +31,7 @@ def figures(accuracy, size):
         "bytes": size,
         "gzip_bytes": size // 2,
         "latency_ms": 0.25,
+        "preprocessing": "RGB, (x - [127.5]) / [127.5]",
     }
 
 
@@ -135,3 +136,8 @@ def test_files_that_were_left_out_are_told(card):
 def test_card_is_text_that_ends_in_one_line_break(card):
     assert card.endswith("not measured.\n")
     assert not any(line != line.rstrip() for line in card.splitlines())
+
+
+def test_card_tells_what_is_done_to_the_pixels():
+    card = model_card(name="birds", settings=SETTINGS, results=results())
+    assert "RGB, (x - [127.5]) / [127.5], is done inside" in card

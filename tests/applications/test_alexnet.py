@@ -96,7 +96,7 @@ def test_dense_units_and_dropout_change_the_graph():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"dropout": 1}, r"dropout 1 is not in \[0, 1\)"),
+        ({"dropout": 1}, r"dropout 1 is not a rate"),
         ({"dense_units": 0}, "dense_units 0"),
         ({"input_shape": (66, 67, 3)}, "a side needs 67"),
         ({"input_shape": (None, None, 3)}, "no fixed length"),

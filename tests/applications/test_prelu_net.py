@@ -100,7 +100,7 @@ def test_dense_units_and_dropout_change_the_graph():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"dropout": 1.5}, r"dropout 1.5 is not in \[0, 1\)"),
+        ({"dropout": 1.5}, r"dropout 1.5 is not a rate"),
         ({"dense_units": -1}, "dense_units -1"),
         ({"input_shape": (24, 32, 3)}, "a side needs 32"),
     ],

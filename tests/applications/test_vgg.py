@@ -107,7 +107,7 @@ def test_dense_units_and_dropout_change_the_graph():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"dropout": -0.1}, r"dropout -0.1 is not in \[0, 1\)"),
+        ({"dropout": -0.1}, r"dropout -0.1 is not a rate"),
         ({"dense_units": 1.5}, "dense_units 1.5"),
         ({"input_shape": (31, 32, 3)}, "a side needs 32"),
         ({"input_shape": (None, None, 3)}, "no fixed length"),

@@ -76,3 +76,8 @@ def test_unknown_model_is_refused():
     image = keras.Input((8, 8, 3))
     with pytest.raises(KerasnetsError, match="'mine' is not named like a network"):
         applications.preprocessing(keras.Model(image, image * 2.0, name="mine"))
+
+
+def test_is_told_in_a_line():
+    assert str(UNIT) == "RGB, (x - [127.5]) / [127.5]"
+    assert str(CAFFE) == "BGR, (x - [103.939 116.779 123.68]) / [1]"
