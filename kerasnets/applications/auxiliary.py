@@ -19,8 +19,14 @@ def has_auxiliary(model: keras.Model) -> bool:
 
 
 def loss_weights(model: keras.Model) -> list[float]:
-    """The weight of the loss of each output: 1, and 0.3 for auxiliary ones."""
-    return [WEIGHT if _is_auxiliary(output) else 1.0 for output in model.outputs]
+    """The weight of the loss of each output: 1, and 0.3 for auxiliary ones.
+
+    A subclassed model, a distiller for instance, counts as one output.
+    """
+    outputs = getattr(model, "outputs", None)
+    if not outputs:
+        return [1.0]
+    return [WEIGHT if _is_auxiliary(output) else 1.0 for output in outputs]
 
 
 def without_auxiliary(model: keras.Model) -> keras.Model:

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from kerasnets.applications import preprocessing
+from kerasnets.applications import preprocessing, without_auxiliary
 from kerasnets.errors import KerasnetsError
 from kerasnets.pretrained import UNIT, Preprocessing
 
@@ -20,7 +20,7 @@ def distiller(
     The loss is ``(1 - w) CE(labels, s) + w T^2 KL(softmax(t / T), softmax(s / T))``
     for logits ``s`` and ``t``; the factor T^2 keeps the two parts in proportion when T
     changes (Hinton et al. 2015, section 2). Training it moves the student's weights
-    only. It takes images of the larger size of the two networks, preprocessed for the
+    only; auxiliary classifiers are left out. It takes images of the larger size of the two networks, preprocessed for the
     student; each network gets them at its own size, and the teacher in its own
     preprocessing.
 
@@ -33,6 +33,7 @@ def distiller(
     Raises:
         KerasnetsError: a network ends in a softmax, or the classes differ.
     """
+    teacher, student = without_auxiliary(teacher), without_auxiliary(student)
     for role, model in (("teacher", teacher), ("student", student)):
         _check_logits(role, model)
     if teacher.output_shape != student.output_shape:
