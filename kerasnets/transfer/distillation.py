@@ -20,9 +20,9 @@ def distiller(
     The loss is ``(1 - w) CE(labels, s) + w T^2 KL(softmax(t / T), softmax(s / T))``
     for logits ``s`` and ``t``; the factor T^2 keeps the two parts in proportion when T
     changes (Hinton et al. 2015, section 2). Training it moves the student's weights
-    only; auxiliary classifiers are left out. It takes images of the larger size of the two networks, preprocessed for the
-    student; each network gets them at its own size, and the teacher in its own
-    preprocessing.
+    only; auxiliary classifiers are left out. It takes images of the larger size of the
+    two networks, preprocessed for the student; each network gets them at its own size,
+    and the teacher in its own preprocessing.
 
     Args:
         teacher: from images to logits (batch, classes).
