@@ -6,10 +6,10 @@ Run as a program it prints their outputs on the backend of KERAS_BACKEND, as JSO
 import dataclasses
 import functools
 import json
-import zlib
 
 import keras
 import numpy as np
+from twins import randomise
 
 from kerasnets import applications as zoo
 from kerasnets.applications import builder, resnet
@@ -98,20 +98,6 @@ TINY = {
 }
 
 
-def draw_weights(model: keras.Model) -> None:
-    """Weights and batch-norm statistics as after some training, by their names."""
-    for layer in model.layers:
-        for variable in layer.weights:
-            random = np.random.default_rng(zlib.crc32(variable.path.encode()))
-            shape = tuple(variable.shape)
-            value = 0.1 * random.standard_normal(shape)
-            if variable.name in ("gamma", "moving_variance"):
-                value = random.uniform(0.5, 1.5, shape)
-            elif len(shape) > 1:
-                value *= 10 * np.sqrt(2 / np.prod(shape[:-1]))
-            variable.assign(value.astype("float32"))
-
-
 def images(model: keras.Model, count: int = 2) -> np.ndarray:
     """Random images of the model's size."""
     random = np.random.default_rng(0)
@@ -130,9 +116,7 @@ def outputs() -> dict[str, list]:
     """The logits of a network of each family, with drawn weights, for two images."""
     results = {}
     for name, build in one_a_family().items():
-        keras.utils.clear_session()  # equal names, equal weights
-        model = build(classifier_activation=None)
-        draw_weights(model)
+        model = randomise(build(classifier_activation=None))
         x = images(model) * np.array([1.0, 0.2], "float32")[:, None, None, None]
         results[name] = model.predict(x, verbose=0).tolist()
     return results

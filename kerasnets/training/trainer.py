@@ -34,11 +34,12 @@ def train(
     """
     steps = batches.steps_per_epoch
     weights = loss_weights(model)
+    several = len(weights) > 1
     model.compile(
         optimizer=recipe.make_optimizer(model, recipe.epochs * steps),
-        loss=[_cross_entropy() for _ in weights] if weights[1:] else _cross_entropy(),
-        loss_weights=weights if weights[1:] else None,
-        metrics=[["accuracy"] for _ in weights] if weights[1:] else ["accuracy"],
+        loss=[_cross_entropy() for _ in weights] if several else _cross_entropy(),
+        loss_weights=weights if several else None,
+        metrics=[["accuracy"] for _ in weights] if several else ["accuracy"],
     )
     model.optimizer.build(model.trainable_variables)
     callbacks: list[keras.callbacks.Callback] = [_Report(recipe.epochs, progress)]
@@ -49,8 +50,11 @@ def train(
         callbacks.append(_Save(checkpoint, state, recipe.epochs))
     if first_epoch == recipe.epochs:
         return
+    examples = batches.dataset(first_epoch, recipe.epochs)
+    if several:
+        examples = examples.map(lambda images, labels: (images, (labels,) * len(weights)))
     model.fit(
-        batches.dataset(first_epoch, recipe.epochs),
+        examples,
         initial_epoch=first_epoch,
         epochs=recipe.epochs,
         steps_per_epoch=steps,
