@@ -52,7 +52,9 @@ def train(
         return
     examples = batches.dataset(first_epoch, recipe.epochs)
     if several:
-        examples = examples.map(lambda images, labels: (images, (labels,) * len(weights)))
+        examples = examples.map(
+            lambda images, labels: (images, (labels,) * len(weights))
+        )
     model.fit(
         examples,
         initial_epoch=first_epoch,
