@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from kerasnets.layers import ChannelPad
+from kerasnets.layers import ChannelPad, StochasticDepth
 
 # The papers give no batch-norm momentum; 0.9 follows the statistics of short
 # trainings too, where Keras's 0.99 still remembers the initial values.
@@ -133,12 +133,5 @@ def identity_shortcut(x, filters: int, *, strides: int, name: str):
 
 
 def drop_branch(x, rate: float, *, name: str):
-    """Stochastic depth: in training the branch is left out with probability ``rate``.
-
-    One draw a mini-batch, as in Huang et al. 2016, section 3; what is kept is divided
-    by 1 - rate, so that nothing is left to do at inference (the paper multiplies by
-    1 - rate there: the same expectation).
-    """
-    if not rate:
-        return x
-    return layers.Dropout(rate, noise_shape=(1, 1, 1, 1), name=name)(x)
+    """The branch with stochastic depth, or as it is where ``rate`` is 0."""
+    return StochasticDepth(rate, name=name)(x) if rate else x

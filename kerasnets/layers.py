@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnets.errors import KerasnetsError
+
 
 @keras.saving.register_keras_serializable("kerasnets")
 class ChannelPad(keras.layers.Layer):
@@ -255,6 +257,172 @@ def _bounds(side, bins: int) -> list:
     return [
         (i * side // bins, ((i + 1) * side + bins - 1) // bins) for i in range(bins)
     ]
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class Maxout(keras.layers.Layer):
+    """The largest of each unit's ``pieces``, which lie side by side in the last axis.
+
+    Input (..., units * pieces), output (..., units): the linear layer before it gives
+    the pieces. Goodfellow et al. 2013, section 2; no activation follows.
+
+    Args:
+        pieces: how many linear functions a unit takes the maximum of.
+    """
+
+    def __init__(self, pieces: int, **kwargs):
+        super().__init__(**kwargs)
+        self.pieces = pieces
+
+    def build(self, input_shape):
+        if input_shape[-1] % self.pieces:
+            raise KerasnetsError(
+                f"{input_shape[-1]} channels cannot be parted into units of "
+                f"{self.pieces} pieces"
+            )
+
+    def call(self, inputs):
+        *rest, channels = ops.shape(inputs)  # type: ignore[misc]
+        units = channels // self.pieces
+        return ops.max(ops.reshape(inputs, (*rest, units, self.pieces)), axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], input_shape[-1] // self.pieces)
+
+    def get_config(self):
+        return {**super().get_config(), "pieces": self.pieces}
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class HighwayGate(keras.layers.Layer):
+    """Mixes what a layer made of its input with the input: h * t + x * (1 - t).
+
+    Srivastava et al. 2015, "Highway Networks", equation 3. Inputs [h, t, x], three
+    tensors of one shape: the transformed input, the gate (0 to 1) and the input.
+    """
+
+    def call(self, inputs):
+        transformed, gate, carried = inputs
+        return transformed * gate + carried * (1.0 - gate)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class StochasticDepth(keras.layers.Layer):
+    """Leaves a residual branch out of whole training steps.
+
+    One draw a mini-batch, as in Huang et al. 2016, section 3; what is kept is divided
+    by 1 - rate, so that nothing is left to do at inference (the paper multiplies by
+    1 - rate there: the same expectation).
+
+    Input and output: the branch, of any shape.
+
+    Args:
+        rate: probability that the branch is left out, 0 or more, less than 1.
+        seed: of the draws; None takes one from Keras's.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.rate, self.seed = rate, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=False):
+        if not training or not self.rate:
+            return inputs
+        one_draw = (1,) * len(inputs.shape)
+        return keras.random.dropout(
+            inputs, self.rate, noise_shape=one_draw, seed=self.seed_generator
+        )
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class SAFPooling2D(keras.layers.Layer):
+    """Maximum pooling whose maxima are dropped at random in training.
+
+    Simple adaptive feature composition pooling (Hasanpour et al. 2018, "Towards
+    Principled Design of Deep Convolutional Networks: Introducing SimpNet"): the
+    strongest responses are found, and then some silenced, so that the next layer learns
+    to compose others. At inference it is plain maximum pooling.
+
+    Input (batch, height, width, channels), output (batch, height // pool_size,
+    width // pool_size, channels).
+
+    Args:
+        rate: share of the maxima that is dropped; the others are divided by 1 - rate.
+        pool_size: side of the windows, and their distance.
+        seed: of the draws; None takes one from Keras's.
+    """
+
+    def __init__(self, rate: float, pool_size=2, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.rate, self.pool_size, self.seed = rate, pool_size, seed
+        self.strides = pool_size
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs, training=False):
+        maxima = ops.max_pool(inputs, self.pool_size, strides=self.pool_size)
+        if not training or not self.rate:
+            return maxima
+        return keras.random.dropout(maxima, self.rate, seed=self.seed_generator)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        sides = [
+            None if side is None else side // self.pool_size for side in (height, width)
+        ]
+        return (batch, *sides, channels)
+
+    def get_config(self):
+        own = {name: getattr(self, name) for name in ("rate", "pool_size", "seed")}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("kerasnets")
+class CeilMaxPooling2D(keras.layers.Layer):
+    """Maximum pooling whose output size is rounded up, as Caffe's and cuda-convnet's.
+
+    The last window of a row or column may hang over the edge, where nothing counts:
+    so maps may be negative, which Keras's padding layers, with their zeros, forbid.
+
+    Input (batch, height, width, channels), output of sides
+    ceil((side - pool_size) / strides) + 1.
+
+    Args:
+        pool_size: side of the windows.
+        strides: their distance, ``pool_size`` at most.
+    """
+
+    def __init__(self, pool_size: int, strides: int, **kwargs):
+        super().__init__(**kwargs)
+        self.pool_size, self.strides = pool_size, strides
+
+    def call(self, inputs):
+        # the edge once more: every window that hangs over holds it anyway
+        more = self.strides - 1
+        x = ops.concatenate([inputs] + [inputs[:, -1:]] * more, axis=1)
+        x = ops.concatenate([x] + [x[:, :, -1:]] * more, axis=2)
+        return ops.max_pool(x, self.pool_size, strides=self.strides)
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        sides = [
+            None if side is None else -(-(side - self.pool_size) // self.strides) + 1
+            for side in (height, width)
+        ]
+        return (batch, *sides, channels)
+
+    def get_config(self):
+        own = {name: getattr(self, name) for name in ("pool_size", "strides")}
+        return {**super().get_config(), **own}
 
 
 def fan_in_uniform(fan_in, scale: float = 2.4) -> keras.initializers.Initializer:

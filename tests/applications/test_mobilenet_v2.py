@@ -5,6 +5,7 @@ import pytest
 
 from kerasnets.applications.mobilenet_v2 import MobileNetV2
 from kerasnets.errors import KerasnetsError
+from kerasnets.layers import StochasticDepth
 
 
 # the released files: all resolutions up to alpha 1, 224 only above; no other shapes
@@ -77,7 +78,7 @@ def test_stochastic_depth_grows_linearly():
     rates = {
         layer.name: round(layer.rate, 6)
         for layer in model.layers
-        if isinstance(layer, keras.layers.Dropout)
+        if isinstance(layer, StochasticDepth)
     }
     assert len(rates) == 10
     assert rates["stage2_block2_drop"] == 0.06

@@ -14,6 +14,7 @@ from kerasnets.applications.resnet_v2 import (
     ResNet200V2,
 )
 from kerasnets.errors import KerasnetsError
+from kerasnets.layers import StochasticDepth
 
 SMALL = (32, 32, 3)
 
@@ -127,9 +128,7 @@ def test_zero_init_residual_starts_units_as_their_shortcuts(build, last):
 def test_stochastic_depth_grows_linearly():
     def rates(model):
         return [
-            layer.rate
-            for layer in model.layers
-            if isinstance(layer, keras.layers.Dropout)
+            layer.rate for layer in model.layers if isinstance(layer, StochasticDepth)
         ]
 
     model = ResNet18V2(SMALL, stochastic_depth=0.4)
