@@ -49,7 +49,7 @@ from rich import box
 from rich.table import Table
 
 from kerasnets import applications
-from kerasnets.analysis import LayerCost, ModelCost, cost
+from kerasnets.analysis import LayerCost, ModelCost, cost, shapes_only
 from kerasnets.applications import googlenet
 from kerasnets.files import write_bytes, write_text
 from kerasnets.terminal import show
@@ -169,17 +169,8 @@ NOTES: dict[tuple[str, str], str | Callable[[ModelCost], str]] = {
 
 
 def measured(build: Callable[[], keras.Model]) -> ModelCost:
-    """The cost of a network that is built with shapes, but without values.
-
-    Nothing here reads a weight, and the 144 million of VGG19 need not be drawn.
-    """
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            model = build()
-        return cost(model)
-    finally:
-        # the next scope of this kind would give values to all that wait for them
-        keras.utils.clear_session(free_memory=False)
+    """The cost of a network that is built with shapes, but without values."""
+    return cost(shapes_only(build))
 
 
 def stack(channels: int, *chain: layers.Layer, side: int = 28) -> ModelCost:

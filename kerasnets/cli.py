@@ -229,10 +229,10 @@ def summary(
 ) -> None:
     """Show a network layer by layer: output, cost, and the pixels a position sees."""
     from kerasnets import applications
-    from kerasnets.analysis import cost, tables, zoo
+    from kerasnets.analysis import cost, shapes_only, tables, zoo
 
     arguments = _arguments(name, alpha=alpha, rho=rho, size=size, classes=classes)
-    figures = cost(applications.build(name, **arguments))
+    figures = cost(shapes_only(lambda: applications.build(name, **arguments)))
     terminal.show(tables.layer_table(figures))
     if not arguments:
         network = applications.get(name).network  # type: ignore[attr-defined]
@@ -253,11 +253,11 @@ def plot(
 ) -> None:
     """Draw a network block by block."""
     from kerasnets import applications
-    from kerasnets.analysis import plot as drawing
+    from kerasnets.analysis import plot as drawing, shapes_only
 
     path = drawing.picture_path(out or f"{name}.svg")
     arguments = _arguments(name, alpha=alpha, rho=rho, size=size, classes=classes)
-    model = applications.build(name, **arguments)
+    model = shapes_only(lambda: applications.build(name, **arguments))
     drawing.draw(drawing.architecture_blocks(model), path, title=model.name)
     terminal.show(str(path))
 

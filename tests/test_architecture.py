@@ -38,7 +38,10 @@ PORTABLE = [
 SHARED = ("layers", "blocks", "errors", "pretrained", "applications")
 # the families that a paper itself builds on
 BUILDS_ON = {
-    "wide_resnet": {"resnet"},
+    "dsn": {"nin"},
+    "fitnet": {"maxout"},
+    "resnet_cifar_v2": {"resnet"},
+    "wide_resnet": {"resnet", "resnet_cifar_v2"},
     "resnext": {"resnet"},
     "inception_v4": {"inception_v3"},
     "inception_resnet": {"inception_v3", "inception_v4"},

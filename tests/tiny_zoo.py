@@ -22,9 +22,14 @@ def smaller(build, **changes):
     )
 
 
+def changed(rows, **values) -> tuple:
+    """Rows of stages or layers with other values."""
+    return tuple(dataclasses.replace(row, **values) for row in rows)
+
+
 def one_block(build) -> tuple:
     """The stages of an Inception-ResNet with one block each."""
-    return tuple(dataclasses.replace(stage, blocks=1) for stage in build.network.stages)
+    return changed(build.network.stages, blocks=1)
 
 
 def at(size, channels=3, **arguments) -> dict:
@@ -35,6 +40,8 @@ def at(size, channels=3, **arguments) -> dict:
 ONE_EACH = (1, 1, 1, 1)
 SMALL_BASIC = resnet.stages(ONE_EACH, 8, 8)
 SMALL_BOTTLENECK = resnet.stages(ONE_EACH, 8, 32)
+SMALL_CIFAR_BASIC = resnet.stages((1, 1, 1), 16, 16)
+SMALL_CIFAR_BOTTLENECK = resnet.stages((1, 1, 1), 16, 64)
 
 # name of the network: its builder with the row made small, and arguments
 _ROWS = {
@@ -91,6 +98,58 @@ _ROWS = {
     "mobilenetv3small": (zoo.MobileNetV3Small, at(32, alpha=0.25)),
     "resnet20": (zoo.ResNet20, {}),
     "plain20": (zoo.Plain20, {}),
+    "stochasticdepthresnet110": (smaller(zoo.StochasticDepthResNet110, blocks=1), {}),
+    "resnet110v2": (smaller(zoo.ResNet110V2, stages=SMALL_CIFAR_BASIC), {}),
+    "resnet164v2": (smaller(zoo.ResNet164V2, stages=SMALL_CIFAR_BOTTLENECK), {}),
+    "wideresnet28_10": (
+        smaller(zoo.WideResNet28_10, stages=resnet.stages((1, 1, 1), 32, 32)),
+        {},
+    ),
+    "resnext29_8x64d": (
+        smaller(
+            zoo.ResNeXt29_8x64d,
+            stages=resnet.stages((1, 1, 1), 16, 32, groups=4),
+            stem_filters=16,
+        ),
+        {},
+    ),
+    "densenet40_12": (smaller(zoo.DenseNet40_12, stages=(2, 2, 2)), {}),
+    "densenetbc100_12": (smaller(zoo.DenseNetBC100_12, stages=(2, 2, 2)), {}),
+    "nincifar10": (zoo.NINCIFAR10, at(16, dropout=0.0)),
+    "allcnnc": (zoo.AllCNNC, at(16, dropout=0.0, input_dropout=0.0)),
+    "convpoolcnnb": (zoo.ConvPoolCNNB, at(16, dropout=0.0, input_dropout=0.0)),
+    "dsn": (zoo.DSN, at(16, dropout=0.0)),
+    "maxoutcifar10": (
+        smaller(
+            zoo.MaxoutCIFAR10,
+            convolutions=changed(zoo.MaxoutCIFAR10.network.convolutions, filters=8),
+            units=16,
+        ),
+        {"input_dropout": 0.0, "dropout": 0.0},
+    ),
+    "fitnet1": (smaller(zoo.FitNet1, groups=((16,), (16,), (16,)), units=16), {}),
+    "highway19": (
+        smaller(
+            zoo.Highway19,
+            stages=changed(zoo.Highway19.network.stages, filters=8, highways=1),
+        ),
+        {"dropout": 0.0},
+    ),
+    "highway10": (zoo.Highway10, {"width": 8, "dropout": 0.0}),
+    "simplenet310k": (zoo.SimpleNet310K, {}),
+    "simplenet5m_m2": (
+        smaller(
+            zoo.SimpleNet5M_M2,
+            layers=tuple(
+                dataclasses.replace(row, filters=row.filters // 8)
+                for row in zoo.SimpleNet5M_M2.network.layers
+            ),
+        ),
+        at(64),
+    ),
+    "simpnet300kcifar100": (zoo.SimpNet300KCIFAR100, at(32)),
+    "squeezenetcifarbn": (zoo.SqueezeNetCIFARBN, {}),
+    "unet": (zoo.UNet, at(32, filters=8, depth=2, padding="same", dropout=0.0)),
 }
 TINY = {
     name: functools.partial(build, **arguments)

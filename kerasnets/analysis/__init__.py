@@ -8,6 +8,7 @@ from kerasnets.analysis.costs import (
     count_params,
     layer_costs,
 )
+from kerasnets.analysis.graph import shapes_only
 
 __all__ = [
     "LayerCost",
@@ -16,4 +17,5 @@ __all__ = [
     "count_madds",
     "count_params",
     "layer_costs",
+    "shapes_only",
 ]

@@ -6,7 +6,7 @@ tensors while every call of a layer is written down.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,23 @@ class Use:
     inputs: tuple[tuple, ...]
     outputs: tuple[tuple, ...]
     sources: tuple[int, ...] | None
+
+
+def shapes_only(build: Callable[[], keras.Model]) -> keras.Model:
+    """A network whose weights have shapes but no values: enough to count and to draw.
+
+    The 144 million weights of VGG-19 are not drawn: 0.03 s instead of 3.5 s. The names
+    that Keras counts up start again.
+
+    Args:
+        build: builds the network.
+    """
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            return build()
+    finally:
+        # the next scope of this kind would give values to all that wait for them
+        keras.utils.clear_session(free_memory=False)
 
 
 def model_uses(model: keras.Model, input_shape: tuple | None = None) -> list[Use]:

@@ -12,22 +12,32 @@ import keras
 
 from kerasnets.applications import (
     alexnet,
+    all_cnn,
     bn_inception,
     densenet,
+    dsn,
+    fitnet,
     googlenet,
+    highway,
     inception_resnet,
     inception_v3,
     inception_v4,
     lenet,
+    maxout,
     mobilenet,
     mobilenet_v2,
     mobilenet_v3,
+    nin,
     prelu_net,
     resnet,
     resnet_cifar,
+    resnet_cifar_v2,
     resnet_v2,
     resnext,
+    simplenet,
+    simpnet,
     squeezenet,
+    unet,
     vgg,
     wide_resnet,
 )
@@ -35,6 +45,21 @@ from kerasnets.applications.alexnet import (
     AlexNet as AlexNet,
     AlexNetOWT as AlexNetOWT,
     AlexNetSingleTower as AlexNetSingleTower,
+)
+from kerasnets.applications.all_cnn import (
+    AllCNNA as AllCNNA,
+    AllCNNB as AllCNNB,
+    AllCNNBImageNet as AllCNNBImageNet,
+    AllCNNC as AllCNNC,
+    BaseCNNA as BaseCNNA,
+    BaseCNNB as BaseCNNB,
+    BaseCNNC as BaseCNNC,
+    ConvPoolCNNA as ConvPoolCNNA,
+    ConvPoolCNNB as ConvPoolCNNB,
+    ConvPoolCNNC as ConvPoolCNNC,
+    StridedCNNA as StridedCNNA,
+    StridedCNNB as StridedCNNB,
+    StridedCNNC as StridedCNNC,
 )
 from kerasnets.applications.auxiliary import (
     loss_weights as loss_weights,
@@ -50,23 +75,47 @@ from kerasnets.applications.dense_evaluation import (
     to_fully_convolutional as to_fully_convolutional,
 )
 from kerasnets.applications.densenet import (
+    DenseNet40_12 as DenseNet40_12,
+    DenseNet100_12 as DenseNet100_12,
+    DenseNet100_24 as DenseNet100_24,
     DenseNet121 as DenseNet121,
     DenseNet161 as DenseNet161,
     DenseNet169 as DenseNet169,
     DenseNet201 as DenseNet201,
     DenseNet264 as DenseNet264,
+    DenseNetBC100_12 as DenseNetBC100_12,
+    DenseNetBC190_40 as DenseNetBC190_40,
+    DenseNetBC250_24 as DenseNetBC250_24,
+)
+from kerasnets.applications.dsn import (
+    DSN as DSN,
+)
+from kerasnets.applications.fitnet import (
+    FitNet1 as FitNet1,
+    FitNet2 as FitNet2,
+    FitNet3 as FitNet3,
+    FitNet3Wide as FitNet3Wide,
+    FitNet4 as FitNet4,
 )
 from kerasnets.applications.googlenet import (
     GoogLeNet as GoogLeNet,
     GoogLeNetBN as GoogLeNetBN,
+)
+from kerasnets.applications.highway import (
+    Highway10 as Highway10,
+    Highway19 as Highway19,
 )
 from kerasnets.applications.inception_resnet import (
     InceptionResNetV1 as InceptionResNetV1,
     InceptionResNetV2 as InceptionResNetV2,
     InceptionResNetV2Drawn as InceptionResNetV2Drawn,
 )
-from kerasnets.applications.inception_v3 import InceptionV3 as InceptionV3
-from kerasnets.applications.inception_v4 import InceptionV4 as InceptionV4
+from kerasnets.applications.inception_v3 import (
+    InceptionV3 as InceptionV3,
+)
+from kerasnets.applications.inception_v4 import (
+    InceptionV4 as InceptionV4,
+)
 from kerasnets.applications.lenet import (
     LeNet1 as LeNet1,
     LeNet1Original as LeNet1Original,
@@ -74,15 +123,25 @@ from kerasnets.applications.lenet import (
     LeNet5 as LeNet5,
     LeNet5Original as LeNet5Original,
 )
+from kerasnets.applications.maxout import (
+    MaxoutCIFAR10 as MaxoutCIFAR10,
+)
 from kerasnets.applications.mobilenet import (
     ConvMobileNet as ConvMobileNet,
     MobileNet as MobileNet,
     ShallowMobileNet as ShallowMobileNet,
 )
-from kerasnets.applications.mobilenet_v2 import MobileNetV2 as MobileNetV2
+from kerasnets.applications.mobilenet_v2 import (
+    MobileNetV2 as MobileNetV2,
+)
 from kerasnets.applications.mobilenet_v3 import (
     MobileNetV3Large as MobileNetV3Large,
     MobileNetV3Small as MobileNetV3Small,
+)
+from kerasnets.applications.nin import (
+    NINCIFAR10 as NINCIFAR10,
+    NINCIFAR100 as NINCIFAR100,
+    NINImageNet as NINImageNet,
 )
 from kerasnets.applications.prelu_net import (
     PReLUNetA as PReLUNetA,
@@ -111,6 +170,13 @@ from kerasnets.applications.resnet_cifar import (
     ResNet56 as ResNet56,
     ResNet110 as ResNet110,
     ResNet1202 as ResNet1202,
+    StochasticDepthResNet110 as StochasticDepthResNet110,
+    StochasticDepthResNet1202 as StochasticDepthResNet1202,
+)
+from kerasnets.applications.resnet_cifar_v2 import (
+    ResNet110V2 as ResNet110V2,
+    ResNet164V2 as ResNet164V2,
+    ResNet1001V2 as ResNet1001V2,
 )
 from kerasnets.applications.resnet_v2 import (
     ResNet18V2 as ResNet18V2,
@@ -121,13 +187,45 @@ from kerasnets.applications.resnet_v2 import (
     ResNet200V2 as ResNet200V2,
 )
 from kerasnets.applications.resnext import (
+    ResNeXt29_8x64d as ResNeXt29_8x64d,
+    ResNeXt29_16x64d as ResNeXt29_16x64d,
     ResNeXt50_32x4d as ResNeXt50_32x4d,
     ResNeXt101_32x4d as ResNeXt101_32x4d,
     ResNeXt101_64x4d as ResNeXt101_64x4d,
 )
+from kerasnets.applications.simplenet import (
+    SimpleNet as SimpleNet,
+    SimpleNet5M_M1 as SimpleNet5M_M1,
+    SimpleNet5M_M2 as SimpleNet5M_M2,
+    SimpleNet9M_M1 as SimpleNet9M_M1,
+    SimpleNet9M_M2 as SimpleNet9M_M2,
+    SimpleNet310K as SimpleNet310K,
+    SimpleNet310KMNIST as SimpleNet310KMNIST,
+    SimpleNet460K as SimpleNet460K,
+    SimpleNetSmall050_M2 as SimpleNetSmall050_M2,
+    SimpleNetSmall075_M2 as SimpleNetSmall075_M2,
+    SimpleNetTorch as SimpleNetTorch,
+)
+from kerasnets.applications.simpnet import (
+    SimpNet1M as SimpNet1M,
+    SimpNet5_4M as SimpNet5_4M,
+    SimpNet8_9M as SimpNet8_9M,
+    SimpNet8_9MCIFAR100 as SimpNet8_9MCIFAR100,
+    SimpNet300K as SimpNet300K,
+    SimpNet300KCIFAR100 as SimpNet300KCIFAR100,
+    SimpNet300KMNIST as SimpNet300KMNIST,
+    SimpNet600K as SimpNet600K,
+    SimpNetMNIST as SimpNetMNIST,
+)
 from kerasnets.applications.squeezenet import (
     SqueezeNet1_0 as SqueezeNet1_0,
     SqueezeNet1_1 as SqueezeNet1_1,
+    SqueezeNetCIFAR as SqueezeNetCIFAR,
+    SqueezeNetCIFARBN as SqueezeNetCIFARBN,
+)
+from kerasnets.applications.unet import (
+    UNet as UNet,
+    unet_with_encoder as unet_with_encoder,
 )
 from kerasnets.applications.vgg import (
     VGG11 as VGG11,
@@ -138,7 +236,17 @@ from kerasnets.applications.vgg import (
     VGG16C as VGG16C,
     VGG19 as VGG19,
 )
-from kerasnets.applications.wide_resnet import WideResNet50_2 as WideResNet50_2
+from kerasnets.applications.wide_resnet import (
+    WideResNet16_8 as WideResNet16_8,
+    WideResNet16_10 as WideResNet16_10,
+    WideResNet22_8 as WideResNet22_8,
+    WideResNet28_10 as WideResNet28_10,
+    WideResNet40_1 as WideResNet40_1,
+    WideResNet40_2 as WideResNet40_2,
+    WideResNet40_4 as WideResNet40_4,
+    WideResNet40_8 as WideResNet40_8,
+    WideResNet50_2 as WideResNet50_2,
+)
 from kerasnets.errors import KerasnetsError
 from kerasnets.pretrained import Preprocessing
 
@@ -146,23 +254,33 @@ from kerasnets.pretrained import Preprocessing
 _FAMILIES = (
     lenet,
     alexnet,
+    maxout,
+    nin,
     vgg,
     googlenet,
+    dsn,
+    fitnet,
+    all_cnn,
+    prelu_net,
     bn_inception,
     inception_v3,
     inception_v4,
     inception_resnet,
+    highway,
+    unet,
     resnet,
+    resnet_cifar,
     resnet_v2,
+    resnet_cifar_v2,
     wide_resnet,
     resnext,
     densenet,
-    prelu_net,
     squeezenet,
+    simplenet,
+    simpnet,
     mobilenet,
     mobilenet_v2,
     mobilenet_v3,
-    resnet_cifar,
 )
 
 

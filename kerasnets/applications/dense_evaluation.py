@@ -10,6 +10,7 @@ from keras import layers
 
 from kerasnets.applications.builder import deep_graphs
 from kerasnets.errors import KerasnetsError
+from kerasnets.layers import Maxout
 
 _POOLS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 # what may stand among dense layers: it does the same at every position of a map
@@ -27,6 +28,7 @@ _BETWEEN = (
     layers.GaussianNoise,
     layers.BatchNormalization,
     layers.Identity,
+    Maxout,
 )
 
 

@@ -1,10 +1,17 @@
 """DenseNet: every layer sees the maps of all layers before it in its block.
 
-Huang et al. 2016, "Densely Connected Convolutional Networks", Table 1: a 7x7
-convolution and max pooling, four dense blocks, between them transitions that halve
+Huang et al. 2016, "Densely Connected Convolutional Networks". For ImageNet, Table 1: a
+7x7 convolution and max pooling, four dense blocks, between them transitions that halve
 channels (theta = 0.5) and sides, BN, ReLU, global average pooling and the classifier.
 A dense layer is BN, ReLU, 1x1 to 4k maps, BN, ReLU, 3x3 to k maps, joined to its input
 (DenseNet-BC); k is the growth rate, 32, or 48 in DenseNet-161.
+
+For CIFAR, section 3: a 3x3 convolution and three dense blocks on maps of 32, 16 and 8
+pixels. DenseNet-L-k has 16 maps first, layers without the 1x1 convolution, and
+transitions that keep the channels; DenseNet-BC-L-k is as above and has 2k maps first.
+Dropout, if any, follows each convolution but the first; the rate is 0.2 where the
+images are not augmented. It is an argument of these only: the paper has none on
+ImageNet.
 
 Departures: initial weights are uniform of He's variance, which is faster to draw than
 his Gaussian.
@@ -22,7 +29,7 @@ from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
-from kerasnets.pretrained import TORCH, Preprocessing, Twin
+from kerasnets.pretrained import CIFAR, TORCH, Preprocessing, Twin
 
 # keras.applications has 1.001e-5, a difference that float32 hardly shows
 EPSILON = 1e-5
@@ -44,6 +51,11 @@ def imagenet_stem(x, filters: int):
     )
     x = layers.ZeroPadding2D(1, name="stem_pool_pad")(x)
     return layers.MaxPooling2D(3, strides=2, name="stem_pool")(x)
+
+
+def cifar_stem(x, filters: int):
+    """3x3; BN and ReLU belong to the layers that follow."""
+    return _conv(x, filters, 3, name="stem")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +83,21 @@ class Variant(builder.Network):
     preprocessing: Preprocessing = TORCH
 
 
+@dataclass(frozen=True, kw_only=True)
+class CifarVariant(Variant):
+    """Likewise for small images; defaults are those of the plain DenseNet."""
+
+    growth_rate: int = 12
+    stem: Callable = cifar_stem
+    stem_filters: int = 16
+    bottleneck: int = 0
+    compression: float = 1.0
+    input_shape: tuple[int, int, int] = (32, 32, 3)
+    minimum: int = 4
+    source: str = "Huang et al. 2016, section 3"
+    preprocessing: Preprocessing = CIFAR
+
+
 def _densenet(
     variant: Variant,
     input_shape: tuple[int | None, int | None, int] | None = None,
@@ -84,50 +111,90 @@ def _densenet(
 ) -> keras.Model:
     """Build the network as a Keras functional model."""
     inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = variant.stem(inputs, variant.stem_filters)
+    x = features(inputs, variant)
+    x = _top(x, include_top, pooling, classes, classifier_activation)
+    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+
+
+def _cifar_densenet(
+    variant: CifarVariant,
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    dropout: float = 0.0,
+    include_top: bool = True,
+    weights: str | None = None,
+    input_tensor=None,
+    pooling: str | None = None,
+    classes: int = 10,
+    classifier_activation: str | None = "softmax",
+    name: str | None = None,
+) -> keras.Model:
+    """Build the network as a Keras functional model.
+
+    Args:
+        dropout: rate after each convolution but the first; the paper has 0.2 where
+            the images are not augmented.
+    """
+    builder.check_rate("dropout", dropout)
+    inputs = builder.image_input(variant, input_shape, input_tensor)
+    x = features(inputs, variant, dropout)
+    x = _top(x, include_top, pooling, classes, classifier_activation)
+    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+
+
+def features(x, variant: Variant, dropout: float = 0.0):
+    """Stem, dense blocks with transitions between them, BN, ReLU."""
+    x = variant.stem(x, variant.stem_filters)
     for stage, count in enumerate(variant.stages, start=1):
         if stage > 1:
             filters = int(variant.compression * x.shape[-1])
-            x = transition(x, filters, name=f"transition{stage - 1}")
+            x = transition(x, filters, dropout=dropout, name=f"transition{stage - 1}")
         for block in range(1, count + 1):
             x = dense_layer(
                 x,
                 variant.growth_rate,
                 bottleneck=variant.bottleneck * variant.growth_rate,
+                dropout=dropout,
                 name=f"stage{stage}_block{block}",
             )
-    x = _activate(x, name="final")
-    if include_top:
-        x = builder.average_and_classify(
-            x,
-            classes=classes,
-            classifier_activation=classifier_activation,
-            initializer=INITIALIZER,
-        )
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+    return _activate(x, name="final")
 
 
-def dense_layer(x, filters: int, *, bottleneck: int, name: str):
+def _top(x, include_top: bool, pooling: str | None, classes: int, activation):
+    """The classifier, or the map pooled on request."""
+    if not include_top:
+        return builder.pooled_features(x, pooling)
+    return builder.average_and_classify(
+        x, classes=classes, classifier_activation=activation, initializer=INITIALIZER
+    )
+
+
+def dense_layer(x, filters: int, *, bottleneck: int, dropout: float, name: str):
     """BN, ReLU, (1x1 to ``bottleneck`` maps, BN, ReLU,) 3x3; joined to the input."""
     y, number = x, 1
     if bottleneck:
-        y = _activate_and_convolve(y, bottleneck, 1, name=f"{name}_1")
+        y = _activate_and_convolve(y, bottleneck, 1, dropout, name=f"{name}_1")
         number = 2
-    y = _activate_and_convolve(y, filters, 3, name=f"{name}_{number}")
+    y = _activate_and_convolve(y, filters, 3, dropout, name=f"{name}_{number}")
     return layers.Concatenate(name=f"{name}_concat")([x, y])
 
 
-def transition(x, filters: int, *, name: str):
+def transition(x, filters: int, *, dropout: float, name: str):
     """BN, ReLU, 1x1, 2x2 average pooling."""
-    x = _activate_and_convolve(x, filters, 1, name=name)
+    x = _activate_and_convolve(x, filters, 1, dropout, name=name)
     return layers.AveragePooling2D(2, name=f"{name}_pool")(x)
 
 
-def _activate_and_convolve(x, filters: int, kernel_size: int, *, name: str):
+def _activate_and_convolve(
+    x, filters: int, kernel_size: int, dropout: float, *, name: str
+):
+    """BN, ReLU, convolution, dropout (where not 0)."""
+    x = _conv(_activate(x, name=name), filters, kernel_size, name=name)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
+
+
+def _conv(x, filters: int, kernel_size: int, *, name: str):
     return blocks.conv(
-        _activate(x, name=name),
+        x,
         filters,
         kernel_size,
         use_bias=False,
@@ -246,4 +313,62 @@ DenseNet264 = builder.variant(
         params=33_736_232,
         madds=5_751_653_376,
     ),
+)
+
+
+def _plain(depth: int, k: int, *, params: int, madds: int, printed, top1: float):
+    """DenseNet-depth-k; ``printed`` are the parameters in Table 2."""
+    row = CifarVariant(
+        name=f"DenseNet{depth}_{k}",
+        stages=((depth - 4) // 3,) * 3,
+        growth_rate=k,
+        params=params,
+        madds=madds,
+        published=_published_cifar(printed, top1),
+    )
+    return builder.variant(_cifar_densenet, row)
+
+
+def _bc(depth: int, k: int, *, params: int, madds: int, printed, top1: float):
+    """DenseNet-BC-depth-k; a layer has two convolutions."""
+    row = CifarVariant(
+        name=f"DenseNetBC{depth}_{k}",
+        stages=((depth - 4) // 6,) * 3,
+        growth_rate=k,
+        stem_filters=2 * k,
+        bottleneck=4,
+        compression=0.5,
+        params=params,
+        madds=madds,
+        published=_published_cifar(printed, top1),
+    )
+    return builder.variant(_cifar_densenet, row)
+
+
+def _published_cifar(params: float, top1: float) -> builder.Published:
+    return builder.Published(
+        params=params,
+        top1=top1,
+        protocol="CIFAR-10, flips and shifts",
+        source="Huang et al. 2016, Table 2",
+    )
+
+
+DenseNet40_12 = _plain(
+    40, 12, params=1_037_818, madds=264_812_928, printed=1.0e6, top1=94.76
+)
+DenseNet100_12 = _plain(
+    100, 12, params=7_096_858, madds=1_769_516_448, printed=7.0e6, top1=95.9
+)
+DenseNet100_24 = _plain(
+    100, 24, params=27_480_346, madds=6_889_347_744, printed=27.2e6, top1=96.26
+)
+DenseNetBC100_12 = _bc(
+    100, 12, params=793_150, madds=287_929_692, printed=0.8e6, top1=95.49
+)
+DenseNetBC190_40 = _bc(
+    190, 40, params=25_881_390, madds=9_301_945_740, printed=25.6e6, top1=96.54
+)
+DenseNetBC250_24 = _bc(
+    250, 24, params=15_582_382, madds=5_418_785_724, printed=15.3e6, top1=96.38
 )

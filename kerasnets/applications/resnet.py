@@ -223,19 +223,23 @@ def features(x, variant: Variant, form: Form, residual: Residual | None):
     x = _conv(x, Convolution(STEM_FILTERS, 7, 2), form, relu="stem_relu", name="stem")
     x, padding = blocks.symmetric_padding(x, 3, strides=2, name="stem_pool")
     x = layers.MaxPooling2D(3, strides=2, padding=padding, name="stem_pool")(x)
+    return staged(x, variant, form, residual)
+
+
+def staged(x, variant: Variant, form: Form, residual: Residual | None):
+    """The map after all stages; plain where residual is None."""
+    for convolutions, depth, name in arranged(variant, form):
+        x = _block(x, convolutions, form, residual, depth=depth, name=name)
+    return x
+
+
+def arranged(variant: Variant, form: Form):
+    """Of each block in turn its convolutions, number as a share of all, and name."""
     total, number = sum(stage.blocks for stage in variant.stages), itertools.count(1)
     for i, stage in enumerate(variant.stages, start=1):
         for j in range(1, stage.blocks + 1):
-            strides = 2 if i > 1 and j == 1 else 1
-            x = _block(
-                x,
-                variant.block(stage, strides, form),
-                form,
-                residual,
-                depth=next(number) / total,
-                name=f"stage{i}_block{j}",
-            )
-    return x
+            convolutions = variant.block(stage, 2 if i > 1 and j == 1 else 1, form)
+            yield convolutions, next(number) / total, f"stage{i}_block{j}"
 
 
 def top(x, include_top: bool, pooling: str | None, classes: int, activation):

@@ -15,7 +15,7 @@ from kerasnets.pretrained import UNIT, Preprocessing
 
 
 def convert(model: keras.Model, *, calibration: np.ndarray | None = None) -> bytes:
-    """Convert a classifier to a LiteRT file that takes raw pixels.
+    """Convert a classifier, of images or of their pixels, to a file for raw pixels.
 
     Normalisation goes in before the network and softmax behind it; batch norm is folded
     into the kernels. Only built-in operators are allowed: the file runs without the
@@ -24,8 +24,9 @@ def convert(model: keras.Model, *, calibration: np.ndarray | None = None) -> byt
 
     Args:
         model: A functional Keras model from ``(h, w, 3)`` float images, preprocessed as
-            ``applications.preprocessing(model)`` says or else in [-1, 1], to logits. It
-            is not changed; one of mixed precision is converted in float32, auxiliary
+            ``applications.preprocessing(model)`` says or else in [-1, 1], to logits
+            ``(classes,)``, or a map of them ``(h, w, classes)`` from a U-Net. It is
+            not changed; one of mixed precision is converted in float32, auxiliary
             classifiers are left out.
         calibration: None for a float32 file. For a full-integer one, ``(n, h, w, 3)``
             uint8 training images whose activations set the quantisation ranges; a
@@ -33,7 +34,8 @@ def convert(model: keras.Model, *, calibration: np.ndarray | None = None) -> byt
 
     Returns:
         The file. Its one signature, ``serving_default``, goes from ``image``,
-        ``(1, h, w, 3)`` pixels from 0 to 255, to ``probabilities``, ``(1, classes)``.
+        ``(1, h, w, 3)`` pixels from 0 to 255, to ``probabilities``, ``(1, classes)``
+        or ``(1, h, w, classes)``.
         Both are float32 without calibration and uint8 with it: pixels then have scale 1
         and zero point 0, probabilities scale 1/256 and zero point 0.
 
@@ -63,10 +65,10 @@ def _check_classifier(model: keras.Model) -> tuple[int, int]:
             f"{model.name!r} has input shape {shape}; a classifier to convert has"
             " (None, height, width, 3) with fixed height and width"
         )
-    if len(model.outputs[0].shape) != 2:
+    if len(model.outputs[0].shape) not in (2, 4):
         raise KerasnetsError(
             f"{model.name!r} has output shape {model.outputs[0].shape}; a classifier to"
-            " convert has (None, classes)"
+            " convert has (None, classes) or (None, height, width, classes)"
         )
     last = model.layers[-1]
     if (

@@ -6,12 +6,20 @@ read with weights-only loading.
 
 from kerasnets.pretrained.carry import from_keras, from_torch
 from kerasnets.pretrained.files import load_weights
-from kerasnets.pretrained.preprocessing import CAFFE, RAW, TORCH, UNIT, Preprocessing
+from kerasnets.pretrained.preprocessing import (
+    CAFFE,
+    CIFAR,
+    RAW,
+    TORCH,
+    UNIT,
+    Preprocessing,
+)
 from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin, origin
 
 __all__ = [
     "AUXILIARY",
     "CAFFE",
+    "CIFAR",
     "HEAD",
     "RAW",
     "TORCH",

@@ -91,3 +91,5 @@ TORCH = Preprocessing((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 CAFFE = Preprocessing((103.939, 116.779, 123.68), (1.0,) * 3, channels="BGR")
 # pixels as they are: the network scales them itself
 RAW = Preprocessing((0.0,) * 3, (1.0,) * 3)
+# mean and deviation of CIFAR-10, as fb.resnet.torch and those who follow it have them
+CIFAR = Preprocessing((125.3, 123.0, 113.9), (63.0, 62.1, 66.7), size=32, crop=1.0)

@@ -1,15 +1,22 @@
-"""DenseNet against Table 1 of the paper."""
+"""DenseNet against Table 1 and section 3 of the paper."""
+
+import dataclasses
 
 import keras
+import numpy as np
 import pytest
 
+from kerasnets.applications import builder
 from kerasnets.applications.densenet import (
+    DenseNet40_12,
     DenseNet121,
     DenseNet161,
     DenseNet169,
     DenseNet201,
     DenseNet264,
+    DenseNetBC100_12,
 )
+from kerasnets.errors import KerasnetsError
 
 SMALL = (32, 32, 3)
 
@@ -67,3 +74,62 @@ def test_a_layer_sees_all_maps_before_it_and_adds_k():
         assert x.shape[-1] == k
     assert layer("final_bn").input is layer("stage4_block24_concat").output
     assert layer("avg_pool").input is layer("final_relu").output
+
+
+# channels are 16 + 12 n, or 24 + 12 n halved by the transitions
+@pytest.mark.parametrize(
+    ("build", "layers", "kernels", "stem", "channels", "kept"),
+    [
+        (DenseNet40_12, 12, [3], 16, (160, 304, 448), (160, 304)),
+        (DenseNetBC100_12, 16, [1, 3], 24, (216, 300, 342), (108, 150)),
+    ],
+)
+def test_three_blocks_on_cifar(build, layers, kernels, stem, channels, kept):
+    layer = build().get_layer
+    assert layer("stem_conv").output.shape[1:] == (32, 32, stem)
+    # the first layer sees the convolution itself
+    assert layer("stage1_block1_1_bn").input is layer("stem_conv").output
+    assert layer("stage1_block1_concat").input[0] is layer("stem_conv").output
+    for stage, (side, width) in enumerate(
+        zip((32, 16, 8), channels, strict=True), start=1
+    ):
+        last = layer(f"stage{stage}_block{layers}_concat")
+        assert last.output.shape[1:] == (side, side, width)
+        convs = [
+            layer(f"stage{stage}_block1_{k + 1}_conv") for k in range(len(kernels))
+        ]
+        assert [conv.kernel_size[0] for conv in convs] == kernels
+        assert [conv.filters for conv in convs] == [48, 12][-len(kernels) :]
+    for stage, width in enumerate(kept, start=1):
+        assert layer(f"transition{stage}_pool").output.shape[-1] == width
+
+
+def test_the_authors_later_code_starts_with_twice_the_growth_rate():
+    row = dataclasses.replace(DenseNet40_12.network, stem_filters=24)
+    model = builder.variant(DenseNet40_12.__wrapped__, row)()
+    assert sum(np.prod(v.shape) for v in model.trainable_variables) == 1_059_298
+
+
+@pytest.mark.parametrize(
+    ("build", "depth"), [(DenseNet40_12, 40), (DenseNetBC100_12, 100)]
+)
+def test_dropout_follows_each_convolution_but_the_first(build, depth):
+    model = build(dropout=0.2)
+    convolutions = [
+        layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)
+    ]
+    dropouts = [
+        layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)
+    ]
+    # depth counts the classifier too
+    assert len(convolutions) == depth - 1
+    followed = [conv.output for conv in convolutions[1:]]
+    assert [dropout.input for dropout in dropouts] == followed
+    assert {dropout.rate for dropout in dropouts} == {0.2}
+    layer = model.get_layer
+    assert layer("transition1_pool").input is layer("transition1_dropout").output
+
+
+def test_a_bad_rate_is_named():
+    with pytest.raises(KerasnetsError, match="dropout 1 "):
+        DenseNet40_12(dropout=1)

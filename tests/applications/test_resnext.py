@@ -1,9 +1,13 @@
-"""ResNeXt against Table 1 of the paper."""
+"""ResNeXt against Table 1 and section 5.3 of the paper."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
+from kerasnets.applications import builder, resnet
 from kerasnets.applications.resnext import (
+    ResNeXt29_8x64d,
     ResNeXt50_32x4d,
     ResNeXt101_32x4d,
     ResNeXt101_64x4d,
@@ -64,3 +68,40 @@ def test_own_arguments_change_the_graph():
 def test_a_bad_rate_is_named():
     with pytest.raises(KerasnetsError, match="stochastic_depth 2"):
         ResNeXt50_32x4d(SMALL, stochastic_depth=2)
+
+
+def test_three_stages_of_three_blocks_on_cifar():
+    model = ResNeXt29_8x64d(classes=100)
+    # the released network for CIFAR-100
+    assert model.count_params() == 34_576_420
+    assert sum(np.prod(v.shape) for v in model.trainable_variables) == 34_518_948
+    layer = model.get_layer
+    assert tuple(layer("stem_conv").kernel.shape) == (3, 3, 3, 64)
+    for stage, side in ((1, 32), (2, 16), (3, 8)):
+        inner, outer = 8 * 64 << stage - 1, 256 << stage - 1
+        name = f"stage{stage}_block1"
+        convs = [layer(f"{name}_{k}_conv") for k in (1, 2, 3)]
+        assert [conv.filters for conv in convs] == [inner, inner, outer]
+        assert [conv.groups for conv in convs] == [1, 8, 1]
+        strides = 1 if stage == 1 else 2
+        assert [conv.strides[0] for conv in convs] == [1, strides, 1]
+        assert layer(f"{name}_shortcut_conv").strides[0] == strides
+        last = layer(f"stage{stage}_block3_relu")
+        assert last.output.shape[1:] == (side, side, outer)
+        # activated after the addition, as the released code
+        assert last.input is layer(f"stage{stage}_block3_add").output
+    assert sum(layer.name.endswith("_add") for layer in model.layers) == 9
+
+
+def test_own_arguments_change_the_graph_on_cifar():
+    row = dataclasses.replace(
+        ResNeXt29_8x64d.network,
+        stages=resnet.stages((3, 3, 3), 8, 16, groups=4),
+        stem_filters=8,
+    )
+    build = builder.variant(ResNeXt29_8x64d.__wrapped__, row)
+    model = build(zero_init_residual=True, stochastic_depth=0.9)
+    assert model.get_layer("stage3_block1_2_conv").groups == 4
+    assert model.get_layer("stem_conv").filters == 8
+    assert not np.asarray(model.get_layer("stage1_block1_3_bn").gamma).any()
+    assert model.get_layer("stage1_block1_drop").rate == pytest.approx(0.1)

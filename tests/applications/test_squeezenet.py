@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from kerasnets.analysis import count_madds, count_params
-from kerasnets.applications.squeezenet import SqueezeNet1_0, SqueezeNet1_1
+from kerasnets.applications.squeezenet import (
+    SqueezeNet1_0,
+    SqueezeNet1_1,
+    SqueezeNetCIFAR,
+    SqueezeNetCIFARBN,
+)
 from kerasnets.errors import KerasnetsError
 
 
@@ -182,3 +187,44 @@ def test_forms_have_the_images_of_their_release():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(KerasnetsError, match=message):
         SqueezeNet1_0(**arguments)
+
+
+# of the files of Hasanpour et al. 2018, Table XI; pooling rounds up
+@pytest.mark.parametrize("build", [SqueezeNetCIFAR, SqueezeNetCIFARBN])
+def test_cifar_networks_keep_large_maps(build):
+    model = build()
+    names = ["stem_conv", "pool1", "pool2", "pool3", "logits"]
+    sides = [model.get_layer(name).output.shape[1] for name in names]
+    assert sides == [30, 28, 14, 7, 7]
+    assert model.get_layer("pool1").pool_size == (3, 3)
+
+
+def test_batch_norm_follows_the_convolutions_that_the_file_normalises():
+    assert not any(layer.name.endswith("_bn") for layer in SqueezeNetCIFAR().layers)
+    model = SqueezeNetCIFARBN()
+    bare = set()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            (node,) = {n.operation for n in layer._outbound_nodes[:1]}
+            if not isinstance(node, keras.layers.BatchNormalization):
+                bare.add(layer.name)
+            else:
+                after = node._outbound_nodes[0].operation
+                assert isinstance(after, keras.layers.ReLU)
+    assert bare == {"fire2_squeeze_conv", "fire4_expand1x1_conv", "logits"}
+
+
+def test_saf_drops_what_the_poolings_found():
+    def dropped(model):
+        return {
+            layer.input._keras_history.operation.name: layer.rate
+            for layer in model.layers
+            if isinstance(layer, keras.layers.Dropout)
+        }
+
+    assert dropped(SqueezeNetCIFAR()) == {"fire9_concat": 0.5}
+    assert dropped(SqueezeNetCIFAR(saf=0.2, dropout=0)) == {
+        f"pool{i}": 0.2 for i in (1, 2, 3)
+    }
+    with pytest.raises(KerasnetsError, match="saf 1"):
+        SqueezeNetCIFAR(saf=1)
