@@ -70,7 +70,7 @@ from kerasnets.applications.bn_inception import (
     BNInceptionPlain as BNInceptionPlain,
     BNInceptionSlim as BNInceptionSlim,
 )
-from kerasnets.applications.builder import convention
+from kerasnets.applications.builder import ONE_ANSWER, convention
 from kerasnets.applications.dense_evaluation import (
     to_fully_convolutional as to_fully_convolutional,
 )
@@ -317,6 +317,16 @@ def build(name: str, **arguments) -> keras.Model:
         KerasnetsError: no network has that name, or an argument is out of range.
     """
     return get(name)(**arguments)
+
+
+def check_classifier(name: str) -> None:
+    """Raise where no network has that name, or where it does not classify images."""
+    network = get(name).network  # type: ignore[attr-defined]
+    if network.output != ONE_ANSWER:
+        raise KerasnetsError(
+            f"network {name!r} classifies the pixels of an image, not the image: see "
+            "`kerasnets list` for others"
+        )
 
 
 def preprocessing(

@@ -38,6 +38,10 @@ class Published:
     source: str = ""
 
 
+# what a classifier of images gives
+ONE_ANSWER = "(batch, classes)"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Network:
     """What the row of every variant tells: its name, its paper, its cost.
@@ -68,7 +72,7 @@ class Network:
     published: Published = Published()
     input_shape: tuple[int, int, int] = (224, 224, 3)
     minimum: int = 32
-    output: str = "(batch, classes)"
+    output: str = ONE_ANSWER
     preprocessing: Preprocessing = UNIT
     keras: Twin | None = None
     torch: Twin | None = None

@@ -66,9 +66,9 @@ def _unet(
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
-    Its output is a map of classes, the softmax over the last axis. Without padding the map is 12 * 2**depth - 8 pixels smaller than
-    the image: 184 at depth 4. With sides of None, only images whose sides would be
-    accepted here run.
+    Its output is a map of classes, the softmax over the last axis. Without padding the
+    map is 12 * 2**depth - 8 pixels smaller than the image: 184 at depth 4. With sides
+    of None, only images whose sides would be accepted here run.
 
     Args:
         input_shape: (height, width, channels); sides may be None. The maps must halve

@@ -103,7 +103,7 @@ def choose_settings(
         KerasnetsError: the data, a network, a number or the search file cannot be used.
     """
     for network in (teacher, student):
-        applications.get(network)
+        applications.check_classifier(network)
     kind = open_source(data).spec.partition(":")[0]
     plan = read_plan(search_file or DEFAULT_SEARCH)
     if trials is not None:
