@@ -18,6 +18,7 @@ _ROOMS = (
     "evaluation",
     "export",
     "layers",
+    "losses",
     "phone",
     "pretrained",
     "training",

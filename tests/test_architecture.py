@@ -32,7 +32,7 @@ PORTABLE = [
     path
     for path in FILES
     if path.parent.name in ("applications", "pretrained")
-    or path.name in ("layers.py", "blocks.py", "errors.py")
+    or path.name in ("layers.py", "blocks.py", "losses.py", "errors.py")
     or ".".join((path.parent.name, path.stem)) in COSTS
 ]
 SHARED = ("layers", "blocks", "errors", "pretrained", "applications")
@@ -85,6 +85,7 @@ def test_arrows_are_looked_at():
     assert {name_of(path) for path in PORTABLE} >= {
         "layers.py",
         "blocks.py",
+        "losses.py",
         "analysis/costs.py",
         "applications/mobilenet.py",
     }
@@ -106,7 +107,7 @@ def test_networks_need_nothing_but_keras_and_numpy(path):
 
 
 def test_what_the_zoo_stands_on_does_not_know_it():
-    below = [PACKAGE / "layers.py", PACKAGE / "blocks.py"]
+    below = [PACKAGE / f"{name}.py" for name in ("layers", "blocks", "losses")]
     below += (PACKAGE / "pretrained").glob("*.py")
     for path in below:
         assert not any("applications" in name.split(".")[:2] for name in imports(path))

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import layers
 
+from kerasnets.losses import MulticlassSquaredHinge
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -19,6 +21,8 @@ class Recipe:
             it falls to zero along half a cosine (Loshchilov and Hutter 2017).
         optimizer: "sgd" (Nesterov momentum 0.9) or "adamw".
         weight_decay: decoupled decay a step, times the learning rate.
+        loss: "cross_entropy" of the softmax, or "squared_hinge", one against all
+            (``losses.MulticlassSquaredHinge``: what DSN learned with).
     """
 
     epochs: int
@@ -27,6 +31,7 @@ class Recipe:
     warmup: float = 0.1
     optimizer: str = "sgd"
     weight_decay: float = 0.0
+    loss: str = "cross_entropy"
 
     # Any: Keras annotates its optimizers' learning_rate as a float
     def schedule(self, steps: int) -> Any:
@@ -38,6 +43,12 @@ class Recipe:
             warmup_target=self.learning_rate if warmup_steps else None,
             warmup_steps=warmup_steps,
         )
+
+    def make_loss(self) -> keras.losses.Loss:
+        """The loss of labels (batch,) and logits (batch, classes)."""
+        if self.loss == "squared_hinge":
+            return MulticlassSquaredHinge()
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def make_optimizer(
         self, model: keras.Model, steps: int

@@ -37,7 +37,7 @@ def train(
     several = len(weights) > 1
     model.compile(
         optimizer=recipe.make_optimizer(model, recipe.epochs * steps),
-        loss=[_cross_entropy() for _ in weights] if several else _cross_entropy(),
+        loss=[recipe.make_loss() for _ in weights] if several else recipe.make_loss(),
         loss_weights=weights if several else None,
         metrics=[["accuracy"] for _ in weights] if several else ["accuracy"],
     )
@@ -64,10 +64,6 @@ def train(
         verbose=0,  # pyright: ignore[reportArgumentType]  (annotated as str only)
         shuffle=False,
     )
-
-
-def _cross_entropy() -> keras.losses.Loss:
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 class _Report(keras.callbacks.Callback):

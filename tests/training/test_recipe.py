@@ -110,3 +110,18 @@ def test_sgd_has_nesterov_momentum():
     optimizer.apply([keras.ops.ones((1, 1))])
     # velocity 0.9 * -0.5 - 0.5 = -0.95: 0.9 * -0.95 - 0.5
     np.testing.assert_allclose(kernel, [[0.05 - 1.355]], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        # of the softmax of 0.5, -1, 2 for class 1: log of a sum, minus the logit
+        ("cross_entropy", math.log(math.exp(0.5) + math.exp(-1) + math.exp(2)) + 1),
+        ("squared_hinge", 1.5**2 + 2**2 + 3**2),
+    ],
+)
+def test_loss_of_the_recipe(loss, expected):
+    recipe = Recipe(epochs=1, learning_rate=0.1, loss=loss)
+    logits = np.array([[0.5, -1.0, 2.0]], "float32")
+    value = recipe.make_loss()(np.array([1]), logits)
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
