@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -94,7 +95,8 @@ def variant(
 
     @functools.wraps(build)
     def builder(*args: P.args, **kwargs: P.kwargs) -> keras.Model:
-        return build(row, *args, **kwargs)
+        with uncollected():
+            return build(row, *args, **kwargs)
 
     parameters = list(inspect.signature(build).parameters.values())[1:]
     builder.__name__ = builder.__qualname__ = row.name
@@ -330,6 +332,21 @@ def convention(network: Network, form: str) -> Preprocessing:
     """The preprocessing of a network in the manner of the paper or of a library."""
     twin = {"keras": network.keras, "torch": network.torch}.get(form)
     return network.preprocessing if twin is None else twin.preprocessing
+
+
+@contextlib.contextmanager
+def uncollected():
+    """Keep Python's garbage collector still while a network is built.
+
+    It would go through all that was built so far again and again, and find nothing.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Every network of the zoo: figures of the papers, the shared interface, training."""
 
 import csv
+import gc
 import inspect
 from fractions import Fraction
 from pathlib import Path
@@ -248,6 +249,20 @@ def test_bad_arguments_are_named(arguments, message):
 def test_dense_layers_need_a_fixed_size():
     with pytest.raises(KerasnetsError, match="no fixed length for dense layers"):
         applications.AlexNetOWT((None, None, 3))
+
+
+def test_garbage_is_collected_again_after_building_and_after_an_error():
+    applications.LeNet5()
+    assert gc.isenabled()
+    with pytest.raises(KerasnetsError):
+        applications.LeNet5(classes=0)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        applications.LeNet5()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_input_tensor_and_another_shape_contradict():
