@@ -408,7 +408,7 @@ class CeilMaxPooling2D(keras.layers.Layer):
     def call(self, inputs):
         # the edge once more: every window that hangs over holds it anyway
         more = self.strides - 1
-        x = ops.concatenate([inputs] + [inputs[:, -1:]] * more, axis=1)
+        x: Any = ops.concatenate([inputs] + [inputs[:, -1:]] * more, axis=1)
         x = ops.concatenate([x] + [x[:, :, -1:]] * more, axis=2)
         return ops.max_pool(x, self.pool_size, strides=self.strides)
 

@@ -322,7 +322,7 @@ def build(name: str, **arguments) -> keras.Model:
 def check_classifier(name: str) -> None:
     """Raise where no network has that name, or where it does not classify images."""
     network = get(name).network  # type: ignore[attr-defined]
-    if network.output != ONE_ANSWER:
+    if network.answer != ONE_ANSWER:
         raise KerasnetsError(
             f"network {name!r} classifies the pixels of an image, not the image: see "
             "`kerasnets list` for others"

@@ -58,7 +58,7 @@ class Network:
         published: what the paper prints of it.
         input_shape: of an image in the paper.
         minimum: the smallest side of an image that is of use.
-        output: the shape of what it gives.
+        answer: the shape of what it gives.
         preprocessing: that of the paper, or [-1, 1] where it has none of its own.
         keras: the network in keras.applications, or None.
         torch: the network in torchvision or timm, or None.
@@ -73,7 +73,7 @@ class Network:
     published: Published = Published()
     input_shape: tuple[int, int, int] = (224, 224, 3)
     minimum: int = 32
-    output: str = ONE_ANSWER
+    answer: str = ONE_ANSWER
     preprocessing: Preprocessing = UNIT
     keras: Twin | None = None
     torch: Twin | None = None
@@ -142,7 +142,7 @@ def _documentation(row: Network, own: str, parameters: list) -> str:
             "\nReturns:",
             "    A functional ``keras.Model`` from images, scaled as",
             "    ``kerasnets.applications.preprocessing(model)`` says, to",
-            f"    {row.output}.",
+            f"    {row.answer}.",
             "\nRaises:",
             "    KerasnetsError: an argument is wrong, or the weights do not fit.",
         ]

@@ -45,7 +45,7 @@ class Variant(builder.Network):
     year: int = 2015
     input_shape: tuple[int, int, int] = INPUT_SHAPES["valid"]
     minimum: int = 2
-    output: str = "(batch, height, width, classes)"
+    answer: str = "(batch, height, width, classes)"
 
 
 def _unet(
