@@ -17,6 +17,7 @@ from keras import layers
 
 from kerasnets.analysis.costs import kernel_text
 from kerasnets.analysis.graph import Use, model_uses
+from kerasnets.layers import CeilMaxPooling2D, Maxout, SAFPooling2D
 
 # names that a family gives to the layers of one block
 _NAMED = re.compile(
@@ -32,7 +33,11 @@ _POOLS = {
     layers.AveragePooling2D: "average pool",
     layers.GlobalMaxPooling2D: "global max pool",
     layers.GlobalAveragePooling2D: "global average pool",
+    CeilMaxPooling2D: "max pool, rounded up",
+    SAFPooling2D: "SAF pool",
 }
+# the way up of a U-Net is not a branch of a block
+_GROWING = (layers.Conv2DTranspose, layers.UpSampling2D)
 _CONVOLUTIONS = {
     layers.DepthwiseConv2D: "depthwise",
     layers.SeparableConv2D: "separable",
@@ -41,7 +46,7 @@ _CONVOLUTIONS = {
 
 CONVOLUTION, POOLING, DENSE = "convolution", "pooling", "dense layer"
 RESIDUAL, INCEPTION, CONCATENATION = "residual block", "inception module", "dense unit"
-PARALLEL = "parallel module"
+PARALLEL, SKIP = "parallel module", "skip connection"
 AUXILIARY_HEAD, OTHER, INPUT = "auxiliary head", "other layer", "image"
 
 
@@ -128,7 +133,8 @@ def _regions(uses: Sequence[Use]) -> list[list[int]]:
     for position in main:
         region.append(position)
         if position >= open_until:  # what was made before is not read after this
-            if 1 < len(region) <= _LARGEST:
+            grows = any(isinstance(uses[i].layer, _GROWING) for i in region)
+            if 1 < len(region) <= _LARGEST and not grows:
                 regions.append(region)
             region = []
         open_until = max(open_until, last_reader.get(position, position))
@@ -145,12 +151,20 @@ def _block(uses: Sequence[Use], positions: list[int]) -> Block | None:
     shape = inside[-1].outputs[0][1:]
     if isinstance(inside[0].layer, layers.InputLayer) and not inside[0].sources:
         return Block(INPUT, "image", shape[-1], tuple(shape[:-1]))
+    if len(inside) == 1 and isinstance(inside[0].layer, layers.Concatenate):
+        return Block(SKIP, _joined(inside[0]), shape[-1], tuple(shape[:-1]))
     ways = itertools.islice(_paths(uses, positions[-1], set(positions)), _MOST_PATHS)
     branches = sorted(set(ways), key=lambda path: (len(path), path))
     if not any(branches):
         return None
     kind = _kind(inside, branches)
     return Block(kind, _words(kind, branches), shape[-1], tuple(shape[:-1]))
+
+
+def _joined(use: Use) -> str:
+    """What a concatenation that stands alone adds to the map before it."""
+    earliest = min(range(len(use.inputs)), key=(use.sources or use.inputs).__getitem__)
+    return f"joined with {'x'.join(map(str, use.inputs[earliest][1:]))} from above"
 
 
 def _kind(inside: list[Use], branches: list[tuple[str, ...]]) -> str:
@@ -215,6 +229,10 @@ def layer_words(layer) -> str:
             return f"{window} {words}".strip()
     if isinstance(layer, layers.Dense):
         return f"dense {layer.units}"
+    if isinstance(layer, Maxout):
+        return f"maxout of {layer.pieces}"
+    if window and getattr(layer, "activation", None) is keras.activations.sigmoid:
+        return f"{window} sigmoid"
     if type(layer).__name__ == "Multiply":
         return GATE
     if type(layer).__module__.startswith("keras.") or hasattr(layer, "kernel_size"):

@@ -29,6 +29,7 @@ COLOURS = {
     found.RESIDUAL: "#c3e6b5",
     found.INCEPTION: "#dccbee",
     found.PARALLEL: "#e6d3c3",
+    found.SKIP: "#cfe8e8",
     found.CONCATENATION: "#b5e5dd",
     found.DENSE: "#f6bfbd",
     found.AUXILIARY_HEAD: "#dddddd",

@@ -17,6 +17,13 @@ def told(model):
     return [(b.words, b.channels, *b.sides[:1], b.count) for b in blocks]
 
 
+def unet_level(channels, side, *, down=False):
+    """Two convolutions without padding, and pooling on the way down."""
+    level = [("3x3 conv", channels, side - lost, 1) for lost in (0, 2)]
+    pooled = ("2x2/2 max pool", channels, (side - 2) // 2, 1)
+    return [*level, pooled] if down else level
+
+
 PUBLISHED = {
     # He et al. 2015, Table 6: 2n layers a stage, n = 18
     "resnet110": [
@@ -43,6 +50,41 @@ PUBLISHED = {
         ("3x3 depthwise, 1x1", 1024, 7, 1),
         ("global average pool", 1024, 1),
         ("dense 1000", 1000, 1),
+    ],
+    # Ronneberger et al. 2015, Figure 1
+    "unet": [
+        *unet_level(64, 570, down=True),
+        *unet_level(128, 282, down=True),
+        *unet_level(256, 138, down=True),
+        *unet_level(512, 66, down=True),
+        *unet_level(1024, 30),
+        ("2x2/2 transposed conv", 512, 56, 1),
+        ("joined with 56x56x512 from above", 1024, 56, 1),
+        *unet_level(512, 54),
+        ("2x2/2 transposed conv", 256, 104, 1),
+        ("joined with 104x104x256 from above", 512, 104, 1),
+        *unet_level(256, 102),
+        ("2x2/2 transposed conv", 128, 200, 1),
+        ("joined with 200x200x128 from above", 256, 200, 1),
+        *unet_level(128, 198),
+        ("2x2/2 transposed conv", 64, 392, 1),
+        ("joined with 392x392x64 from above", 128, 392, 1),
+        *unet_level(64, 390),
+        ("1x1 conv", 2, 388, 1),
+    ],
+    # Srivastava et al. 2015, "Highway B" of Table 2
+    "highway19": [
+        ("3x3 conv", 32, 32, 1),
+        ("input | 3x3 | 3x3 sigmoid", 32, 32, 4),
+        ("2x2/2 max pool", 32, 16, 1),
+        ("3x3 conv", 80, 16, 1),
+        ("input | 3x3 | 3x3 sigmoid", 80, 16, 5),
+        ("2x2/2 max pool", 80, 8, 1),
+        ("3x3 conv", 128, 8, 1),
+        ("input | 3x3 | 3x3 sigmoid", 128, 8, 5),
+        ("1x1 conv", 100, 8, 1),
+        ("global average pool", 100, 1),
+        ("dense 10", 10, 1),
     ],
     # LeCun et al. 1998, Figure 2
     "lenet5original": [
