@@ -32,6 +32,11 @@ def one_block(build) -> tuple:
     return changed(build.network.stages, blocks=1)
 
 
+def some_modules(build, *names) -> dict:
+    """Some of the modules of an Inception."""
+    return {name: build.network.modules[name] for name in names}
+
+
 def at(size, channels=3, **arguments) -> dict:
     """Arguments for small images of ten classes."""
     return {"input_shape": (size, size, channels), "classes": 10, **arguments}
@@ -56,9 +61,36 @@ _ROWS = {
     "vgg16bn": (zoo.VGG16BN, at(32, dense_units=64, dropout=0.0)),
     "googlenet": (zoo.GoogLeNet, at(64)),
     "googlenetbn": (zoo.GoogLeNetBN, at(64)),
-    "bninception": (zoo.BNInception, at(32)),
-    "inceptionv3": (zoo.InceptionV3, at(75)),
-    "inceptionv4": (zoo.InceptionV4, at(75)),
+    "bninception": (
+        smaller(
+            zoo.BNInception,
+            modules=some_modules(zoo.BNInception, "3a", "3c", "4a", "4e", "5b"),
+        ),
+        at(32),
+    ),
+    "inceptionv3": (
+        smaller(
+            zoo.InceptionV3,
+            modules=some_modules(
+                zoo.InceptionV3, "mixed5b", "mixed6a", "mixed6b", "mixed7a", "mixed7c"
+            ),
+        ),
+        at(75),
+    ),
+    "inceptionv4": (
+        smaller(
+            zoo.InceptionV4,
+            modules=some_modules(
+                zoo.InceptionV4,
+                "inception_a1",
+                "reduction_a",
+                "inception_b1",
+                "reduction_b",
+                "inception_c1",
+            ),
+        ),
+        at(75),
+    ),
     "inceptionresnetv1": (
         smaller(zoo.InceptionResNetV1, stages=one_block(zoo.InceptionResNetV1)),
         at(75),
@@ -90,11 +122,32 @@ _ROWS = {
     ),
     "squeezenet1_0": (zoo.SqueezeNet1_0, at(67)),
     "squeezenet1_1": (zoo.SqueezeNet1_1, at(67)),
-    "mobilenet": (zoo.MobileNet, at(32, alpha=0.25)),
+    "mobilenet": (
+        smaller(zoo.MobileNet, stages=((64,), (128, 128), (256,), (512,), (1024,))),
+        at(32, alpha=0.25),
+    ),
     "shallowmobilenet": (zoo.ShallowMobileNet, at(32, alpha=0.25)),
     "convmobilenet": (zoo.ConvMobileNet, at(32, alpha=0.125)),
-    "mobilenetv2": (zoo.MobileNetV2, at(32, alpha=0.35)),
-    "mobilenetv3large": (zoo.MobileNetV3Large, at(32, alpha=0.25)),
+    "mobilenetv2": (
+        smaller(
+            zoo.MobileNetV2,
+            stages=tuple(
+                dataclasses.replace(stage, blocks=min(2, stage.blocks))
+                for stage in zoo.MobileNetV2.network.stages
+            ),
+        ),
+        at(32, alpha=0.35),
+    ),
+    "mobilenetv3large": (
+        smaller(
+            zoo.MobileNetV3Large,
+            stages=tuple(
+                dataclasses.replace(stage, expansions=stage.expansions[:2])
+                for stage in zoo.MobileNetV3Large.network.stages
+            ),
+        ),
+        at(32, alpha=0.25),
+    ),
     "mobilenetv3small": (zoo.MobileNetV3Small, at(32, alpha=0.25)),
     "resnet20": (zoo.ResNet20, {}),
     "plain20": (zoo.Plain20, {}),

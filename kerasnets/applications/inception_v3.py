@@ -21,7 +21,7 @@ are 5.71 billion and 23.9 million.
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import keras
@@ -122,8 +122,13 @@ _AUXILIARY_SIDE = 17
 
 @dataclass(frozen=True, kw_only=True)
 class Variant(builder.Network):
-    """Inception-v3 has one variant only."""
+    """Inception-v3 has one variant only.
 
+    Attributes:
+        modules: the branches of the modules by name, in their order.
+    """
+
+    modules: Mapping[str, tuple]
     family: str = "Inception-v3"
     year: int = 2015
     input_shape: tuple[int, int, int] = (299, 299, 3)
@@ -157,7 +162,7 @@ def _inception_v3(
     inputs = builder.image_input(variant, input_shape, input_tensor)
     (x,) = chain(inputs, STEM, form=FORMS[form], name="stem")
     extra = []
-    for title, branches in MODULES.items():
+    for title, branches in variant.modules.items():
         x = module(x, branches, form=FORMS[form], name=title)
         if auxiliary and include_top and title == _BEFORE_AUXILIARY:
             extra = [_auxiliary(x, classes, classifier_activation, form=FORMS[form])]
@@ -294,6 +299,7 @@ InceptionV3 = builder.variant(
     _inception_v3,
     Variant(
         name="InceptionV3",
+        modules=MODULES,
         params=23_851_784,
         madds=5_713_216_096,
         source="Szegedy et al. 2015, Table 1",

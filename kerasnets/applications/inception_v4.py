@@ -16,6 +16,7 @@ The paper prints neither parameters nor multiply-adds.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
@@ -91,8 +92,13 @@ MODULES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Variant(builder.Network):
-    """Inception-v4 has one variant only."""
+    """Inception-v4 has one variant only.
 
+    Attributes:
+        modules: the branches of the modules by name, in their order.
+    """
+
+    modules: Mapping[str, tuple]
     family: str = "Inception-v4"
     year: int = 2016
     input_shape: tuple[int, int, int] = (299, 299, 3)
@@ -119,7 +125,7 @@ def _inception_v4(
     """
     inputs = builder.image_input(variant, input_shape, input_tensor)
     x = stem(inputs, form=FORM)
-    for title, branches in MODULES.items():
+    for title, branches in variant.modules.items():
         x = module(x, branches, form=FORM, name=title)
     if include_top:
         x = builder.average_and_classify(
@@ -173,6 +179,7 @@ InceptionV4 = builder.variant(
     _inception_v4,
     Variant(
         name="InceptionV4",
+        modules=MODULES,
         params=42_742_984,
         madds=12_253_974_624,
         source="Szegedy et al. 2016, Figure 9",

@@ -106,7 +106,7 @@ def _phone_graph(
     @tf.function(input_signature=[pixels])
     def classify(image: Any) -> dict[str, Any]:
         if convention.channels == "BGR":
-            image = tf.reverse(image, [-1])
+            image = tf.gather(image, [2, 1, 0], axis=-1)
         # Subtract first: the factor then folds into the kernel of a convolution that
         # follows, which leaves one operator of the two in x / 127.5 - 1.
         logits = model((image - mean) * scale, training=False)

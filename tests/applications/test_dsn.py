@@ -63,7 +63,7 @@ def test_companions_vanish_and_leave_the_trunk():
     plain = DSN((8, 8, 3))
     assert not has_auxiliary(plain)
     assert [layer.name for layer in main.layers] == [x.name for x in plain.layers]
-    np.testing.assert_array_equal(main([images(2)]), model(images(2))[0])
+    np.testing.assert_array_equal(main(images(2)), model(images(2))[0])
 
 
 def test_squared_hinges_teach_all_four_outputs():

@@ -204,7 +204,10 @@ def head(*layers: keras.layers.Layer, shape=(16, 16, 3)) -> keras.Model:
         (head(keras.layers.Dense(4), keras.layers.Softmax()), "softmax"),
         (head(keras.layers.Dense(4), shape=(None, None, 3)), "fixed height"),
         (head(keras.layers.Dense(4), shape=(16, 16, 1)), "input shape"),
-        (keras.Sequential([keras.Input((16, 16, 3)), keras.layers.ReLU()]), "output"),
+        (
+            keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Reshape((48, 16))]),
+            "output",
+        ),
     ],
 )
 def test_what_is_no_classifier_of_logits_is_refused(model, message):
