@@ -205,7 +205,9 @@ def head(*layers: keras.layers.Layer, shape=(16, 16, 3)) -> keras.Model:
         (head(keras.layers.Dense(4), shape=(None, None, 3)), "fixed height"),
         (head(keras.layers.Dense(4), shape=(16, 16, 1)), "input shape"),
         (
-            keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Reshape((48, 16))]),
+            keras.Sequential(
+                [keras.Input((16, 16, 3)), keras.layers.Reshape((48, 16))]
+            ),
             "output",
         ),
     ],
@@ -253,11 +255,9 @@ def test_preprocessing_of_the_network_is_inside_the_file(
     logits = np.asarray(model(convention(images), training=False), np.float64)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     answers = Classifier(save(buffer)).predict(images)
-    np.testing.assert_allclose(
-        answers,
-        powers / powers.sum(axis=1, keepdims=True),
-        atol=0.1 if quantised else 1e-5,
-    )
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(answers, expected, atol=0.1 if quantised else 1e-5)
+    assert np.corrcoef(answers.ravel(), expected.ravel())[0, 1] > 0.99
 
 
 def test_auxiliary_classifiers_are_not_in_the_file(small):
