@@ -404,6 +404,7 @@ def main() -> None:
     for name in names:
         try:
             results.append(measure(name, options))
+            print(f"{name}: {results[-1]['ratio']:.3f}", file=sys.stderr, flush=True)
         except RuntimeError as error:
             failed = True
             print(f"{name}: {error}", file=sys.stderr)
