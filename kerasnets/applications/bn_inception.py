@@ -124,12 +124,7 @@ def _bn_inception(
     x = _pool(x, MAX, 2, name="pool2")
     for module, widths in variant.modules.items():
         x = inception_module(x, widths, name=f"inception{module}")
-    if include_top:
-        x = builder.average_and_classify(
-            x, classes=classes, classifier_activation=classifier_activation
-        )
-    else:
-        x = builder.pooled_features(x, pooling)
+    x = builder.averaged_top(x, include_top, pooling, classes, classifier_activation)
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 

@@ -218,6 +218,28 @@ def pooled_features(x, pooling: str | None):
     return pools[pooling](name=f"{pooling}_pool")(x)
 
 
+def averaged_top(
+    x,
+    include_top: bool,
+    pooling: str | None,
+    classes: int,
+    classifier_activation,
+    *,
+    dropout: float = 0.0,
+    initializer=None,
+):
+    """The classifier on the average of the map, or the map pooled on request."""
+    if not include_top:
+        return pooled_features(x, pooling)
+    return average_and_classify(
+        x,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        dropout=dropout,
+        initializer=initializer,
+    )
+
+
 def average_and_classify(
     x, *, classes: int, classifier_activation, dropout: float = 0.0, initializer=None
 ):

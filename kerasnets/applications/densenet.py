@@ -112,7 +112,9 @@ def _densenet(
     """Build the network as a Keras functional model."""
     inputs = builder.image_input(variant, input_shape, input_tensor)
     x = features(inputs, variant)
-    x = _top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, initializer=INITIALIZER
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 
@@ -137,7 +139,9 @@ def _cifar_densenet(
     builder.check_rate("dropout", dropout)
     inputs = builder.image_input(variant, input_shape, input_tensor)
     x = features(inputs, variant, dropout)
-    x = _top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, initializer=INITIALIZER
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 
@@ -157,15 +161,6 @@ def features(x, variant: Variant, dropout: float = 0.0):
                 name=f"stage{stage}_block{block}",
             )
     return _activate(x, name="final")
-
-
-def _top(x, include_top: bool, pooling: str | None, classes: int, activation):
-    """The classifier, or the map pooled on request."""
-    if not include_top:
-        return builder.pooled_features(x, pooling)
-    return builder.average_and_classify(
-        x, classes=classes, classifier_activation=activation, initializer=INITIALIZER
-    )
 
 
 def dense_layer(x, filters: int, *, bottleneck: int, dropout: float, name: str):

@@ -126,16 +126,15 @@ def _googlenet(
     if auxiliary:
         _check_auxiliary(variant, inputs.shape[1:3], include_top)
     maps = _modules(_stem(inputs, variant), variant)
-    if include_top:
-        outputs = builder.average_and_classify(
-            maps["5b"],
-            classes=classes,
-            classifier_activation=classifier_activation,
-            dropout=variant.dropout,
-            initializer=INITIALIZER,
-        )
-    else:
-        outputs = builder.pooled_features(maps["5b"], pooling)
+    outputs = builder.averaged_top(
+        maps["5b"],
+        include_top,
+        pooling,
+        classes,
+        classifier_activation,
+        dropout=variant.dropout,
+        initializer=INITIALIZER,
+    )
     if auxiliary:
         heads = [
             _auxiliary_head(

@@ -141,15 +141,9 @@ def _inception_resnet(
             )
     if variant.last:
         x = conv(x, variant.last, 1, form=manner, name="last")
-    if include_top:
-        x = builder.average_and_classify(
-            x,
-            classes=classes,
-            classifier_activation=classifier_activation,
-            dropout=dropout,
-        )
-    else:
-        x = builder.pooled_features(x, pooling)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, dropout=dropout
+    )
     return builder.finish(
         inputs, x, network=variant, weights=weights, name=name, form=form
     )

@@ -166,12 +166,7 @@ def _inception_v3(
         x = module(x, branches, form=FORMS[form], name=title)
         if auxiliary and include_top and title == _BEFORE_AUXILIARY:
             extra = [_auxiliary(x, classes, classifier_activation, form=FORMS[form])]
-    if include_top:
-        x = builder.average_and_classify(
-            x, classes=classes, classifier_activation=classifier_activation
-        )
-    else:
-        x = builder.pooled_features(x, pooling)
+    x = builder.averaged_top(x, include_top, pooling, classes, classifier_activation)
     return builder.finish(
         inputs,
         [x, *extra] if extra else x,

@@ -127,15 +127,9 @@ def _inception_v4(
     x = stem(inputs, form=FORM)
     for title, branches in variant.modules.items():
         x = module(x, branches, form=FORM, name=title)
-    if include_top:
-        x = builder.average_and_classify(
-            x,
-            classes=classes,
-            classifier_activation=classifier_activation,
-            dropout=dropout,
-        )
-    else:
-        x = builder.pooled_features(x, pooling)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, dropout=dropout
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 

@@ -90,15 +90,9 @@ def _mobilenet(
                 depth_multiplier=depth_multiplier,
                 name=f"stage{stage}_block{block}",
             )
-    if include_top:
-        x = builder.average_and_classify(
-            x,
-            classes=classes,
-            classifier_activation=classifier_activation,
-            dropout=dropout,
-        )
-    else:
-        x = builder.pooled_features(x, pooling)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, dropout=dropout
+    )
     return builder.finish(
         inputs,
         x,

@@ -100,12 +100,7 @@ def _mobilenet(
                 name=f"stage{stage}_block{block}",
             )
     x = _conv(x, divisible(max(alpha, 1) * HEAD_FILTERS), 1, strides=1, name="head")
-    if include_top:
-        x = builder.average_and_classify(
-            x, classes=classes, classifier_activation=classifier_activation
-        )
-    else:
-        x = builder.pooled_features(x, pooling)
+    x = builder.averaged_top(x, include_top, pooling, classes, classifier_activation)
     return builder.finish(
         inputs,
         x,

@@ -163,7 +163,9 @@ def _resnet(
         stochastic_depth=stochastic_depth,
     )
     x = features(inputs, variant, FORMS[form], residual)
-    x = top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, initializer=INITIALIZER
+    )
     return builder.finish(
         inputs, x, network=variant, weights=weights, name=name, form=form
     )
@@ -183,7 +185,9 @@ def _plain(
     """Build the network, which has no shortcuts, as a Keras functional model."""
     inputs = builder.image_input(variant, input_shape, input_tensor)
     x = features(inputs, variant, FORMS["paper"], None)
-    x = top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, initializer=INITIALIZER
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 
@@ -214,7 +218,9 @@ def late_stride(
     inputs = builder.image_input(variant, input_shape, input_tensor)
     residual = Residual(zero_init=zero_init_residual, stochastic_depth=stochastic_depth)
     x = features(inputs, variant, FORMS["torch"], residual)
-    x = top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, initializer=INITIALIZER
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 
@@ -240,15 +246,6 @@ def arranged(variant: Variant, form: Form):
         for j in range(1, stage.blocks + 1):
             convolutions = variant.block(stage, 2 if i > 1 and j == 1 else 1, form)
             yield convolutions, next(number) / total, f"stage{i}_block{j}"
-
-
-def top(x, include_top: bool, pooling: str | None, classes: int, activation):
-    """The classifier, or the map pooled on request."""
-    if not include_top:
-        return builder.pooled_features(x, pooling)
-    return builder.average_and_classify(
-        x, classes=classes, classifier_activation=activation, initializer=INITIALIZER
-    )
 
 
 def _block(

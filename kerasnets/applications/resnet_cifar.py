@@ -96,7 +96,9 @@ def _resnet(
         stochastic_depth=stochastic_depth,
     )
     x = features(inputs, variant, residual)
-    x = _top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, initializer="he_normal"
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 
@@ -128,7 +130,9 @@ def _stochastic_depth(
         stochastic_depth=stochastic_depth,
     )
     x = features(inputs, variant, residual)
-    x = _top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, initializer="he_normal"
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 
@@ -146,7 +150,9 @@ def _plain(
     """Build the network, which has no shortcuts, as a Keras functional model."""
     inputs = builder.image_input(variant, input_shape, input_tensor)
     x = features(inputs, variant, None)
-    x = _top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, initializer="he_normal"
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 
@@ -165,15 +171,6 @@ def features(x, variant: Variant, residual: Residual | None):
                 name=f"stage{stage}_block{block}",
             )
     return x
-
-
-def _top(x, include_top: bool, pooling: str | None, classes: int, activation):
-    """The classifier, or the map pooled on request."""
-    if not include_top:
-        return builder.pooled_features(x, pooling)
-    return builder.average_and_classify(
-        x, classes=classes, classifier_activation=activation, initializer="he_normal"
-    )
 
 
 def basic_block(

@@ -77,7 +77,14 @@ def _resnet_v2(
         stochastic_depth=stochastic_depth,
     )
     x = features(inputs, variant, residual)
-    x = resnet.top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x,
+        include_top,
+        pooling,
+        classes,
+        classifier_activation,
+        initializer=resnet.INITIALIZER,
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 

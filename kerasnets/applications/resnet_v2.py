@@ -139,15 +139,9 @@ def _resnet_v2(
         zero_init=zero_init_residual,
         stochastic_depth=stochastic_depth,
     )
-    if include_top:
-        x = builder.average_and_classify(
-            x,
-            classes=classes,
-            classifier_activation=classifier_activation,
-            initializer=INITIALIZER,
-        )
-    else:
-        x = builder.pooled_features(x, pooling)
+    x = builder.averaged_top(
+        x, include_top, pooling, classes, classifier_activation, initializer=INITIALIZER
+    )
     return builder.finish(
         inputs, x, network=variant, weights=weights, name=name, form=form
     )

@@ -88,7 +88,14 @@ def _cifar(
         name="stem",
     )
     x = resnet.staged(x, variant, form, residual)
-    x = resnet.top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x,
+        include_top,
+        pooling,
+        classes,
+        classifier_activation,
+        initializer=resnet.INITIALIZER,
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 

@@ -70,7 +70,14 @@ def _wide_resnet(
         stochastic_depth=stochastic_depth,
     )
     x = resnet_cifar_v2.features(inputs, variant, residual, dropout)
-    x = resnet.top(x, include_top, pooling, classes, classifier_activation)
+    x = builder.averaged_top(
+        x,
+        include_top,
+        pooling,
+        classes,
+        classifier_activation,
+        initializer=resnet.INITIALIZER,
+    )
     return builder.finish(inputs, x, network=variant, weights=weights, name=name)
 
 

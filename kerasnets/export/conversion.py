@@ -106,6 +106,7 @@ def _phone_graph(
     @tf.function(input_signature=[pixels])
     def classify(image: Any) -> dict[str, Any]:
         if convention.channels == "BGR":
+            # not tf.reverse: int8 files with it answered nothing like the model
             image = tf.gather(image, [2, 1, 0], axis=-1)
         # Subtract first: the factor then folds into the kernel of a convolution that
         # follows, which leaves one operator of the two in x / 127.5 - 1.

@@ -27,7 +27,7 @@ def train(
         model: from images to logits (batch, classes); those of auxiliary classifiers
             learn the same labels with their weight in the loss.
         batches: training images (batch, height, width, channels) and labels (batch,).
-        recipe: epochs, learning rate and optimizer.
+        recipe: epochs, learning rate, optimizer and loss.
         checkpoint: where the state of the training is kept; it holds the final state
             in the end.
         progress: told after each epoch, with the loss.

@@ -94,7 +94,7 @@ def test_it_learns_digits_and_its_files_answer_like_it(name, digits):
 def test_its_files_answer_like_it_with_drawn_weights(name):
     model, side = for_colour(name)
     randomise(model)
-    seen, unseen = waves(100, side)[:50], waves(100, side)[50:]
+    seen, unseen = np.split(waves(100, side), 2)
     # logits that differ from image to image, all classes alike
     head = model.get_layer("logits")
     logits = np.asarray(model(preprocessing(model)(seen), training=False))
