@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -27,6 +28,9 @@ _INTERRUPTION = "interrupted; the same command continues where it was"
 
 def main() -> None:
     """Run the command line; every error is one line, without ``--debug``."""
+    # TensorFlow takes oneDNN by itself only on CPUs with AVX-512 VNNI; a training step
+    # on others is up to 2.5 times faster with it
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     with terminal.quiet(not debug) as console:

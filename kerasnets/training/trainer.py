@@ -6,6 +6,7 @@ from kerasnets.applications import loss_weights
 from kerasnets.data import Batches
 from kerasnets.progress import Progress, silent
 from kerasnets.training.checkpoint import Checkpoint
+from kerasnets.training.fused import fused_batch_norm
 from kerasnets.training.recipe import Recipe
 
 
@@ -55,15 +56,16 @@ def train(
         examples = examples.map(
             lambda images, labels: (images, (labels,) * len(weights))
         )
-    model.fit(
-        examples,
-        initial_epoch=first_epoch,
-        epochs=recipe.epochs,
-        steps_per_epoch=steps,
-        callbacks=callbacks,
-        verbose=0,  # pyright: ignore[reportArgumentType]  (annotated as str only)
-        shuffle=False,
-    )
+    with fused_batch_norm(model):
+        model.fit(
+            examples,
+            initial_epoch=first_epoch,
+            epochs=recipe.epochs,
+            steps_per_epoch=steps,
+            callbacks=callbacks,
+            verbose=0,  # pyright: ignore[reportArgumentType]  (annotated as str only)
+            shuffle=False,
+        )
 
 
 class _Report(keras.callbacks.Callback):
