@@ -6,7 +6,13 @@ an image costs neither.
 
 from kerasnets.data.images import decode_image, read_image, resize_images
 from kerasnets.data.pipeline import Augment, Batches, batches
-from kerasnets.data.prepared import PreparedData, Split, load_prepared, prepare
+from kerasnets.data.prepared import (
+    PreparedData,
+    Split,
+    load_prepared,
+    prepare,
+    prepare_once,
+)
 from kerasnets.data.sources import Examples, Source, open_source
 
 __all__ = [
@@ -21,6 +27,7 @@ __all__ = [
     "load_prepared",
     "open_source",
     "prepare",
+    "prepare_once",
     "read_image",
     "resize_images",
 ]

@@ -131,6 +131,43 @@ def prepare(
     return load_prepared(folder)
 
 
+def prepare_once(
+    source: Source,
+    folder: Path,
+    *,
+    resolution: int,
+    seed: int,
+    skip_bad_images: bool = False,
+    progress: Progress = silent,
+) -> PreparedData:
+    """What an equal call left in the folder, or else ``prepare``.
+
+    Args and Raises: as for ``prepare``.
+    """
+    same = {
+        "source": source.spec,
+        "fingerprint": source.fingerprint,
+        "resolution": resolution,
+        "seed": seed,
+    }
+    try:
+        record = json.loads((folder / "splits.json").read_text("utf-8"))
+        if {key: record[key] for key in same} == same:
+            prepared = load_prepared(folder)
+            if skip_bad_images or not prepared.skipped:
+                return prepared
+    except (OSError, ValueError, KeyError, TypeError, KerasnetsError):
+        pass  # not there, or not whole
+    return prepare(
+        source,
+        folder,
+        resolution=resolution,
+        seed=seed,
+        skip_bad_images=skip_bad_images,
+        progress=progress,
+    )
+
+
 def load_prepared(folder: Path) -> PreparedData:
     """What ``prepare`` wrote into a folder.
 

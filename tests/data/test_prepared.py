@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasnets.data import load_prepared, open_source, prepare, read_image
+from kerasnets.data import (
+    load_prepared,
+    open_source,
+    prepare,
+    prepare_once,
+    read_image,
+)
 from kerasnets.errors import KerasnetsError
 
 FILES = {
@@ -69,6 +75,35 @@ def test_same_seed_gives_the_same_files_and_leaves_no_others(images, tmp_path):
     # over an older one
     prepare(source, tmp_path / "c", resolution=8, seed=0)
     assert first == contents(tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    ("changes", "decoded"),
+    [({}, 0), ({"seed": 1}, 30), ({"resolution": 6}, 30), ({"broken": True}, 30)],
+    ids=str,
+)
+def test_images_are_decoded_once(images, tmp_path, changes, decoded):
+    source, folder = open_source(f"folder:{images}"), tmp_path / "run"
+    prepare_once(source, folder, resolution=8, seed=0)
+    if changes.pop("broken", False):
+        (folder / "test_labels.npy").unlink()
+    told = []
+    data = prepare_once(
+        source,
+        folder,
+        **{"resolution": 8, "seed": 0, **changes},
+        progress=lambda done, total, note="": told.append(done),
+    )
+    assert len(told) == decoded
+    assert len(data.test.labels) == 6
+
+
+def test_bad_images_left_out_once_are_told_again(images, tmp_path):
+    (images / "cat" / "empty.png").touch()
+    source, folder = open_source(f"folder:{images}"), tmp_path / "run"
+    prepare_once(source, folder, resolution=8, seed=0, skip_bad_images=True)
+    with pytest.raises(KerasnetsError, match=r"empty\.png"):
+        prepare_once(source, folder, resolution=8, seed=0)
 
 
 def test_record(images, tmp_path):
