@@ -6,7 +6,7 @@ from kerasnets.applications import loss_weights
 from kerasnets.data import Batches
 from kerasnets.progress import Progress, silent
 from kerasnets.training.checkpoint import Checkpoint
-from kerasnets.training.fused import fused_batch_norm
+from kerasnets.training.native import native_kernels
 from kerasnets.training.recipe import Recipe
 
 
@@ -56,7 +56,7 @@ def train(
         examples = examples.map(
             lambda images, labels: (images, (labels,) * len(weights))
         )
-    with fused_batch_norm(model):
+    with native_kernels(model):
         model.fit(
             examples,
             initial_epoch=first_epoch,

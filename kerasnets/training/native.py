@@ -1,0 +1,117 @@
+"""TensorFlow's own kernels where Keras takes slower ways, while a model trains.
+
+- Batch normalisation: Keras computes the statistics, the normalisation and their
+  gradients from single operations, each a pass over the maps; TensorFlow has one kernel
+  for all of it.
+- Grouped convolution: Keras compiles it with XLA, because TensorFlow lacks its gradient
+  on CPUs. XLA's code for CPUs takes some hundred times as long as a convolution for
+  each group.
+
+Only the last digits differ, and nothing of it stays in the model.
+"""
+
+import contextlib
+import functools
+from collections.abc import Iterator
+
+import keras
+
+
+@contextlib.contextmanager
+def native_kernels(model: keras.Model) -> Iterator[None]:
+    """Give the layers of a model TensorFlow's kernels, inside.
+
+    Layers that they do not fit (other axes, half precision, renormalisation, statistics
+    across replicas, subclasses) and other backends than TensorFlow go on as they are.
+    """
+    batch_norms, convolutions = [], []
+    if keras.backend.backend() == "tensorflow":
+        layers = [layer for layer in model._flatten_layers() if layer.built]
+        batch_norms = [layer for layer in layers if _has_fused_kernel(layer)]
+        convolutions = [] if _on_gpu() else [x for x in layers if _is_grouped(x)]
+    for layer in batch_norms:
+        layer.call = functools.partial(_batch_norm, layer)
+    for layer in convolutions:
+        layer.convolution_op = functools.partial(_convolution, layer)
+    try:
+        yield
+    finally:
+        for layer in batch_norms:
+            del layer.call
+        for layer in convolutions:
+            del layer.convolution_op
+
+
+def _on_gpu() -> bool:
+    """Whether XLA compiles for a GPU, where it calls cuDNN's grouped convolution."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _has_fused_kernel(layer: keras.layers.Layer) -> bool:
+    return (
+        type(layer) is keras.layers.BatchNormalization
+        and layer.input_spec.ndim == 4
+        and layer.axis in (-1, 3)
+        and layer.compute_dtype == "float32"
+        and not layer.synchronized
+        and not layer.renorm
+    )
+
+
+def _is_grouped(layer: keras.layers.Layer) -> bool:
+    return (
+        type(layer) is keras.layers.Conv2D
+        and layer.groups > 1
+        and layer.data_format == "channels_last"
+        and layer.padding in ("same", "valid")
+    )
+
+
+def _batch_norm(layer, inputs, training=None, mask=None):
+    """What the layer's own ``call`` does."""
+    if not training or not layer.trainable or mask is not None:
+        return type(layer).call(layer, inputs, training=training, mask=mask)
+    import tensorflow as tf
+
+    channels = inputs.shape[-1]
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=inputs,
+        scale=tf.ones(channels) if layer.gamma is None else layer.gamma,
+        offset=tf.zeros(channels) if layer.beta is None else layer.beta,
+        mean=tf.zeros(0),
+        variance=tf.zeros(0),
+        epsilon=layer.epsilon,
+        is_training=True,
+    )
+    # the kernel's variance is that of a sample, Keras keeps that of the batch
+    count = tf.cast(tf.size(inputs) // channels, tf.float32)
+    variance = variance * (count - 1) / count
+    for moving, now in (
+        (layer.moving_mean, mean),
+        (layer.moving_variance, variance),
+    ):
+        moving.assign(moving * layer.momentum + now * (1 - layer.momentum))
+    return outputs
+
+
+def _convolution(layer, inputs, kernel):
+    """What the layer's own ``convolution_op`` does."""
+    import tensorflow as tf
+
+    outputs = [
+        tf.nn.convolution(
+            part,
+            filters,
+            strides=layer.strides,
+            padding=layer.padding.upper(),
+            dilations=layer.dilation_rate,
+        )
+        for part, filters in zip(
+            tf.split(inputs, layer.groups, axis=-1),
+            tf.split(kernel, layer.groups, axis=-1),
+            strict=True,
+        )
+    ]
+    return tf.concat(outputs, axis=-1)

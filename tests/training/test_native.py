@@ -1,0 +1,108 @@
+"""TensorFlow's kernels compute what the layers of Keras do."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from kerasnets.training.native import native_kernels
+
+SHAPE = (5, 6, 8)
+
+
+def with_layer(layer, shape=SHAPE):
+    """A model of one layer with drawn weights."""
+    image = keras.Input(shape)
+    model = keras.Model(image, layer(image))
+    random = np.random.default_rng(0)
+    layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.weights])
+    return model
+
+
+def norm(shape=SHAPE, **arguments):
+    return with_layer(layers.BatchNormalization(momentum=0.6, **arguments), shape)
+
+
+def convolution(**arguments):
+    arguments = {"groups": 4, "padding": "same", **arguments}
+    return with_layer(layers.Conv2D(12, (3, 2), **arguments))
+
+
+def step(model, x, upstream):
+    """Outputs in training, gradients, and the weights after it."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        outputs = model(x, training=True)
+        loss = tf.reduce_sum(outputs * upstream)
+    gradients = tape.gradient(loss, [x, *model.trainable_variables])
+    return [np.asarray(a) for a in (outputs, *gradients, *model.get_weights())]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        norm,
+        lambda: norm(scale=False),
+        lambda: norm(center=False),
+        lambda: norm(epsilon=1e-5),
+        convolution,
+        lambda: convolution(strides=2),
+        lambda: convolution(padding="valid", use_bias=False),
+        lambda: convolution(dilation_rate=2),
+    ],
+)
+def test_same_outputs_gradients_and_statistics(build):
+    random = np.random.default_rng(1)
+    x = tf.constant(random.normal(2, 3, (4, *SHAPE)), "float32")
+    model = build()
+    upstream = random.normal(size=model(x).shape).astype("float32")
+    expected = step(build(), x, upstream)
+    with native_kernels(model):
+        found = step(model, x, upstream)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * theirs.max())
+
+
+def operations(model, training=True):
+    """Kinds of operations of a traced call, those compiled by XLA as one."""
+    x = tf.zeros((2, *model.input_shape[1:]))
+    traced = tf.function(lambda x: model(x, training=training)).get_concrete_function(x)
+    return {operation.type for operation in traced.graph.get_operations()}
+
+
+def frozen():
+    model = norm()
+    model.layers[1].trainable = False
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "training", "kernel", "used"),
+    [
+        (norm, True, "FusedBatchNormV3", True),
+        (norm, False, "FusedBatchNormV3", False),
+        (frozen, True, "FusedBatchNormV3", False),
+        (lambda: norm(axis=1), True, "FusedBatchNormV3", False),
+        (lambda: norm(shape=(7,)), True, "FusedBatchNormV3", False),
+        (lambda: norm(dtype="mixed_float16"), True, "FusedBatchNormV3", False),
+        (lambda: norm(synchronized=True), True, "FusedBatchNormV3", False),
+        (convolution, True, "Conv2D", True),
+    ],
+)
+def test_kernel_is_used_where_it_fits(build, training, kernel, used):
+    model = build()
+    with native_kernels(model):
+        inside = operations(model, training)
+    assert (kernel in inside) == used
+    assert kernel not in operations(model, training)
+
+
+def test_nested_models_are_reached_and_nothing_stays():
+    image = keras.Input(SHAPE)
+    inner = norm()
+    model = keras.Model(image, inner(image))
+    before = set(vars(inner.layers[1]))
+    with native_kernels(model):
+        assert "FusedBatchNormV3" in operations(model)
+    assert set(vars(inner.layers[1])) == before
