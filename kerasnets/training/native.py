@@ -13,6 +13,7 @@ Only the last digits differ, and nothing of it stays in the model.
 import contextlib
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -49,10 +50,10 @@ def _on_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _has_fused_kernel(layer: keras.layers.Layer) -> bool:
+def _has_fused_kernel(layer: Any) -> bool:
     return (
         type(layer) is keras.layers.BatchNormalization
-        and layer.input_spec.ndim == 4
+        and getattr(layer.input_spec, "ndim", None) == 4
         and layer.axis in (-1, 3)
         and layer.compute_dtype == "float32"
         and not layer.synchronized
@@ -60,7 +61,7 @@ def _has_fused_kernel(layer: keras.layers.Layer) -> bool:
     )
 
 
-def _is_grouped(layer: keras.layers.Layer) -> bool:
+def _is_grouped(layer: Any) -> bool:
     return (
         type(layer) is keras.layers.Conv2D
         and layer.groups > 1
