@@ -3,30 +3,58 @@
 from pathlib import Path
 
 import keras
+from keras.src.saving import saving_lib
+from keras.src.saving.serialization_lib import SafeModeScope
 
 # registers our layers with Keras, so that files that hold them can be read
 import kerasnets.layers  # noqa: F401
+from kerasnets import untrusted, vetted
 from kerasnets.applications.builder import deep_graphs
 from kerasnets.errors import KerasnetsError
+from kerasnets.files import replacing
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Write a ``.keras`` file, atomically."""
-    partial = path.with_name(f"{path.stem}.partial.keras")
-    model.save(partial)
-    partial.replace(path)
+    """Write a ``.keras`` file, atomically.
+
+    An error, such as a full disk, leaves what was there before.
+    """
+    with replacing(path, path.with_name(f"{path.stem}.partial.keras")) as partial:
+        model.save(partial)
 
 
-def load_model(path: Path) -> keras.Model:
-    """Read a ``.keras`` file in Keras's safe mode.
+def load_model(path: Path | str) -> keras.Model:
+    """Read a ``.keras`` file from anywhere: it is inspected before Keras opens it.
+
+    Safe mode holds even where ``keras.config.enable_unsafe_deserialization`` was
+    called. How the model was compiled is not read.
+
+    Args:
+        path: the file. Layers that are not Keras's or ours must have been registered
+            (``keras.saving.register_keras_serializable``).
 
     Raises:
-        KerasnetsError: the file holds something else than a model.
+        KerasnetsError: it is no such file, it is damaged, or it could run code, read
+            other files, or need far more memory than it stores.
     """
-    with deep_graphs():
-        model = keras.saving.load_model(path, compile=False)
+    name = str(path)
+    # One descriptor for all: what is read is what was inspected, even if the file is
+    # replaced meanwhile.
+    with untrusted.open_file(path) as file:
+        members = untrusted.read_archive(file, name)
+        vetted.check_config(members[untrusted.CONFIG], name)
+        untrusted.check_weights(members[untrusted.WEIGHTS], name)
+        del members
+        file.seek(0)
+        try:
+            with deep_graphs(), SafeModeScope(True):
+                model = saving_lib.load_model(file, compile=False, safe_mode=True)
+        # of every kind: shapes that do not fit, arguments that a layer does not know
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise KerasnetsError(f"{name} cannot be read by Keras: {reason}") from error
     if not isinstance(model, keras.Model):
         raise KerasnetsError(
-            f"{path} holds a {type(model).__name__}, not a Keras model"
+            f"{name} holds a {type(model).__name__}, not a Keras model"
         )
     return model

@@ -26,7 +26,17 @@ ROOMS = (
     "tuning",
 )
 # what a network costs and sees
-COSTS = [f"analysis.{name}" for name in ("costs", "receptive_field", "graph")]
+COSTS = [
+    f"analysis.{name}"
+    for name in (
+        "costs",
+        "receptive_field",
+        "graph",
+        "phone",
+        "phone_rules",
+        "phone_sites",
+    )
+]
 # these run on every Keras backend
 PORTABLE = [
     path
@@ -35,7 +45,7 @@ PORTABLE = [
     or path.name in ("layers.py", "blocks.py", "losses.py", "errors.py")
     or ".".join((path.parent.name, path.stem)) in COSTS
 ]
-SHARED = ("layers", "blocks", "errors", "pretrained", "applications")
+SHARED = ("layers", "blocks", "errors", "untrusted", "pretrained", "applications")
 # the families that a paper itself builds on
 BUILDS_ON = {
     "dsn": {"nin"},
@@ -120,6 +130,8 @@ def test_what_the_zoo_stands_on_does_not_know_it():
         ("tf_keras", "compression"),
         ("tensorflow_model_optimization", "compression"),
         ("ai_edge_litert", "export"),
+        ("ai_edge_quantizer", "export"),
+        ("onnxruntime", "export"),
         ("keras_tuner", "tuning"),
         ("matplotlib", "analysis"),
     ],
@@ -149,7 +161,7 @@ def test_converter_has_one_door():
 def test_room_does_not_know_who_uses_it(room):
     for path in (PACKAGE / room).rglob("*.py"):
         for name in imports(path):
-            for above in ("phone", "cli", "terminal", "runs"):
+            for above in ("phone", "workbench", "cli", "terminal", "runs"):
                 assert not f"{name}.".startswith(f"kerasnets.{above}."), path
 
 

@@ -9,13 +9,17 @@ from kerasnets.analysis.costs import (
     layer_costs,
 )
 from kerasnets.analysis.graph import shapes_only
+from kerasnets.analysis.phone import Finding, PhoneReport, phone_report
 
 __all__ = [
+    "Finding",
     "LayerCost",
     "ModelCost",
+    "PhoneReport",
     "cost",
     "count_madds",
     "count_params",
     "layer_costs",
+    "phone_report",
     "shapes_only",
 ]

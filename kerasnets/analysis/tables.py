@@ -1,7 +1,8 @@
-"""Tables for the terminal: a run's figures, the zoo, a network's layers."""
+"""Tables for the terminal: a run's figures, the zoo, layers, files, latencies."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -38,6 +39,28 @@ def figures_row(figures: Mapping[str, float]) -> list[str]:
         format_bytes(int(figures["gzip_bytes"])),
         f"{figures['latency_ms']:.3f} ms",
     ]
+
+
+def compression_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
+    """A row for the model before and one after a compression.
+
+    Args:
+        before: params, madds, accuracy and zeros (share of the kernel weights).
+        after: the same of the result.
+    """
+    table = Table()
+    table.add_column("model")
+    for column in ("params", "madds", "accuracy", "zeros"):
+        table.add_column(column, justify="right")
+    for name, figures in (("before", before), ("after", after)):
+        table.add_row(
+            name,
+            f"{figures['params']:,}",
+            format_count(int(figures["madds"])),
+            f"{figures['accuracy']:.2%}",
+            f"{figures['zeros']:.0%}",
+        )
+    return table
 
 
 def zoo_table(networks: Sequence[Network]) -> Table:
@@ -124,3 +147,135 @@ def _field_text(field: ReceptiveField) -> str:
     if field is None or isinstance(field, str):
         return field or ""
     return "x".join(map(str, field if len(set(field)) > 1 else field[:1]))
+
+
+def comparison_table(report: Mapping[str, Any]) -> Table:
+    """A row for each output of a verified file: how far it is from its model.
+
+    Args:
+        report: ``VerificationReport.as_json()``.
+    """
+    table = Table()
+    table.add_column("output")
+    for column in ("largest difference", "mean", "correlation", "agrees", "accuracy"):
+        table.add_column(column, justify="right")
+    for output in report["outputs"]:
+        table.add_row(
+            output["name"],
+            f"{float(output['max_abs_difference']):.2g}",
+            f"{float(output['mean_abs_difference']):.2g}",
+            f"{float(output['correlation']):.5f}",
+            _share_text(output["agreement"]),
+            _share_text(output["accuracy"]),
+        )
+    return table
+
+
+def file_table(report: Mapping[str, Any]) -> Table:
+    """What a verified file is made of, a line each.
+
+    Args:
+        report: ``VerificationReport.as_json()``.
+    """
+    table = _plain_table(show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    lines = {
+        "size": format_bytes(report["size"]),
+        "gzip": format_bytes(report["gzip_size"]),
+    }
+    if report["threads_difference"] is not None:
+        apart = float(report["threads_difference"])
+        lines["1 or more threads"] = f"{apart:.2g} apart ({report['threads']} threads)"
+    made_of = report["inspection"]
+    if made_of is not None:
+        lines |= {
+            "format": made_of["format"],
+            "operators": _counts_text(made_of["operators"]),
+            "XNNPACK partitions": str(made_of["partitions"]),
+            "outside XNNPACK": _counts_text(made_of["outside"]) or "none",
+            "live activations": f"{format_bytes(made_of['arena'])} at once",
+        }
+    for what, value in lines.items():
+        table.add_row(what, value)
+    return table
+
+
+def noise_table(layers: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each layer of a quantised file: its signal-to-noise ratio.
+
+    Args:
+        layers: ``LayerNoise`` as JSON, in the order of the rows.
+    """
+    table = Table()
+    table.add_column("layer", overflow="fold")
+    table.add_column("operator")
+    table.add_column("signal to noise", justify="right")
+    for layer in layers:
+        ratio = float(layer["snr_db"])
+        table.add_row(layer["layer"], layer["operator"], f"{ratio:.1f} dB")
+    return table
+
+
+def latency_table(latencies: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each file and number of threads: its latency on this machine.
+
+    Args:
+        latencies: ``Latency`` as JSON, in the order of the rows.
+    """
+    table = Table()
+    table.add_column("file")
+    for column in ("threads", "runs", "median", "95 % interval", "ratio"):
+        table.add_column(column, justify="right")
+    for row in latencies:
+        ms, ratio = row["ms"], row["ratio"]
+        table.add_row(
+            row["name"],
+            str(row["threads"]),
+            str(row["runs"]),
+            f"{ms['median']:.3f} ms",
+            f"{ms['low']:.3f} to {ms['high']:.3f}",
+            ""
+            if ratio is None
+            else f"{ratio['median']:.3f} ({ratio['low']:.3f} to {ratio['high']:.3f})",
+        )
+    return table
+
+
+def phone_latency_table(latencies: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each file and number of threads: its latency on a phone.
+
+    Args:
+        latencies: ``PhoneLatency`` as JSON, in the order of the rows.
+    """
+    table = Table()
+    table.add_column("file")
+    table.add_column("phone")
+    for column in ("threads", "runs", "median", "5 to 95 %", "mean", "init", "memory"):
+        table.add_column(column, justify="right")
+    for row in latencies:
+        spread = [row[name] for name in ("p5_ms", "p95_ms")]
+        table.add_row(
+            row["name"],
+            row["device"],
+            str(row["threads"]),
+            "" if row["runs"] is None else str(row["runs"]),
+            _ms_text(row["median_ms"]),
+            "" if None in spread else f"{spread[0]:.3f} to {spread[1]:.3f}",
+            _ms_text(row["mean_ms"]),
+            _ms_text(row["init_ms"]),
+            "" if row["memory_mb"] is None else f"{row['memory_mb']:.1f} MB",
+        )
+    return table
+
+
+def _share_text(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
+def _ms_text(ms: float | None) -> str:
+    return "" if ms is None else f"{ms:.3f} ms"
+
+
+def _counts_text(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())

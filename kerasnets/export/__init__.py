@@ -10,39 +10,101 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kerasnets.export.calibration import (
+        Calibration,
+        RangeGap,
+        calibration_images,
+        range_gap,
+        range_warnings,
+    )
     from kerasnets.export.conversion import convert
     from kerasnets.export.flatbuffer import file_sparsity
     from kerasnets.export.float32 import to_float32
-    from kerasnets.export.measure import file_sizes, measure_latency
-    from kerasnets.export.metadata import add_metadata, read_labels
+    from kerasnets.export.formats import FORMATS
+    from kerasnets.export.full_report import VerificationReport, report
+    from kerasnets.export.inspection import Inspection, inspect
+    from kerasnets.export.keras_export import export_onnx, export_saved_model
+    from kerasnets.export.litert import LiteRTModel
+    from kerasnets.export.measure import Latency, bench, file_sizes, measure_latency
+    from kerasnets.export.metadata import add_metadata, read_labels, read_metadata
+    from kerasnets.export.noise import layer_noise
+    from kerasnets.export.phone_bench import PhoneLatency, bench_on_phone
+    from kerasnets.export.predictors import open_predictor
     from kerasnets.export.runtime import Classifier
-    from kerasnets.export.verification import Bounds, Verification, verify
+    from kerasnets.export.verification import (
+        Bounds,
+        Verification,
+        default_bounds,
+        verify,
+    )
 
 # The modules are not called like the functions: importing a module binds its name here.
 _HOMES = {
+    "FORMATS": "formats",
     "Bounds": "verification",
+    "Calibration": "calibration",
     "Classifier": "runtime",
+    "Inspection": "inspection",
+    "Latency": "measure",
+    "LiteRTModel": "litert",
+    "PhoneLatency": "phone_bench",
+    "RangeGap": "calibration",
     "Verification": "verification",
+    "VerificationReport": "full_report",
     "add_metadata": "metadata",
+    "bench": "measure",
+    "bench_on_phone": "phone_bench",
+    "calibration_images": "calibration",
     "convert": "conversion",
+    "default_bounds": "verification",
+    "export_onnx": "keras_export",
+    "export_saved_model": "keras_export",
     "file_sizes": "measure",
     "file_sparsity": "flatbuffer",
+    "inspect": "inspection",
+    "layer_noise": "noise",
     "measure_latency": "measure",
+    "open_predictor": "predictors",
+    "range_gap": "calibration",
+    "range_warnings": "calibration",
     "read_labels": "metadata",
+    "read_metadata": "metadata",
+    "report": "full_report",
     "to_float32": "float32",
     "verify": "verification",
 }
 
 __all__ = [
+    "FORMATS",
     "Bounds",
+    "Calibration",
     "Classifier",
+    "Inspection",
+    "Latency",
+    "LiteRTModel",
+    "PhoneLatency",
+    "RangeGap",
     "Verification",
+    "VerificationReport",
     "add_metadata",
+    "bench",
+    "bench_on_phone",
+    "calibration_images",
     "convert",
+    "default_bounds",
+    "export_onnx",
+    "export_saved_model",
     "file_sizes",
     "file_sparsity",
+    "inspect",
+    "layer_noise",
     "measure_latency",
+    "open_predictor",
+    "range_gap",
+    "range_warnings",
     "read_labels",
+    "read_metadata",
+    "report",
     "to_float32",
     "verify",
 ]

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from kerasnets.errors import KerasnetsError
 
 _SUM_FILE = "model.sha256"
+# A label list of ten thousand classes has 200 kB.
+_LARGEST_TEXT = 1 << 24
 
 
 def with_files(model: bytes, files: Mapping[str, str]) -> bytes:
@@ -28,30 +30,55 @@ def with_files(model: bytes, files: Mapping[str, str]) -> bytes:
 
 
 def read_file(buffer: bytes, name: str) -> str:
-    """Return a text file from the archive behind a model."""
-    with zipfile.ZipFile(io.BytesIO(buffer)) as archive:
-        return archive.read(name).decode()
+    """Return a text file from the archive behind a model.
+
+    Raises:
+        KerasnetsError: The archive is damaged, or the file too long or not there.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(buffer)) as archive:
+            return _read(archive, name)
+    except KerasnetsError:
+        raise
+    # whatever zipfile meets in a damaged archive
+    except Exception as error:
+        raise KerasnetsError(f"the archive behind the model: {error!r}") from error
 
 
-def check_sum(buffer: bytes, name: str) -> None:
+def _read(archive: zipfile.ZipFile, name: str) -> str:
+    """Return a text file of honest size."""
+    size = archive.getinfo(name).file_size
+    if size > _LARGEST_TEXT:
+        raise KerasnetsError(
+            f"{name} behind the model has {size} bytes; {_LARGEST_TEXT} are accepted"
+        )
+    return archive.read(name).decode()
+
+
+def check_sum(buffer: bytes, name: str) -> bool:
     """Compare a model with the checksum behind it, if there is one.
 
     LiteRT checks how a file is built, but one changed offset inside can still crash
-    the process; so a file is checked before LiteRT sees it.
+    the process; so a file is checked before LiteRT sees it. The sum tells damage, not
+    malice: anyone can write one.
+
+    Returns:
+        Whether there is one.
 
     Raises:
         KerasnetsError: The file called ``name`` is damaged.
     """
     if not zipfile.is_zipfile(io.BytesIO(buffer)):
-        return
+        return False
     try:
         with zipfile.ZipFile(io.BytesIO(buffer)) as archive:
             if _SUM_FILE not in archive.namelist():
-                return
+                return False
             end = min(file.header_offset for file in archive.infolist())
-            expected = archive.read(_SUM_FILE).decode()
+            expected = _read(archive, _SUM_FILE)
     # whatever zipfile meets in a damaged archive
     except Exception as error:
         raise KerasnetsError(f"{name} is damaged: {error!r}") from error
     if hashlib.sha256(memoryview(buffer)[:end]).hexdigest() != expected:
         raise KerasnetsError(f"{name} is damaged: its checksum differs")
+    return True

@@ -1,177 +1,289 @@
-"""From a trained Keras classifier to the bytes of a LiteRT file."""
+"""From a trained Keras model to the bytes of a LiteRT file."""
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerasnets.applications import preprocessing, without_auxiliary
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.flatbuffer import in_plain_form
-from kerasnets.export.float32 import to_float32
-from kerasnets.pretrained import UNIT, Preprocessing
+from kerasnets.export.formats import FORMATS, SPARSE, Samples, make, signature_names
+from kerasnets.export.graph import (
+    TASKS,
+    Graph,
+    frame_of,
+    framed,
+    generic_graph,
+    image_graph,
+)
+from kerasnets.export.inference import inference_model, with_builtin_response_norm
+from kerasnets.export.origins import layers_of_tensors
+from kerasnets.export.plain_form import in_plain_form, original_names
+from kerasnets.export.trial import check_runs
+from kerasnets.pretrained import Preprocessing
+
+Calibration = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
+_IO = ("uint8", "float32")
 
 
-def convert(model: keras.Model, *, calibration: np.ndarray | None = None) -> bytes:
-    """Convert a classifier, of images or of their pixels, to a file for raw pixels.
+def convert(
+    model: keras.Model,
+    *,
+    format: str | None = None,
+    calibration: Calibration | None = None,
+    task: str = "classifier",
+    batch: int | None = 1,
+    io: str = "uint8",
+    softmax: bool = True,
+    preprocessing: bool | Preprocessing = True,
+    resize_from: tuple[int, int] | None = None,
+    sparse: bool = False,
+) -> bytes:
+    """Convert a model to a file that is known to load and run.
 
-    Normalisation goes in before the network and softmax behind it; batch norm is folded
-    into the kernels. Only built-in operators are allowed: the file runs without the
-    Flex delegate. Equal weights and calibration images give equal bytes, whatever the
-    layers are called and whatever the process did before.
+    For a classifier or a segmenter, normalisation goes in before the network and
+    softmax behind it. Batch norm is folded into the kernels; augmentation, dropout,
+    auxiliary classifiers and the teacher of a distiller are left out; a model of mixed
+    precision is converted in float32. Only built-in operators are allowed: the file
+    runs without the Flex delegate. Equal weights and calibration give equal bytes,
+    whatever the layers are called and whatever the process did before.
 
     Args:
-        model: A functional Keras model from ``(h, w, 3)`` float images, preprocessed as
-            ``applications.preprocessing(model)`` says or else in [-1, 1], to logits
-            ``(classes,)``, or a map of them ``(h, w, classes)`` from a U-Net. It is
-            not changed; one of mixed precision is converted in float32, auxiliary
-            classifiers are left out.
-        calibration: None for a float32 file. For a full-integer one, ``(n, h, w, 3)``
-            uint8 training images whose activations set the quantisation ranges; a
-            hundred or so are enough.
+        model: A functional Keras model, a Sequential or a ``Distiller``. It is not
+            changed. A classifier takes ``(h, w, channels)`` images and returns
+            ``(classes,)`` or a map ``(h, w, classes)``: logits, or probabilities where
+            it ends in a softmax or a sigmoid; a segmenter returns such a map.
+        format: A name in ``FORMATS``. Default: "int8" with calibration, else "float32".
+        calibration: For format "int8", examples whose activations set the ranges; a
+            hundred or so are enough. Of a classifier or segmenter, ``(n, h, w,
+            channels)`` uint8 images as the file will get them (without preprocessing,
+            of any dtype); else an array for each input, in order or by name.
+        task: "classifier", "segmenter", or "generic" for any inputs and outputs: then
+            nothing is added around the model.
+        batch: Examples the file takes at once, None for any number.
+        io: What an int8 file takes and returns, "uint8" or "float32".
+        softmax: Whether logits of a classifier or segmenter become probabilities.
+        preprocessing: Whether the file takes pixels from 0 to 255, preprocessed inside
+            as ``applications.preprocessing(model)`` says, else to [-1, 1]; or what is
+            done to them. False where the model takes images as they are.
+        resize_from: Height and width of the images that the file takes, where it is
+            to bring them (bilinearly) to the size of the network.
+        sparse: Whether zeros of float kernels are left out of the file. It pays above
+            half of zeros.
 
     Returns:
-        The file. Its one signature, ``serving_default``, goes from ``image``,
-        ``(1, h, w, 3)`` pixels from 0 to 255, to ``probabilities``, ``(1, classes)``
-        or ``(1, h, w, classes)``.
-        Both are float32 without calibration and uint8 with it: pixels then have scale 1
-        and zero point 0, probabilities scale 1/256 and zero point 0.
+        The file. Its one signature, ``serving_default``, goes from ``image`` to
+        ``probabilities`` (``logits`` without softmax); of task "generic", from the
+        model's inputs to its outputs: names given to inputs and to last layers, or
+        keys, are kept; those that Keras made up are ``input`` and ``output``,
+        numbered from 0 where there are several. Pixels of an int8 file with uint8 ends
+        have scale 1 and zero point 0, probabilities scale 1/256 and zero point 0.
 
     Raises:
-        KerasnetsError: The model is no such classifier, an operator is not built in, or
-            the calibration images do not fit the model.
+        KerasnetsError: An argument or the calibration does not fit the model, an
+            operator is not built in (all are named, with their layers), or the file
+            does not run in LiteRT.
     """
-    convention = preprocessing(model, default=UNIT)
-    model = without_auxiliary(model)
-    size = _check_classifier(model)
-    if calibration is not None:
-        _check_calibration(calibration, size)
-    module = _phone_graph(to_float32(model), size, convention)
-    return in_plain_form(_run_converter(module, calibration))
+    format = format or ("float32" if calibration is None else "int8")
+    _check_arguments(format, calibration, task, batch, io, sparse)
+    graph = _graph_of(inference_model(model), task, softmax, preprocessing, resize_from)
+    samples = None if calibration is None else _samples(calibration, graph)
+    buffer = make(
+        graph, format=format, batch=batch, io=io, sparse=sparse, samples=samples
+    )
+    return _finished(buffer, graph, batch)
 
 
-def _check_classifier(model: keras.Model) -> tuple[int, int]:
-    """Return the input's height and width; raise unless images go to logits."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise KerasnetsError(
-            f"{model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)}"
-            " outputs; a classifier to convert has one of each"
-        )
-    shape = model.inputs[0].shape
-    if len(shape) != 4 or None in shape[1:] or shape[3] != 3:
-        raise KerasnetsError(
-            f"{model.name!r} has input shape {shape}; a classifier to convert has"
-            " (None, height, width, 3) with fixed height and width"
-        )
-    if len(model.outputs[0].shape) not in (2, 4):
-        raise KerasnetsError(
-            f"{model.name!r} has output shape {model.outputs[0].shape}; a classifier to"
-            " convert has (None, classes) or (None, height, width, classes)"
-        )
-    last = model.layers[-1]
-    if (
-        isinstance(last, keras.layers.Softmax)
-        or getattr(last, "activation", None) is keras.activations.softmax
-    ):
-        raise KerasnetsError(
-            f"{model.name!r} ends in softmax; a classifier to convert returns logits"
-            " (classifier_activation=None), the file has a softmax of its own"
-        )
-    return shape[1], shape[2]
+def convert_aware(twin: Any, *, like: keras.Model) -> bytes:
+    """Convert a quantise-aware twin to a full-integer file for raw pixels.
 
+    The ranges are those that its fake quantisation learned; the preprocessing before
+    it, whose ranges are known, gets fake quantisation here. The graph around the
+    network is that of ``convert``.
 
-def _check_calibration(images: np.ndarray, size: tuple[int, int]) -> None:
-    """Raise unless there are images of the model's size."""
-    if images.dtype != np.uint8 or images.shape[1:] != (*size, 3) or not len(images):
-        raise KerasnetsError(
-            f"the calibration images have shape {images.shape} and dtype"
-            f" {images.dtype}; (n, {size[0]}, {size[1]}, 3) of uint8, n of 1 or more,"
-            " fits the model"
-        )
+    Args:
+        twin: A quantise-aware tf_keras model, or any callable with ``variables``, from
+            preprocessed images to what ``like`` returns.
+        like: The Keras model that it is the twin of; it says size, preprocessing and
+            whether a softmax follows.
 
+    Returns:
+        The file, as ``convert`` with calibration makes it: uint8 pixels of scale 1 and
+        zero point 0 to uint8 probabilities of scale 1/256.
 
-def _phone_graph(
-    model: keras.Model, size: tuple[int, int], convention: Preprocessing
-) -> Any:
-    """Trace pixels -> preprocessing -> model -> probabilities, at batch 1."""
+    Raises:
+        KerasnetsError: ``like`` is no classifier or segmenter, an operator is not built
+            in, or the file does not run in LiteRT.
+    """
     import tensorflow as tf
 
-    mean, scale = convention.mean, [1 / std for std in convention.std]
-    if len({*mean}) == len({*scale}) == 1:
-        mean, scale = mean[0], scale[0]
-    pixels = tf.TensorSpec((1, *size, 3), tf.float32, name="image")
-
-    @tf.function(input_signature=[pixels])
-    def classify(image: Any) -> dict[str, Any]:
-        if convention.channels == "BGR":
-            # not tf.reverse: int8 files with it answered nothing like the model
-            image = tf.gather(image, [2, 1, 0], axis=-1)
-        # Subtract first: the factor then folds into the kernel of a convolution that
-        # follows, which leaves one operator of the two in x / 127.5 - 1.
-        logits = model((image - mean) * scale, training=False)
-        return {"probabilities": tf.nn.softmax(logits)}
-
-    module = tf.Module()
-    module.classify = classify
-    # The converter freezes the variables that it finds here.
-    module.variables_to_freeze = [weight.value for weight in model.weights]
-    return module
-
-
-def _run_converter(module: Any, calibration: np.ndarray | None) -> bytes:
-    """Convert the traced graph with built-in operators only."""
-    import tensorflow as tf
-    from tensorflow.lite.python.convert_phase import ConverterError
-
-    function = module.classify.get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if calibration is not None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.uint8
-        converter.representative_dataset = lambda: _samples(calibration)
-    with warnings.catch_warnings():
-        # It asks for the input's mean and deviation, an option of TensorFlow 1; the
-        # ranges come from the calibration images.
-        warnings.filterwarnings("ignore", "Statistics for quantized inputs")
-        try:
-            return converter.convert()
-        except ConverterError as error:
-            raise KerasnetsError(_explain(error)) from error
-
-
-def _samples(images: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """Yield the calibration images, one at a time.
-
-    Two pixels of the first are made black and white: with them the input's range is
-    exactly 0 to 255 whatever the images show, hence scale 1 and zero point 0. Whole
-    black and white images would widen the ranges of all later layers too.
-    """
-    for index, image in enumerate(images):
-        sample = image[None].astype(np.float32)
-        if index == 0:
-            sample[0, 0, 0], sample[0, -1, -1] = 0, 255
-        yield [sample]
-
-
-def _explain(error: Any) -> str:
-    """Say in one line which operators, made by which layers, LiteRT does not have."""
-    culprits = {
-        f"{entry.operator.name.removeprefix('tf.')} at {_place(entry)}"
-        for entry in error.errors
-        if entry.operator.name
-    }
-    if not culprits:
-        return f"the converter failed: {str(error).splitlines()[0]}"
-    return "the model needs operators that LiteRT does not have built in: " + ", ".join(
-        sorted(culprits)
+    frame = frame_of(
+        inference_model(like),
+        task="classifier",
+        softmax=True,
+        preprocessing=True,
+        resize_from=None,
     )
 
+    def rounded(x: Any, low: float, high: float) -> Any:
+        # as the quantiser would: zero is a value that can be had
+        return tf.quantization.fake_quant_with_min_max_args(
+            x, min(0.0, float(low)), max(0.0, float(high))
+        )
 
-def _place(entry: Any) -> str:
-    """Return the path of a failed operator in the graph: model/layer/.../operator."""
-    names = (call.name for call in entry.location.call if call.name)
-    return next(names, "unknown place").split("@")[0]
+    def call(image: Any) -> list[Any]:
+        return [frame(image, lambda x: twin(x, training=False), rounded)]
+
+    graph = framed(frame, call, twin.variables)
+    return _finished(make(graph, format="int8", batch=1, io="uint8"), graph, 1)
+
+
+def _finished(buffer: bytes, graph: Graph, batch: int | None) -> bytes:
+    """Return the file in its plain form, having run it once."""
+    buffer = in_plain_form(buffer, signature_names(graph))
+    check_runs(buffer, batch)
+    return buffer
+
+
+def layer_names(
+    model: keras.Model,
+    *,
+    task: str = "classifier",
+    softmax: bool = True,
+    preprocessing: bool | Preprocessing = True,
+    resize_from: tuple[int, int] | None = None,
+) -> dict[str, str]:
+    """Return the Keras layer that each tensor of a model's float32 file comes from.
+
+    Args:
+        model: As for ``convert``, like all that follows.
+        task: "classifier", "segmenter" or "generic".
+        softmax: Whether the file has a softmax behind logits.
+        preprocessing: What the file does to pixels.
+        resize_from: Height and width of the images that the file takes.
+
+    Returns:
+        The path of a layer, ``nested_model/layer``, by the name that its output and
+        its weights have in the file. Where layers are fused into one operator, it is
+        the one with a kernel; tensors that no layer makes are left out.
+    """
+    model = inference_model(model)
+    graph = _graph_of(model, task, softmax, preprocessing, resize_from)
+    buffer = make(graph, format="float32", batch=1)
+    return layers_of_tensors(original_names(buffer, signature_names(graph)), model)
+
+
+def _graph_of(
+    model: keras.Model,
+    task: str,
+    softmax: bool,
+    preprocessing: bool | Preprocessing,
+    resize_from: tuple[int, int] | None,
+) -> Graph:
+    """Return the graph of a model for inference and what is around it."""
+    network = with_builtin_response_norm(model)
+    if task == "generic":
+        return generic_graph(network)
+    frame = frame_of(
+        model,
+        task=task,
+        softmax=softmax,
+        preprocessing=preprocessing,
+        resize_from=resize_from,
+    )
+    return image_graph(network, frame)
+
+
+def _check_arguments(
+    format: str,
+    calibration: Calibration | None,
+    task: str,
+    batch: int | None,
+    io: str,
+    sparse: bool,
+) -> None:
+    """Raise unless the arguments are known and fit each other."""
+    for name, value, accepted in (
+        ("format", format, FORMATS),
+        ("task", task, TASKS),
+        ("io", io, _IO),
+    ):
+        if value not in accepted:
+            raise KerasnetsError(
+                f"{name} is {value!r}; {', '.join(accepted)} are accepted"
+            )
+    if batch is not None and batch < 1:
+        raise KerasnetsError(f"batch is {batch}; 1 or more, or None, is accepted")
+    if (format == "int8") != (calibration is not None):
+        raise KerasnetsError(
+            f"format {format!r} {'needs' if format == 'int8' else 'takes no'}"
+            " calibration examples; 'int8' is the format of theirs"
+        )
+    if sparse and format not in SPARSE:
+        raise KerasnetsError(
+            f"format {format!r} has no sparse form; {', '.join(SPARSE)} have"
+        )
+
+
+def _samples(calibration: Calibration, graph: Graph) -> Samples:
+    """Return what gives the calibration examples, one at a time.
+
+    Two pixels of the first image are made black and white: with them the input's range
+    is exactly 0 to 255 whatever the images show, hence scale 1 and zero point 0. Whole
+    black and white images would widen the ranges of all later layers too.
+    """
+    arrays = _in_order(calibration, graph)
+    _check_calibration(arrays, graph)
+    pixels = graph.image and arrays[0].dtype == np.uint8
+
+    def give() -> Iterator[list[np.ndarray]]:
+        for index in range(len(arrays[0])):
+            sample = [
+                array[index : index + 1].astype(dtype)
+                for array, (_, dtype) in zip(arrays, graph.inputs.values(), strict=True)
+            ]
+            if pixels and index == 0:
+                (image,) = sample
+                image[0, 0, 0], image[0, -1, -1] = 0, 255
+            yield sample
+
+    return give
+
+
+def _in_order(calibration: Calibration, graph: Graph) -> list[np.ndarray]:
+    """Return the calibration examples of each input, in the order of the inputs."""
+    if isinstance(calibration, np.ndarray):
+        calibration = [calibration]
+    if isinstance(calibration, Mapping):
+        if {*calibration} != {*graph.inputs}:
+            raise KerasnetsError(
+                f"the calibration has examples of {', '.join(calibration)}; the inputs"
+                f" are {', '.join(graph.inputs)}"
+            )
+        calibration = [calibration[name] for name in graph.inputs]
+    if len(calibration) != len(graph.inputs):
+        raise KerasnetsError(
+            f"the calibration has {len(calibration)} arrays; one for each input is"
+            f" accepted: {', '.join(graph.inputs)}"
+        )
+    return [np.asarray(array) for array in calibration]
+
+
+def _check_calibration(arrays: list[np.ndarray], graph: Graph) -> None:
+    """Raise unless there are as many examples of each input, of its shape and dtype."""
+    count = len(arrays[0])
+    for array, (name, (shape, dtype)) in zip(arrays, graph.inputs.items(), strict=True):
+        accepted = (
+            ("uint8",)
+            if graph.pixels
+            else ("uint8", dtype)
+            if graph.image
+            else (dtype,)
+        )
+        if array.shape != (count, *shape) or not count or array.dtype not in accepted:
+            raise KerasnetsError(
+                f"the calibration examples of {name!r} have shape {array.shape} and"
+                f" dtype {array.dtype}; (n, {', '.join(map(str, shape))}) of"
+                f" {' or '.join(accepted)}, n of 1 or more and the same for all inputs,"
+                " fits the model"
+            )

@@ -11,20 +11,23 @@ from kerasnets.errors import KerasnetsError
 
 _IDENTIFIER = b"TFL3"
 _DAMAGED = "the LiteRT file is damaged or cut short"
-_OPERATORS = {
+OPERATORS = {
     code: name.lower()
     for name, code in vars(schema.BuiltinOperator).items()
     if not name.startswith("_")
 }
-_KERNEL_OPERATORS = {
+KERNEL_OPERATORS = {
     schema.BuiltinOperator.CONV_2D,
     schema.BuiltinOperator.DEPTHWISE_CONV_2D,
     schema.BuiltinOperator.FULLY_CONNECTED,
     schema.BuiltinOperator.TRANSPOSE_CONV,
 }
-# Operand 1 of each operator above is its kernel, operand 2 its bias.
-_OPERAND_NAMES = {1: "kernel", 2: "bias"}
-_NUMPY = {schema.TensorType.FLOAT32: np.float32, schema.TensorType.INT8: np.int8}
+_UNPACKING = {schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.DENSIFY}
+_NUMPY = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.FLOAT16: np.float16,
+    schema.TensorType.INT8: np.int8,
+}
 
 
 def read_bytes(source: bytes | Path | str) -> bytes:
@@ -57,10 +60,23 @@ def unpack(buffer: bytes) -> Any:
         KerasnetsError: The buffer is damaged.
     """
     try:
-        return schema.ModelT.InitFromPackedBuf(buffer, 0)
+        model: Any = schema.ModelT.InitFromPackedBuf(buffer, 0)
+        for entry in model.buffers or ():
+            _take_in(entry, buffer)
     # whatever a wrong offset leads to: the generated reader checks nothing
     except Exception as error:
         raise KerasnetsError(_DAMAGED) from error
+    return model
+
+
+def _take_in(entry: Any, buffer: bytes) -> None:
+    """Give an entry the bytes that large files keep behind the flatbuffer."""
+    if entry.offset > 1:  # 0 and 1 stand for none
+        end = entry.offset + entry.size
+        if end > len(buffer):
+            raise KerasnetsError(_DAMAGED)
+        entry.data = np.frombuffer(buffer[entry.offset : end], np.uint8)
+        entry.offset = entry.size = 0
 
 
 def pack(model: Any) -> bytes:
@@ -93,77 +109,13 @@ class _AlignedBuffer(schema.BufferT):
         return schema.BufferEnd(builder)
 
 
-def in_plain_form(buffer: bytes) -> bytes:
-    """Name and number everything by its place in the graph.
-
-    The converter names and sorts tensors by layer names, which count how many layers a
-    process has made so far, and adds a hash of the graph that contains them. After
-    this, equal weights give equal bytes: the output of operator 3, a convolution, is
-    called ``conv_2d_3``, its weights ``conv_2d_3/kernel`` and ``conv_2d_3/bias``.
-
-    Raises:
-        KerasnetsError: The graph has branches or loops, which no classifier needs.
-    """
-    model = unpack(buffer)
-    if len(model.subgraphs) != 1:
-        raise KerasnetsError(
-            f"the model converts to {len(model.subgraphs)} graphs; one without branches"
-            " and loops is accepted"
-        )
-    (graph,) = model.subgraphs
-    names = _plain_names(graph, [code.builtinCode for code in model.operatorCodes])
-    numbers = {old: new for new, old in enumerate(names)}
-    for operator in graph.operators:
-        # -1 stands for an operand left out
-        operator.inputs = [numbers.get(old, -1) for old in operator.inputs]
-        operator.outputs = [numbers[old] for old in operator.outputs]
-    (signature,) = model.signatureDefs
-    for tensor_map in (*signature.inputs, *signature.outputs):
-        tensor_map.tensorIndex = numbers[tensor_map.tensorIndex]
-    graph.inputs = [numbers[old] for old in graph.inputs]
-    graph.outputs = [numbers[old] for old in graph.outputs]
-    graph.tensors = [graph.tensors[old] for old in names]
-    for tensor, name in zip(graph.tensors, names.values(), strict=True):
-        tensor.name = name
-    _number_buffers(model)
-    return pack(model)
-
-
-def _plain_names(graph: Any, codes: list[int]) -> dict[int, str]:
-    """Return a name for every tensor in use, in the order of use."""
-    names = {graph.inputs[0]: "image"}
-    for index, operator in enumerate(graph.operators):
-        code = codes[operator.opcodeIndex]
-        name = f"{_OPERATORS[code]}_{index}"
-        operands = _OPERAND_NAMES if code in _KERNEL_OPERATORS else {}
-        for position, tensor in enumerate(operator.inputs):
-            if tensor != -1:
-                operand = operands.get(position, f"operand_{position}")
-                names.setdefault(tensor, f"{name}/{operand}")
-        for position, tensor in enumerate(operator.outputs):
-            names[tensor] = f"{name}/{position}" if position else name
-    names[graph.outputs[0]] = "probabilities"
-    return names
-
-
-def _number_buffers(model: Any) -> None:
-    """Keep buffer 0, which is empty by convention, and those in use, in that order."""
-    model.metadata = [e for e in model.metadata if e.name != b"CONVERSION_METADATA"]
-    numbers = {0: 0}
-    for user in (*model.subgraphs[0].tensors, *model.metadata):
-        if model.buffers[user.buffer].data is None:
-            user.buffer = 0
-        else:
-            user.buffer = numbers.setdefault(user.buffer, len(numbers))
-    model.buffers = [model.buffers[old] for old in numbers]
-
-
 def file_sparsity(source: bytes | Path | str) -> float:
     """Return the share of exact zeros among the kernel weights of a LiteRT file.
 
     Kernels are those of convolutions, depthwise and transposed convolutions and dense
-    layers, in float32 or int8; biases do not count. Quantisation rounds small weights
-    to zero, so the int8 file of a network has at least the zeros of its float file.
+    layers, in float or quantised, stored with their zeros or without; biases do not
+    count. Quantisation rounds small weights to zero, so the int8 file of a network has
+    at least the zeros of its float file.
 
     Args:
         source: The file's bytes or its path.
@@ -180,20 +132,44 @@ def file_sparsity(source: bytes | Path | str) -> float:
         if isinstance(error, KerasnetsError):
             raise
         raise KerasnetsError(_DAMAGED) from error
-    total = sum(kernel.size for kernel in kernels)
+    total = sum(size for size, _ in kernels)
     if not total:
         raise KerasnetsError("the LiteRT file holds no kernels to count zeros in")
-    return sum(int((kernel == 0).sum()) for kernel in kernels) / total
+    return (total - sum(nonzeros for _, nonzeros in kernels)) / total
 
 
-def _kernels(model: Any) -> list[np.ndarray]:
-    """Return the kernels of the main graph; one that layers share comes once."""
+def _kernels(model: Any) -> list[tuple[int, int]]:
+    """Return how many weights and how many other than zero each kernel has.
+
+    Those of the main graph; one that layers share comes once.
+    """
     graph = model.subgraphs[0]
+    codes = [code.builtinCode for code in model.operatorCodes]
+    # unpacked while running: the kernel is what goes into these
+    packed = {
+        operator.outputs[0]: operator.inputs[0]
+        for operator in graph.operators
+        if codes[operator.opcodeIndex] in _UNPACKING
+    }
     kernels = {}
     for operator in graph.operators:
-        if model.operatorCodes[operator.opcodeIndex].builtinCode in _KERNEL_OPERATORS:
-            tensor = graph.tensors[operator.inputs[1]]
+        if codes[operator.opcodeIndex] in KERNEL_OPERATORS:
+            index = operator.inputs[1]
+            for _ in range(2):  # without zeros, and in half precision
+                index = packed.get(index, index)
+            tensor = graph.tensors[index]
             data = model.buffers[tensor.buffer].data
             if data is not None:  # else it is computed, not stored
-                kernels[tensor.buffer] = np.frombuffer(bytes(data), _NUMPY[tensor.type])
+                kernels[tensor.buffer] = _count(tensor, bytes(data))
     return list(kernels.values())
+
+
+def _count(tensor: Any, data: bytes) -> tuple[int, int]:
+    """Return the size of a kernel and how many of its weights are not zero."""
+    size = int(np.prod(tensor.shape))
+    if tensor.type == schema.TensorType.INT4:  # two to a byte
+        octets = np.frombuffer(data, np.uint8)
+        values = np.stack([octets & 15, octets >> 4], axis=-1).ravel()[:size]
+    else:
+        values = np.frombuffer(data, _NUMPY[tensor.type])
+    return size, int(np.count_nonzero(values))

@@ -1,5 +1,6 @@
 """The proof that the file on disk still answers like the model."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +9,13 @@ import numpy as np
 
 from kerasnets.applications import preprocessing
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.float32 import to_float32
+from kerasnets.export.comparison import TIE, OutputComparison, Tally
+from kerasnets.export.inference import gives_probabilities, inference_model
+from kerasnets.export.inspection import number_format
+from kerasnets.export.noise import Noise
 from kerasnets.export.runtime import Classifier
 from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress, silent
-
-# Probabilities of the model this close together may swap their order in a float file
-# whose probabilities are 1e-4 off: a tie, not a disagreement.
-_TIE = 2e-4
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,53 @@ class Bounds:
     """How far a file may be from its model.
 
     Attributes:
-        max_abs_difference: Largest accepted difference of a probability.
-        agreement: Smallest accepted share of images with the same best class; classes
-            that the model puts within ``tie`` of each other count as the same.
+        max_abs_difference: Largest accepted difference of a value, a probability for
+            instance; of outputs that go beyond 1, as a share of the largest.
+        agreement: Smallest accepted share of images (pixels of a map) with the same
+            best class; classes that the model puts within ``tie`` of each other count
+            as the same.
         tie: Difference of two probabilities of the model that decides nothing.
+        correlation: Smallest accepted correlation of the values of file and model.
+        accuracy: Smallest accepted share of images (pixels) whose best class in the
+            file is their label.
+        snr_db: Smallest accepted signal-to-noise ratio of a layer, in decibels.
+        threads_difference: Largest accepted difference between one thread and several,
+            measured like ``max_abs_difference``.
     """
 
     max_abs_difference: float
     agreement: float
-    tie: float = _TIE
+    tie: float = TIE
+    correlation: float | None = None
+    accuracy: float | None = None
+    snr_db: float | None = None
+    threads_difference: float = 1e-5
 
 
 # Folding batch normalisation into the kernels rounds anew: 2e-5 was seen on a pruned
 # MobileNet, and a wrong kernel, padding or scale moves a probability far more.
 FLOAT_BOUNDS = Bounds(max_abs_difference=1e-4, agreement=1.0)
+# Weights of 11 significant bits in place of 24.
+FLOAT16_BOUNDS = Bounds(max_abs_difference=0.02, agreement=0.98, tie=0.02)
 # A probability of an int8 file may move by any step of quantisation; its order counts.
 # A network that is unsure of a photo may then choose the other of two classes: on
 # flowers, 7.5 % of the answers of a half-trained one changed, by 0.1 or less each.
 INT8_BOUNDS = Bounds(max_abs_difference=1.0, agreement=0.95, tie=0.1)
+
+_BY_FORMAT = {"float32": FLOAT_BOUNDS, "float16": FLOAT16_BOUNDS}
+
+
+def default_bounds(path: Path | str) -> Bounds:
+    """Return the bounds for an exported file, by the numbers that it holds.
+
+    Those of ONNX files and SavedModels are float32.
+
+    Raises:
+        KerasnetsError: The file cannot be read or is damaged.
+    """
+    if Path(path).is_dir() or Path(path).suffix == ".onnx":
+        return FLOAT_BOUNDS
+    return _BY_FORMAT.get(number_format(path), INT8_BOUNDS)
 
 
 @dataclass(frozen=True)
@@ -70,16 +99,18 @@ def verify(
     batch_size: int = 64,
     progress: Progress = silent,
 ) -> Verification:
-    """Run the file and the model over all images and compare their probabilities.
+    """Run a classifier's file and its model over all images and compare them.
 
     Args:
         path: The file on disk.
         model: The Keras classifier it was made from: images, preprocessed as
-            ``applications.preprocessing(model)`` says or in [-1, 1], to logits.
+            ``applications.preprocessing(model)`` says or in [-1, 1], to logits or
+            probabilities.
         images: ``(n, h, w, 3)`` uint8, maybe a memory map: one batch is read at a time.
         labels: ``(n,)`` integer classes.
         bounds: What is accepted. Default: for a float file a difference of 1e-4 and
-            full agreement (up to ties), for an int8 file agreement on 95 % of images.
+            full agreement (up to ties), for a quantised file agreement on 95 % of
+            images.
         batch_size: Images the model sees at once.
         progress: Told how many images are done.
 
@@ -91,59 +122,49 @@ def verify(
             fit images, labels or model.
     """
     classifier = Classifier(path)
-    if bounds is None:
-        bounds = INT8_BOUNDS if classifier.quantised else FLOAT_BOUNDS
+    bounds = bounds or default_bounds(path)
     if not len(images) or len(images) != len(labels):
         raise KerasnetsError(
             f"{len(images)} images and {len(labels)} labels were given to verify"
             f" {path}; as many of both, 1 or more, are accepted"
         )
+    model = inference_model(model)
     if model.output_shape != (None, len(classifier.labels)):
         raise KerasnetsError(
             f"{path} has {len(classifier.labels)} classes, the model an output of shape"
             f" {model.output_shape}"
         )
-    model = to_float32(model)
-    correct = agreed = accepted = 0
-    differences = np.empty(len(images), np.float32)
+    tally = Tally("probabilities", classes=True, tie=bounds.tie)
     for start in range(0, len(images), batch_size):
         here = slice(start, start + batch_size)
         batch = np.asarray(images[here])
-        answers, expected = classifier.predict(batch), _probabilities(model, batch)
-        differences[here] = np.abs(answers - expected).max(axis=1)
-        best = answers.argmax(axis=1)
-        correct += int((best == labels[here]).sum())
-        rows = np.arange(len(best))
-        lost = expected.max(axis=1) - expected[rows, best]
-        agreed += int((lost <= _TIE).sum())
-        accepted += int((lost <= bounds.tie).sum())
-        progress(start + len(best), len(images), "verify")
-    worst = int(differences.argmax())
-    verification = Verification(
-        accuracy=correct / len(images),
-        agreement=agreed / len(images),
-        max_abs_difference=float(differences[worst]),
+        expected = _probabilities(model, batch)
+        tally.add(classifier.predict(batch), expected, np.asarray(labels[here]))
+        progress(start + len(batch), len(images), "verify")
+    figures = tally.result()
+    _check(figures, bounds, path, len(images))
+    return Verification(
+        accuracy=figures.accuracy or 0.0,
+        agreement=figures.agreement or 0.0,
+        max_abs_difference=figures.max_abs_difference,
         examples=len(images),
     )
-    _check(verification, accepted / len(images), bounds, path, worst)
-    return verification
 
 
 def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Run the model on uint8 images, as the graph in the file does."""
     convention = preprocessing(model, default=UNIT)
-    logits = model(convention(images), training=False)
-    return np.asarray(keras.ops.softmax(logits))
+    answers = model(convention(images), training=False)
+    if not gives_probabilities(model):
+        answers = keras.ops.softmax(answers)
+    return np.asarray(answers)
 
 
 def _check(
-    figures: Verification,
-    accepted: float,
-    bounds: Bounds,
-    path: Path | str,
-    worst: int,
+    figures: OutputComparison, bounds: Bounds, path: Path | str, examples: int
 ) -> None:
     """Raise unless the figures lie within the bounds."""
+    accepted = figures.accepted or 0.0
     # written so that a NaN fails
     if (
         figures.max_abs_difference <= bounds.max_abs_difference
@@ -152,8 +173,57 @@ def _check(
         return
     raise KerasnetsError(
         f"{path} does not answer like its model: a probability differs by"
-        f" {figures.max_abs_difference:.3g} at image {worst} (accepted:"
+        f" {figures.max_abs_difference:.3g} at image {figures.worst} (accepted:"
         f" {bounds.max_abs_difference:g}), the best class agrees on"
-        f" {accepted:.2%} of {figures.examples} images (accepted:"
+        f" {accepted:.2%} of {examples} images (accepted:"
         f" {bounds.agreement:.2%})"
     )
+
+
+def failures(
+    outputs: Sequence[OutputComparison],
+    apart: float | None,
+    threads: int,
+    noise: Noise | None,
+    bounds: Bounds,
+) -> Iterator[str]:
+    """Yield a line for each bound that does not hold; a NaN holds none.
+
+    Args:
+        outputs: The comparison of each output.
+        apart: Difference between one thread and several, if that was measured.
+        threads: How many these were.
+        noise: The signal-to-noise ratios, if those were measured.
+        bounds: What is accepted.
+    """
+    for output in outputs:
+        limit = bounds.max_abs_difference * max(1.0, output.largest)
+        if not output.max_abs_difference <= limit:
+            yield (
+                f"{output.name}: a value differs by {output.max_abs_difference:.3g} at"
+                f" example {output.worst} (accepted: {limit:.3g})"
+            )
+        for what, share, least in (
+            ("the best class agrees on", output.accepted, bounds.agreement),
+            ("the accuracy is", output.accuracy, bounds.accuracy),
+        ):
+            if share is not None and least is not None and not share >= least:
+                yield f"{output.name}: {what} {share:.2%} (accepted: {least:.2%})"
+        least = bounds.correlation
+        if least is not None and not output.correlation >= least:
+            yield (
+                f"{output.name}: the correlation is {output.correlation:.4f}"
+                f" (accepted: {least:g})"
+            )
+    if apart is not None and not apart <= bounds.threads_difference:
+        yield (
+            f"{threads} threads answer otherwise than one, by {apart:.3g} (accepted:"
+            f" {bounds.threads_difference:g})"
+        )
+    if bounds.snr_db is not None and noise is not None:
+        (worst,) = noise.worst(1)
+        if not worst.snr_db >= bounds.snr_db:
+            yield (
+                f"{worst.layer}: the signal-to-noise ratio is {worst.snr_db:.1f} dB"
+                f" (accepted: {bounds.snr_db:g} dB)"
+            )

@@ -3,7 +3,6 @@
 from dataclasses import asdict, replace
 
 import keras
-import numpy as np
 
 from kerasnets import __version__, applications, compression, export, transfer, tuning
 from kerasnets.analysis import count_madds, count_params
@@ -173,12 +172,13 @@ def quantise(job: Job) -> dict:
     """Convert the pruned student to int8, its ranges set by training images."""
     data = load_prepared(job.folder / "data")
     model = load_model(job.folder / "pruned.keras")
-    chosen = _spread_over_classes(data.train.labels, job.settings.calibration)
-    images = resize_images(data.train.images[chosen], model.input_shape[1])
+    calibration = export.calibration_images(
+        data.train, size=model.input_shape[1], count=job.settings.calibration
+    )
     (job.folder / "work").mkdir(exist_ok=True)
-    bare = export.convert(model, calibration=images)
+    bare = export.convert(model, calibration=calibration.images)
     write_bytes(job.folder / "work" / "int8.tflite", bare)
-    return {"calibration": {"images": len(chosen), "split": "train"}}
+    return {"calibration": calibration.report()}
 
 
 def write_files(job: Job) -> dict:
@@ -292,15 +292,6 @@ def _student_batches(job: Job, size: int, student: keras.Model):
         augment=job.settings.augment,
         preprocessing=applications.preprocessing(student),
     )
-
-
-def _spread_over_classes(labels: np.ndarray, count: int) -> np.ndarray:
-    """Indices of up to ``count`` images, the classes taking turns."""
-    order = np.argsort(labels, kind="stable")
-    sorted_labels = labels[order]
-    starts = np.searchsorted(sorted_labels, sorted_labels, side="left")
-    turn = np.arange(len(labels)) - starts
-    return np.sort(order[np.argsort(turn, kind="stable")][:count])
 
 
 def _description(job: Job, name: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnets import untrusted
 from kerasnets.errors import KerasnetsError
 from kerasnets.pretrained.carry import assign, from_keras, from_torch, head_of
 from kerasnets.pretrained.preprocessing import Preprocessing
@@ -104,13 +104,15 @@ def _read_keras(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
     """The arrays of a Keras file as "layer/weight", without building its model."""
     import h5py
 
+    if path.name.endswith(".keras"):
+        with untrusted.open_file(path) as file:
+            content = untrusted.read_archive(file, str(path))[untrusted.WEIGHTS]
+    else:
+        content = path.read_bytes()
+    untrusted.check_weights(content, str(path))
     own = {layer.name: [v.name for v in layer.weights] for layer in model.layers}
     tensors = {}
     try:
-        if path.name.endswith(".keras"):
-            content = zipfile.ZipFile(path).read("model.weights.h5")
-        else:
-            content = path.read_bytes()
         with h5py.File(io.BytesIO(content)) as file:
             for group in file["layers"].values():
                 stored = group["vars"]
@@ -119,7 +121,7 @@ def _read_keras(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
                     names = own.get(name, [])
                     role = names[i] if i < len(names) else str(i)
                     tensors[f"{name}/{role}"] = np.asarray(stored[str(i)])
-    except (OSError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, AttributeError, TypeError) as error:
         raise KerasnetsError(f"{path} holds no weights of a Keras model") from error
     return tensors
 
@@ -133,13 +135,19 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
         except Exception as error:
             raise KerasnetsError(f"{path} is no safetensors file: {error}") from error
     torch = _library("torch", f"a {path.suffix} file")
+    untrusted.check_archive(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         state = state.get("state_dict", state)
+        for name, value in state.items():
+            if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+                raise KerasnetsError(f"{path}: {name} declares more than it stores")
         return {
             name.removeprefix("module."): value.float().numpy()
             for name, value in state.items()
         }
+    except KerasnetsError:
+        raise
     except Exception as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise KerasnetsError(

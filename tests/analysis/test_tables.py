@@ -8,7 +8,17 @@ from rich import box
 from rich.console import Console
 
 from kerasnets.analysis import cost
-from kerasnets.analysis.tables import figures_table, layer_table, sources, zoo_table
+from kerasnets.analysis.tables import (
+    comparison_table,
+    figures_table,
+    file_table,
+    latency_table,
+    layer_table,
+    noise_table,
+    phone_latency_table,
+    sources,
+    zoo_table,
+)
 from kerasnets.applications.builder import Network, Published
 
 INT8 = {
@@ -120,4 +130,104 @@ def test_layers_and_their_sums(rows):
         ["flatten", "192", "", "", "", "768 B", "all"],
         ["dense", "10", "", "1,930", "1,920", "40 B", "all"],
         ["total", "", "", "1,970", "3,648", "3.112 kB", ""],
+    ]
+
+
+REPORT = {
+    "size": 4_912,
+    "gzip_size": 2_198,
+    "threads": 2,
+    "threads_difference": 0.0,
+    "inspection": {
+        "format": "int8",
+        "operators": {"CONV_2D": 2, "SOFTMAX": 1},
+        "partitions": 1,
+        "outside": {"SOFTMAX": 1},
+        "arena": 2_304,
+    },
+    "outputs": [
+        {
+            "name": "probabilities",
+            "max_abs_difference": 0.03134,
+            "mean_abs_difference": 0.0032806,
+            "correlation": 0.999147,
+            "agreement": 0.945,
+            "accuracy": None,
+        },
+        {
+            "name": "embedding",
+            "max_abs_difference": "nan",
+            "mean_abs_difference": "nan",
+            "correlation": "nan",
+            "agreement": None,
+            "accuracy": None,
+        },
+    ],
+}
+
+
+def test_a_file_beside_its_model(rows):
+    header, *outputs = rows(comparison_table(REPORT))
+    assert header == [
+        "output",
+        "largest difference",
+        "mean",
+        "correlation",
+        "agrees",
+        "accuracy",
+    ]
+    assert outputs == [
+        ["probabilities", "0.031", "0.0033", "0.99915", "94.50%", ""],
+        ["embedding", "nan", "nan", "nan", "", ""],
+    ]
+
+
+def test_what_a_file_is_made_of(rows):
+    assert rows(file_table(REPORT)) == [
+        ["size", "4.912 kB"],
+        ["gzip", "2.198 kB"],
+        ["1 or more threads", "0 apart (2 threads)"],
+        ["format", "int8"],
+        ["operators", "2 CONV_2D, 1 SOFTMAX"],
+        ["XNNPACK partitions", "1"],
+        ["outside XNNPACK", "1 SOFTMAX"],
+        ["live activations", "2.304 kB at once"],
+    ]
+    elsewhere = {"threads_difference": None, "inspection": None}
+    assert rows(file_table(REPORT | elsewhere)) == [
+        ["size", "4.912 kB"],
+        ["gzip", "2.198 kB"],
+    ]
+
+
+def test_noise_of_layers(rows):
+    layers = [
+        {"layer": "stem/conv", "operator": "CONV_2D", "snr_db": 28.78},
+        {"layer": "pool", "operator": "MEAN", "snr_db": "inf"},
+    ]
+    assert rows(noise_table(layers))[1:] == [
+        ["stem/conv", "CONV_2D", "28.8 dB"],
+        ["pool", "MEAN", "inf dB"],
+    ]
+
+
+def test_latencies(rows):
+    interval = {"median": 1.5, "low": 1.25, "high": 2.0}
+    first = {"name": "a", "threads": 1, "runs": 9, "ms": interval, "ratio": None}
+    second = first | {"name": "b", "ratio": interval}
+    assert rows(latency_table([first, second]))[1:] == [
+        ["a", "1", "9", "1.500 ms", "1.250 to 2.000", ""],
+        ["b", "1", "9", "1.500 ms", "1.250 to 2.000", "1.500 (1.250 to 2.000)"],
+    ]
+
+
+def test_latencies_on_a_phone(rows):
+    times = dict.fromkeys(("median_ms", "p5_ms", "p95_ms", "memory_mb"))
+    row = {"name": "a", "device": "P1", "threads": 4, "runs": 50, **times}
+    row |= {"mean_ms": 3.25, "init_ms": 12.0}
+    full = row | {"median_ms": 3.0, "p5_ms": 2.5, "p95_ms": 4.0, "memory_mb": 55.46}
+    start = ["a", "P1", "4", "50"]
+    assert rows(phone_latency_table([row, full]))[1:] == [
+        [*start, "", "", "3.250 ms", "12.000 ms", ""],
+        [*start, "3.000 ms", "2.500 to 4.000", "3.250 ms", "12.000 ms", "55.5 MB"],
     ]

@@ -1,9 +1,22 @@
 """MobileNet against the paper's tables."""
 
-import keras
-import pytest
+import subprocess
+import sys
+from typing import Any
 
-from kerasnets.applications import ConvMobileNet, MobileNet, ShallowMobileNet
+import keras
+import numpy as np
+import pytest
+from twins import randomise
+
+from kerasnets.analysis import count_madds, count_params, shapes_only
+from kerasnets.applications import (
+    ConvMobileNet,
+    MobileNet,
+    ShallowMobileNet,
+    preprocessing,
+)
+from kerasnets.applications.mobilenet import turned
 from kerasnets.errors import KerasnetsError
 
 
@@ -77,6 +90,8 @@ def test_shallow_and_conv_differ_as_the_paper_says():
         ({"alpha": 0.01}, "alpha 0.01 leaves no filters"),
         ({"alpha": -1}, "alpha -1"),
         ({"rho": 0}, "rho 0"),
+        ({"padding": "valid"}, "padding 'valid' is unknown: 'same' or 'symmetric'"),
+        ({"padding": "symmetric", "weights": "imagenet"}, "mobilenet.turned"),
         ({"rho": 0.1}, "too small: a side needs 32"),
         ({"rho": 0.5, "input_shape": (64, 64)}, "is not .height, width, channels."),
         ({"rho": 0.5, "input_tensor": keras.Input((64, 64, 3))}, "rho 0.5"),
@@ -90,3 +105,103 @@ def test_bad_multipliers_are_named(arguments, message):
 def test_conv_mobilenet_has_no_depth_to_multiply():
     with pytest.raises(KerasnetsError, match="depth_multiplier 2"):
         ConvMobileNet(depth_multiplier=2)
+
+
+FORMS = pytest.mark.parametrize("build", [MobileNet, ShallowMobileNet, ConvMobileNet])
+
+
+def small(build, side: int = 64, **arguments):
+    """A quarter of the width, ten classes."""
+    return build((side, side, 3), alpha=0.25, classes=10, **arguments)
+
+
+@FORMS
+def test_symmetric_form_has_the_usual_weights_and_costs(build):
+    usual = shapes_only(build)
+    form = shapes_only(lambda: build(padding="symmetric"))
+    assert count_params(form) == build.network.params
+    assert count_madds(form) == build.network.madds
+    assert form.name == f"{build.network.name.lower()}_1.00_224_symmetric"
+    assert [w.shape for w in form.weights] == [w.shape for w in usual.weights]
+    assert [w.path.split("/")[-2:] for w in form.weights] == [
+        w.path.split("/")[-2:] for w in usual.weights
+    ]
+
+
+@FORMS
+def test_symmetric_form_is_the_usual_one_turned_by_180_degrees(build):
+    usual = randomise(small(build, classifier_activation=None))
+    form = small(build, padding="symmetric", classifier_activation=None)
+    images = np.random.default_rng(0).normal(size=(4, 64, 64, 3)).astype("float32")
+    expected = usual(images, training=False)
+    form.set_weights(turned(usual))
+    found = form(images[:, ::-1, ::-1], training=False)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    form.set_weights(usual.get_weights())
+    assert np.abs(form(images, training=False) - expected).max() > 0.1
+
+
+def padded_convolution(x, kernel):
+    """A 3x3 convolution with stride 2 and a zero on every side, by its definition."""
+    x = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    return [
+        [
+            np.tensordot(x[row : row + 3, column : column + 3], kernel, 3)
+            for column in range(0, x.shape[1] - 2, 2)
+        ]
+        for row in range(0, x.shape[0] - 2, 2)
+    ]
+
+
+@pytest.mark.parametrize("sides", [(32, 34), (33, 35)])
+def test_symmetric_stem_has_zeros_on_all_sides_of_even_and_odd_images(sides):
+    model = MobileNet((*sides, 3), alpha=0.125, padding="symmetric", classes=2)
+    stem = model.get_layer("stem_conv")
+    image = np.random.default_rng(0).normal(size=(*sides, 3)).astype("float32")
+    found = keras.Model(model.input, stem.output)(image[None])[0]
+    expected = padded_convolution(image, np.asarray(stem.kernel))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_symmetric_form_is_known_by_its_name(tmp_path):
+    model = small(MobileNet, 32, padding="symmetric")
+    model.save(tmp_path / "model.keras")
+    loaded: Any = keras.saving.load_model(tmp_path / "model.keras")
+    assert preprocessing(loaded) == preprocessing(model)
+    assert model.get_layer("avg_pool").output.shape == (None, 1, 1, 256)
+    pooled = small(MobileNet, padding="symmetric", include_top=False, pooling="avg")
+    assert pooled.output_shape == (None, 256)
+    anywhere = MobileNet((None, None, 3), padding="symmetric", alpha=0.25)
+    assert anywhere.output_shape == (None, 1000)
+
+
+# in a process of its own: importing TF-MOT turns tf.keras into tf_keras
+_POLICY = """
+from kerasnets.applications import MobileNet, ShallowMobileNet
+from kerasnets.compression.bridge import to_tf_keras
+import tensorflow_model_optimization as tfmot
+
+policy = tfmot.sparsity.keras.PruneForLatencyOnXNNPack()
+
+def answer(build, padding):
+    model = build((32, 32, 3), alpha=0.125, classes=4, padding=padding)
+    twin = to_tf_keras(model)
+    try:
+        policy.ensure_model_supports_pruning(twin)
+    except ValueError as error:
+        return error
+    return sum(map(policy.allow_pruning, twin.layers))
+
+print(answer(MobileNet, "symmetric"))
+print(answer(ShallowMobileNet, "symmetric"))
+print(answer(MobileNet, "same"))
+"""
+
+
+def test_xnnpacks_pruning_policy_takes_the_pointwise_layers_of_symmetric_forms():
+    command = [sys.executable, "-c", _POLICY]
+    output = subprocess.run(command, capture_output=True, text=True, check=True)
+    # 1 + 2 + 2 + 6 + 2 pointwise layers in Table 1, five less in the shallow network
+    *counts, refusal = output.stdout.splitlines()
+    assert counts == ["13", "8"]
+    assert refusal.startswith("Could not find `Conv2D 3x3` layer with stride 2x2")

@@ -7,7 +7,9 @@ import pytest
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import convert, file_sizes, measure_latency
+from kerasnets.export.measure import bench, median_interval
 
+from . import handmade
 from .conftest import build_small
 
 
@@ -37,6 +39,81 @@ def test_without_time_there_is_one_turn_each(float_file):
 def test_no_runs_are_refused(float_file):
     with pytest.raises(KerasnetsError, match="runs is 0"):
         measure_latency({"float": float_file}, runs=0)
+
+
+@pytest.mark.parametrize(
+    ("count", "rank"),
+    # tables of the sign test: 95 % and the least above it
+    [(1, 1), (5, 1), (6, 1), (8, 1), (9, 2), (10, 2), (20, 6), (50, 18), (100, 40)],
+)
+def test_the_interval_of_a_median_is_that_of_the_tables(count, rank):
+    values = np.random.default_rng(0).permutation(np.arange(1.0, count + 1))
+    found = median_interval(values)
+    assert (found.low, found.high) == (rank, count + 1 - rank)
+    assert found.median == (count + 1) / 2
+
+
+def test_nineteen_of_twenty_intervals_hold_the_median():
+    random = np.random.default_rng(0)
+    intervals = [median_interval(random.exponential(size=30)) for _ in range(1000)]
+    held = sum(each.low <= np.log(2) <= each.high for each in intervals)
+    # 30 values: ranks 10 and 21 have 95.7 %; the sample's own deviation is 0.6 %
+    assert 0.935 < held / 1000 < 0.98
+
+
+@pytest.fixture
+def pair(tmp_path, save):
+    """A convolution of four pixels, and one of 600 million multiply-adds."""
+    small = tmp_path / "small.tflite"
+    small.write_bytes(handmade.float_file())
+    inputs = keras.Input((64, 64, 3))
+    x = keras.layers.Conv2D(64, 7, padding="same")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    big = save(convert(keras.Model(inputs, keras.layers.Dense(10)(x))))
+    return {"small": small, "big": big}
+
+
+def test_files_are_paired_with_a_reference(pair):
+    calls = []
+    found = bench(
+        pair,
+        reference="small",
+        threads=(1, 2),
+        runs=20,
+        progress=lambda done, total, note="": calls.append((done, total)),
+    )
+    assert [(each.name, each.threads) for each in found] == [
+        ("small", 1),
+        ("big", 1),
+        ("small", 2),
+        ("big", 2),
+    ]
+    assert calls == [(0, 2), (1, 2), (2, 2)]
+    for small, big in (found[:2], found[2:]):
+        assert small.runs == big.runs == 20
+        assert small.ratio is None
+        assert 0 < small.ms.low <= small.ms.median <= small.ms.high
+        assert big.ratio is not None
+        assert 10 < big.ratio.low <= big.ratio.median <= big.ratio.high
+    assert all(each.ratio is None for each in bench(pair, runs=1, seconds=0))
+
+
+def test_what_cannot_be_measured_is_refused(pair, tmp_path):
+    with pytest.raises(
+        KerasnetsError, match="'other' is none of the files: small, big"
+    ):
+        bench(pair, reference="other")
+    for threads in ((), (1, 0)):
+        with pytest.raises(KerasnetsError, match="each must be 1 or more"):
+            bench(pair, threads=threads)
+    with pytest.raises(KerasnetsError, match="warmup is -1"):
+        bench(pair, warmup=-1)
+    with pytest.raises(KerasnetsError, match="No such file"):
+        bench({"none": tmp_path / "none.tflite"})
+    empty = tmp_path / "empty.tflite"
+    empty.touch()
+    with pytest.raises(KerasnetsError, match="not a LiteRT file"):
+        bench({"empty": empty})
 
 
 def test_sizes_are_those_of_the_file_and_its_download(float_file, save):

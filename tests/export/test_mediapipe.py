@@ -9,13 +9,16 @@ import os
 import subprocess
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
+from tiny_zoo import TINY
 
 from kerasnets.export import Classifier, add_metadata, convert
 
-from .conftest import LABELS
+from .conftest import LABELS, randomise
 
 PYTHON = os.environ.get("KERASNETS_MEDIAPIPE_PYTHON")
 CLIENT = Path(__file__).parent.parent / "mediapipe_client.py"
@@ -44,6 +47,68 @@ def test_mediapipe_answers_like_our_classifier(kind, images, tmp_path, request):
     assert len({x["label"] for x in theirs}) >= 3
     scores = [x["score"] for x in theirs]
     np.testing.assert_allclose(scores, ours.max(axis=1), atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    """Convolutions to a map of three classes."""
+    layers = keras.layers
+    inputs = keras.Input((16, 24, 3))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
+    return randomise(keras.Model(inputs, layers.Conv2D(3, 1)(x)), seed=1)
+
+
+def answers(file: bytes, images: np.ndarray) -> np.ndarray:
+    """What LiteRT itself answers, (n, height, width, classes)."""
+    interpreter = Interpreter(model_content=file)
+    interpreter.allocate_tensors()
+    (image,), (answer,) = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    found = []
+    for pixels in images:
+        interpreter.set_tensor(image["index"], pixels[None].astype(image["dtype"]))
+        interpreter.invoke()
+        found.append(interpreter.get_tensor(answer["index"])[0])
+    return np.array(found) * (answer["quantization"][0] or 1.0)
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8", "unet", "logits", "normalised"])
+def test_mediapipe_segments_like_the_file(kind, segmenter, tmp_path):
+    model = segmenter
+    if kind == "unet":
+        model = randomise(
+            TINY["unet"](
+                input_shape=(16, 24, 3), classes=3, classifier_activation=None
+            ),
+            seed=1,
+        )
+    size = model.input_shape[1:3]
+    pixels = np.random.default_rng(0).integers(0, 256, (4, *size, 3), dtype=np.uint8)
+    options = {
+        "int8": {"calibration": pixels},
+        "logits": {"softmax": False},
+        "normalised": {"preprocessing": False},
+    }
+    file = convert(model, **options.get(kind, {}))
+    scale = {"mean": (127.5,) * 3, "std": 127.5} if kind == "normalised" else {}
+    path = tmp_path / "segmenter.tflite"
+    labels = ("sky", "Meer", "東")
+    path.write_bytes(add_metadata(file, name="s", labels=labels, **scale))
+    ours = answers(file, pixels / np.float32(127.5) - 1 if scale else pixels)
+    if kind == "logits":
+        ours = np.exp(ours) / np.exp(ours).sum(axis=-1, keepdims=True)
+    pngs = [tmp_path / f"{index}.png" for index in range(len(pixels))]
+    for image, png in zip(pixels, pngs, strict=True):
+        Image.fromarray(image).save(png)
+    theirs = run(CLIENT, "--segment", path, *pngs)
+    assert all(x["labels"] == list(labels) for x in theirs)
+    classes = [x["classes"] for x in theirs]
+    np.testing.assert_array_equal(classes, ours.argmax(axis=-1))
+    assert len(np.unique(classes)) >= 2
+    masks = np.moveaxis(np.array([x["confidences"] for x in theirs]), 1, -1)
+    np.testing.assert_allclose(masks, ours, atol=1e-5)
 
 
 _READ_METADATA = """

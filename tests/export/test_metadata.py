@@ -3,12 +3,14 @@ import subprocess
 import sys
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import add_metadata, convert, read_labels
+from kerasnets.export.metadata import read_metadata
 
 from .conftest import LABELS
 
@@ -66,6 +68,69 @@ def test_equal_arguments_give_equal_bytes(small):
 def test_labels_that_do_not_fit_are_refused(small, labels, message):
     with pytest.raises(KerasnetsError, match=message):
         add_metadata(convert(small), name="small", labels=labels)
+
+
+@pytest.fixture(scope="module")
+def map_file():
+    """A file that answers with a map of three classes."""
+    inputs = keras.Input((8, 8, 3))
+    return convert(keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs)))
+
+
+def test_a_segmenter_is_told_by_its_map(map_file, small):
+    labels = ("sky", "sea", "land")
+    told, found = (
+        add_metadata(map_file, name="map", labels=labels, kind=kind)
+        for kind in ("segmenter", None)
+    )
+    assert told == found
+    assert read_labels(found) == labels
+    assert b"SEGMENTER_METADATA" in found
+    plain = add_metadata(convert(small), name="small", labels=LABELS, kind="classifier")
+    assert b"SEGMENTER_METADATA" not in plain
+
+
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_a_kind_that_the_file_is_not_is_refused(kind, map_file):
+    with pytest.raises(KerasnetsError, match=rf"kind '{kind}'.*\[1, 8, 8, 3\]"):
+        add_metadata(map_file, name="map", labels="abc", kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "read"),
+    [
+        (0, 1, (0.0, 1.0)),
+        (127.5, 127.5, (127.5, 127.5)),
+        ((1, 2, 3), 4, ((1.0, 2.0, 3.0), (4.0, 4.0, 4.0))),
+        (0.5, (4, 5, 6), ((0.5, 0.5, 0.5), (4.0, 5.0, 6.0))),
+    ],
+)
+def test_normalisation_is_one_number_or_one_a_channel(mean, std, read, map_file):
+    buffer = add_metadata(map_file, name="map", labels="abc", mean=mean, std=std)
+    metadata = read_metadata(buffer)
+    assert (metadata.mean, metadata.std) == read
+    assert (b"0 to 255, less the mean" in buffer) == (read != (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        ({"mean": (1.0, 2.0)}, r"mean \(1.0, 2.0\) does not fit 3 channels"),
+        ({"std": (1, 2, 0)}, "std .* above 0"),
+        ({"std": -1.0}, "std -1.0 does not fit"),
+        ({"mean": ()}, "mean .* does not fit"),
+    ],
+)
+def test_normalisation_that_does_not_fit_is_refused(scale, message, map_file):
+    with pytest.raises(KerasnetsError, match=message):
+        add_metadata(map_file, name="map", labels="abc", **scale)
+
+
+def test_a_file_with_another_input_is_refused():
+    inputs = keras.Input((8,))
+    file = convert(keras.Model(inputs, keras.layers.Dense(2)(inputs)), task="generic")
+    with pytest.raises(KerasnetsError, match=r"one image .* and one answer"):
+        add_metadata(file, name="vector", labels="ab")
 
 
 def test_metadata_is_added_once(small):

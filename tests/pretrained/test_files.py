@@ -5,6 +5,7 @@ import json
 import pickle
 import zipfile
 
+import h5py
 import huggingface_hub
 import keras
 import numpy as np
@@ -167,8 +168,38 @@ def test_file_of_another_kind_is_refused(name, tmp_path):
     if name == "no.keras":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("model.weights.h5", b"nonsense")
-        with pytest.raises(KerasnetsError, match="holds no weights"):
+        with pytest.raises(KerasnetsError, match=r"holds model\.weights\.h5; exactly"):
             ResNet18(weights=path, **SMALL)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_weights_that_reach_out_of_the_file_are_refused(suffix, tmp_path):
+    path = tmp_path / f"evil{suffix}"
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        group = file.create_group("layers/stem_conv/vars")
+        group.attrs["name"] = "stem_conv"
+        group["0"] = h5py.ExternalLink("/etc/passwd", "x")
+    content = (tmp_path / "weights.h5").read_bytes()
+    path.write_bytes(content)
+    if suffix == ".keras":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in "metadata.json", "config.json", "model.weights.h5":
+                archive.writestr(name, content)
+    with pytest.raises(KerasnetsError, match=r"vars/0 \(ExternalLink\)"):
+        ResNet18(weights=path, **SMALL)
+
+
+def test_torch_bombs_are_refused(tmp_path):
+    path = tmp_path / "evil.pth"
+    torch.save({"conv1.weight": torch.zeros(1).expand(1 << 40)}, path)
+    with pytest.raises(
+        KerasnetsError, match=r"conv1\.weight declares more than it sto"
+    ):
+        ResNet18(weights=path, **SMALL)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("archive/data/0", bytes(65 << 20))
+    with pytest.raises(KerasnetsError, match=r"'archive/data/0', which is .* a bomb"):
+        ResNet18(weights=path, **SMALL)
 
 
 @pytest.mark.parametrize("weights", ["imagnet", "missing.keras", "weights.txt"])

@@ -1,0 +1,122 @@
+"""Two sets of answers, compared batch by batch."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+# Answers of the model this close together may swap their order in a float file whose
+# probabilities are 1e-4 off: a tie, not a disagreement.
+TIE = 2e-4
+
+
+@dataclass(frozen=True)
+class OutputComparison:
+    """One output of a file beside that of its model.
+
+    Attributes:
+        name: As the file calls it.
+        max_abs_difference: Largest difference of a value between the two.
+        mean_abs_difference: Mean difference.
+        worst: The example with the largest difference, counted from 0.
+        largest: Largest absolute value of the model's.
+        correlation: Pearson's, over all values; NaN where one of the two is constant.
+        agreement: Share of examples, of pixels in a map, with the same best class in
+            both, up to ties of 2e-4; None where the output is no score of classes.
+        accepted: The same up to the ties of the bounds.
+        accuracy: Share of examples or pixels whose best class in the file is their
+            label; None without labels.
+    """
+
+    name: str
+    max_abs_difference: float
+    mean_abs_difference: float
+    worst: int
+    largest: float
+    correlation: float
+    agreement: float | None
+    accepted: float | None
+    accuracy: float | None
+
+
+class Tally:
+    """Sums up the answers of one output.
+
+    Args:
+        name: Of the output.
+        classes: Whether the last axis holds a score for each class.
+        tie: Difference of two scores of the model that decides nothing.
+    """
+
+    def __init__(self, name: str, *, classes: bool, tie: float = TIE):
+        self._name, self._classes, self._tie = name, classes, tie
+        self._differences: list[np.ndarray] = []
+        self._values = 0
+        self._absolute = 0.0
+        self._largest = 0.0
+        self._moments = np.zeros(5)
+        # places judged, agreed, accepted; places with a label, correct
+        self._counts = np.zeros(5, np.int64)
+
+    def add(
+        self, answers: np.ndarray, expected: np.ndarray, labels: np.ndarray | None
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            answers: ``(n, ...)`` of the file.
+            expected: The same of the model.
+            labels: ``(n,)`` classes, or ``(n, h, w)`` for maps, in which a number that
+                is no class marks a pixel to leave out; or None.
+        """
+        x, y = (np.asarray(a, np.float64) for a in (answers, expected))
+        difference = np.abs(x - y)
+        self._differences.append(difference.reshape(len(x), -1).max(axis=1))
+        self._values += x.size
+        self._absolute += float(difference.sum())
+        self._largest = float(max(self._largest, np.abs(y).max(initial=0)))
+        self._moments += [x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()]
+        if self._classes:
+            self._judge(answers, expected, labels)
+
+    def _judge(
+        self, answers: np.ndarray, expected: np.ndarray, labels: np.ndarray | None
+    ) -> None:
+        """Count where the best classes are the same, and where they are right."""
+        best = answers.argmax(axis=-1)
+        chosen = np.take_along_axis(expected, best[..., None], axis=-1)[..., 0]
+        lost = expected.max(axis=-1) - chosen
+        self._counts[:3] += [
+            lost.size,
+            np.count_nonzero(lost <= TIE),
+            np.count_nonzero(lost <= self._tie),
+        ]
+        if labels is not None:
+            real = (labels >= 0) & (labels < answers.shape[-1])
+            self._counts[3:] += [real.sum(), np.count_nonzero((best == labels) & real)]
+
+    def result(self) -> OutputComparison:
+        """Return the figures of all batches."""
+        differences = np.concatenate(self._differences)
+        worst = int(differences.argmax())
+        judged, agreed, accepted, labelled, correct = map(int, self._counts)
+        return OutputComparison(
+            name=self._name,
+            max_abs_difference=float(differences[worst]),
+            mean_abs_difference=self._absolute / self._values,
+            worst=worst,
+            largest=self._largest,
+            correlation=_correlation(self._values, self._moments),
+            agreement=agreed / judged if judged else None,
+            accepted=accepted / judged if judged else None,
+            accuracy=correct / labelled if labelled else None,
+        )
+
+
+def _correlation(count: int, moments: np.ndarray) -> float:
+    """Pearson's correlation from the sums of x, y, x^2, y^2 and x y."""
+    x, y, xx, yy, xy = moments / count
+    spread = (xx - x * x) * (yy - y * y)
+    if not spread > 0:
+        return math.nan
+    return float((xy - x * y) / math.sqrt(spread))

@@ -1,0 +1,276 @@
+"""All that can be said about an exported file, and whether it lies within bounds."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnets.errors import KerasnetsError
+from kerasnets.export.comparison import OutputComparison, Tally
+from kerasnets.export.inspection import Inspection, inspect
+from kerasnets.export.litert import LiteRTModel
+from kerasnets.export.measure import file_sizes
+from kerasnets.export.noise import LayerNoise, Noise, layer_noise
+from kerasnets.export.pairing import Pairing
+from kerasnets.export.predictors import open_predictor
+from kerasnets.export.verification import (
+    Bounds,
+    default_bounds,
+    failures,
+)
+from kerasnets.pretrained import Preprocessing
+from kerasnets.progress import Progress, silent
+
+# enough to see a difference between one thread and several, or a noisy layer
+_FEW = 32
+_WORST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """How an exported file answers beside its model, and what it is made of.
+
+    Attributes:
+        path: The file.
+        examples: How many examples were compared.
+        outputs: The comparison of each output, in the file's order.
+        threads: With how many threads it answered again.
+        threads_difference: Largest difference between those answers and those of one
+            thread; None for a SavedModel, whose threads TensorFlow does not let go.
+        size: Bytes of the file, or of all files of a SavedModel.
+        gzip_size: The same behind gzip.
+        inspection: What a LiteRT file is made of; None for another format.
+        noise: The signal-to-noise ratio of each layer of a quantised LiteRT file.
+        bounds: What was accepted.
+        failures: The bounds that do not hold, a line each.
+    """
+
+    path: str
+    examples: int
+    outputs: tuple[OutputComparison, ...]
+    threads: int
+    threads_difference: float | None
+    size: int
+    gzip_size: int
+    inspection: Inspection | None
+    noise: Noise | None
+    bounds: Bounds
+    failures: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether all bounds hold."""
+        return not self.failures
+
+    def worst_layers(self, count: int = _WORST_NAMED) -> tuple[LayerNoise, ...]:
+        """Return the layers with the most noise, the worst first."""
+        return () if self.noise is None else self.noise.worst(count)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures as JSON has them; a NaN or infinity as its name."""
+        figures = dataclasses.asdict(self) | {"holds": self.holds}
+        return _finite(figures)
+
+
+def report(
+    path: Path | str,
+    model: keras.Model,
+    inputs: np.ndarray | Sequence[np.ndarray],
+    labels: np.ndarray | None = None,
+    *,
+    bounds: Bounds | None = None,
+    threads: int | None = None,
+    preprocessing: Preprocessing | None = None,
+    normalise: Preprocessing | None = None,
+    noise: bool | None = None,
+    batch_size: int = 64,
+    progress: Progress = silent,
+) -> VerificationReport:
+    """Run an exported file and its model over the same examples and compare them.
+
+    Args:
+        path: A LiteRT or ONNX file or the folder of a SavedModel, of this package or
+            from elsewhere.
+        model: The Keras model it was made from, functional or sequential.
+        inputs: ``(n, h, w, channels)`` uint8 pixels of the size that the file takes,
+            for a model of one image; else an array ``(n, ...)`` for each input of the
+            model, in its order. Maybe memory maps: one batch is read at a time.
+        labels: ``(n,)`` integer classes, or ``(n, h, w)`` of a segmenter's pixels, in
+            which a number that is no class marks a pixel to leave out.
+        bounds: What is accepted. Default: by the numbers in the file, as in
+            ``verify``.
+        threads: With how many threads the file answers again, on the first 32
+            examples. Default: one for each core, 2 or more.
+        preprocessing: What the model takes. Default: what
+            ``applications.preprocessing(model)`` says, else [-1, 1].
+        normalise: What the file takes. Default: what its metadata say; without any,
+            pixels where its input is called "image", else what the model takes.
+        noise: Whether the signal-to-noise ratio of each layer is measured, on the first
+            32 examples. Default: for an int8 file.
+        batch_size: Examples the model sees at once.
+        progress: Told how many examples are done.
+
+    Returns:
+        The figures, and which bounds do not hold.
+
+    Raises:
+        KerasnetsError: The file cannot be used, or does not fit model, examples or
+            labels.
+    """
+    file = open_predictor(path)
+    pairing = Pairing(
+        path, file, model, preprocessing=preprocessing, normalise=normalise
+    )
+    arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    pairing.check(arrays)
+    litert = isinstance(file, LiteRTModel)
+    bounds = bounds or default_bounds(path)
+    _check_labels(labels, pairing, len(arrays[0]), path)
+    outputs = _compare(pairing, arrays, labels, bounds, batch_size, progress)
+    threads = threads or max(2, os.cpu_count() or 1)
+    apart = _threads_difference(path, pairing, arrays, threads)
+    inspection = inspect(path, trusted=True) if litert else None
+    if noise is None:
+        noise = inspection is not None and inspection.format == "int8"
+    found = None
+    if noise and inspection is not None:
+        found = _noise(path, pairing, arrays, preprocessing, progress)
+    size, gzip_size = file_sizes(path)
+    return VerificationReport(
+        path=str(path),
+        examples=len(arrays[0]),
+        outputs=outputs,
+        threads=threads,
+        threads_difference=apart,
+        size=size,
+        gzip_size=gzip_size,
+        inspection=inspection,
+        noise=found,
+        bounds=bounds,
+        failures=tuple(failures(outputs, apart, threads, found, bounds)),
+    )
+
+
+def _check_labels(
+    labels: np.ndarray | None, pairing: Pairing, count: int, path: Path | str
+) -> None:
+    """Raise unless there is a label for each example, one of the classes."""
+    if labels is None:
+        return
+    shape = pairing.model.outputs[0].shape
+    if not pairing.classes:
+        raise KerasnetsError(f"labels were given, but {path} does not score classes")
+    if len(labels) != count or np.ndim(labels) != len(shape) - 1:
+        raise KerasnetsError(
+            f"{count} images and labels of shape {np.shape(labels)} were given to"
+            f" verify {path}; as many of both are accepted"
+        )
+    if np.ndim(labels) == 1 and not 0 <= np.min(labels) <= np.max(labels) < shape[-1]:
+        raise KerasnetsError(
+            f"the labels go from {np.min(labels)} to {np.max(labels)}, {path} has"
+            f" {shape[-1]} classes"
+        )
+
+
+def _compare(
+    pairing: Pairing,
+    arrays: Sequence[np.ndarray],
+    labels: np.ndarray | None,
+    bounds: Bounds,
+    batch_size: int,
+    progress: Progress,
+) -> tuple[OutputComparison, ...]:
+    """Run file and model over all examples."""
+    count = len(arrays[0])
+    tallies = [
+        Tally(info.name, classes=pairing.classes, tie=bounds.tie)
+        for info in pairing.file.outputs
+    ]
+    for start in range(0, count, batch_size):
+        here = slice(start, start + batch_size)
+        batch = [np.asarray(array[here]) for array in arrays]
+        answers = pairing.file.predict(pairing.file_inputs(batch))
+        expected = pairing.expected(batch)
+        truth = None if labels is None else np.asarray(labels[here])
+        for tally, given, wanted in zip(tallies, answers, expected, strict=True):
+            if given.shape != wanted.shape:
+                raise KerasnetsError(
+                    f"the file answers with shape {given.shape}, its model with"
+                    f" {wanted.shape}"
+                )
+            tally.add(given, wanted, truth)
+        progress(start + len(batch[0]), count, "verify")
+    return tuple(tally.result() for tally in tallies)
+
+
+def _threads_difference(
+    path: Path | str, pairing: Pairing, arrays: Sequence[np.ndarray], threads: int
+) -> float | None:
+    """Return how far the answers of several threads are from those of one.
+
+    Of outputs that go beyond 1, as a share of the largest.
+    """
+    if Path(path).is_dir():
+        return None
+    few = pairing.file_inputs([np.asarray(array[:_FEW]) for array in arrays])
+    several = open_predictor(path, threads, trusted=True).predict(few)
+    worst = 0.0
+    for one, other in zip(pairing.file.predict(few), several, strict=True):
+        x, y = one.astype(np.float64), other.astype(np.float64)
+        apart = np.abs(x - y).max(initial=0) / max(1.0, np.abs(x).max(initial=0))
+        worst = float(np.maximum(worst, apart))  # keeps a NaN
+    return worst
+
+
+def _noise(
+    path: Path | str,
+    pairing: Pairing,
+    arrays: Sequence[np.ndarray],
+    preprocessing: Preprocessing | None,
+    progress: Progress,
+) -> Noise:
+    """Compare a LiteRT file with the float file of its model, layer by layer."""
+    from kerasnets.export.conversion import convert, layer_names
+
+    few = [np.asarray(array[:_FEW]) for array in arrays]
+    if not pairing.takes_images:
+        reference, names = convert(pairing.model, task="generic"), {}
+    else:
+        reference = convert(
+            pairing.model,
+            softmax=pairing.softmax,
+            preprocessing=(preprocessing or True) and not pairing.normalised_outside,
+            resize_from=pairing.resize_from,
+        )
+        names = layer_names(pairing.model)
+    given = pairing.file_inputs(few)
+    if not pairing.takes_images or pairing.normalised_outside:
+        float_file = LiteRTModel(reference, trusted=True)
+        there = Pairing(path, float_file, pairing.model).file_inputs
+        few = there(pairing.model_inputs(few))
+    return layer_noise(
+        path,
+        reference,
+        given,
+        reference_inputs=few,
+        names=names,
+        trusted=True,
+        progress=progress,
+    )
+
+
+def _finite(value: Any) -> Any:
+    """Copy nested figures, what JSON has no number for as text."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

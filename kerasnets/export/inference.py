@@ -1,0 +1,113 @@
+"""What of a model answers: without what only training needs, in float32."""
+
+from typing import Any
+
+import keras
+
+from kerasnets.applications import without_auxiliary
+from kerasnets.errors import KerasnetsError
+from kerasnets.export.float32 import to_float32
+from kerasnets.layers import LocalResponseNorm
+
+_PROBABILITIES = (keras.activations.softmax, keras.activations.sigmoid)
+
+
+def inference_model(model: keras.Model) -> keras.Model:
+    """Return the model that a file answers like.
+
+    The student of a distiller, without auxiliary classifiers, computing in float32.
+    Dropout and augmentation layers stay: called with ``training=False`` they pass on
+    what they get. The weights are shared where nothing had to be rebuilt.
+
+    Args:
+        model: A functional Keras model, a built Sequential or a Distiller of one.
+
+    Raises:
+        KerasnetsError: The model is a subclass, which no configuration describes.
+    """
+    model = _student(model)
+    if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
+        raise KerasnetsError(
+            f"{model.name!r} ({type(model).__name__}) has no graph of layers; a"
+            " functional model or a Sequential with an Input is accepted"
+        )
+    answering = to_float32(without_auxiliary(model))
+    if hasattr(model, "preprocessing"):
+        answering.preprocessing = model.preprocessing
+    return answering
+
+
+def _student(model: keras.Model) -> keras.Model:
+    """Return the student of a distiller, as it was before images were fitted to it."""
+    if not isinstance(model, keras.distillation.Distiller):
+        return model
+    student = model.student
+    last = student.layers[-1]
+    if isinstance(last, keras.Model) and student.name.startswith(f"{last.name}_at_"):
+        return last
+    return student
+
+
+def gives_probabilities(model: keras.Model) -> bool:
+    """Whether the model's first output comes from a softmax or a sigmoid."""
+    return _is_probability(model.outputs[0])
+
+
+def _is_probability(tensor: Any) -> bool:
+    """Follow a Keras tensor back through what changes no value."""
+    history = tensor._keras_history
+    operation = history.operation
+    if isinstance(operation, keras.Model):
+        return _is_probability(operation.outputs[history.tensor_index])
+    activation = getattr(operation, "activation", None)
+    if activation in _PROBABILITIES:
+        return True
+    if isinstance(operation, keras.layers.Identity | keras.layers.Dropout) or (
+        isinstance(operation, keras.layers.Activation)
+        and activation is keras.activations.linear
+    ):
+        node = operation._inbound_nodes[history.node_index]
+        return _is_probability(node.input_tensors[0])
+    # the layer, or the operation of the same name from keras.ops
+    return type(operation).__name__ in ("Softmax", "Sigmoid")
+
+
+def with_builtin_response_norm(model: keras.Model) -> keras.Model:
+    """Return the model with LiteRT's own local response normalisation.
+
+    One operator in place of a dozen, which stays in float in an int8 file: eight bits
+    are too few for the sum of squares. The weights are shared; the model itself where
+    it has no such layer.
+    """
+    if not any(type(layer) is LocalResponseNorm for layer in _leaves(model)):
+        return model
+    return keras.models.clone_model(
+        model, clone_function=_builtin_or_same, recursive=True
+    )
+
+
+def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers, those of nested models too."""
+    return list(model._flatten_layers(include_self=False))
+
+
+def _builtin_or_same(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Replace a local response normalisation, pass on any other layer."""
+    if type(layer) is LocalResponseNorm:
+        return _BuiltinResponseNorm.from_config(layer.get_config())
+    return layer
+
+
+class _BuiltinResponseNorm(LocalResponseNorm):
+    """The operation that the converter knows."""
+
+    def call(self, inputs):
+        import tensorflow as tf
+
+        return tf.nn.local_response_normalization(
+            inputs,
+            depth_radius=self.depth // 2,
+            bias=self.bias,
+            alpha=self.alpha,
+            beta=self.beta,
+        )

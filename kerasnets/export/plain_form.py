@@ -1,0 +1,111 @@
+"""Names and numbers that depend on the graph alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kerasnets.errors import KerasnetsError
+from kerasnets.export.flatbuffer import KERNEL_OPERATORS, OPERATORS, pack, unpack
+
+# Operand 1 of each operator with a kernel is the kernel, operand 2 its bias.
+_OPERANDS = {1: "kernel", 2: "bias"}
+# written by the converter: its version, and a hash of the graph with its names
+_NOT_KEPT = (b"CONVERSION_METADATA",)
+
+
+def in_plain_form(buffer: bytes, names: Mapping[str, str]) -> bytes:
+    """Name and number everything by its place in the graph.
+
+    The converter names and sorts tensors by layer names, which count how many layers a
+    process has made so far, and adds a hash of the graph that contains them. After
+    this, equal weights give equal bytes: the output of operator 3, a convolution, is
+    called ``conv_2d_3``, its weights ``conv_2d_3/kernel`` and ``conv_2d_3/bias``.
+    Inputs and outputs are called as in the signature.
+
+    Args:
+        buffer: A file as the converter wrote it.
+        names: What the ends are to be called, by their names in its signature, in the
+            order that they get.
+
+    Raises:
+        KerasnetsError: The graph has branches or loops, or not one signature.
+    """
+    return pack(_renamed(unpack(buffer), names)[0])
+
+
+def original_names(buffer: bytes, names: Mapping[str, str]) -> dict[str, str]:
+    """Return the converter's names of tensors by those that ``in_plain_form`` gives.
+
+    Args:
+        buffer: A file as the converter wrote it.
+        names: What the ends are to be called, by their names in its signature, in the
+            order that they get.
+    """
+    return _renamed(unpack(buffer), names)[1]
+
+
+def _renamed(model: Any, ends: Mapping[str, str]) -> tuple[Any, dict[str, str]]:
+    """Rename everything in place; return the model, and old names by new ones."""
+    if len(model.subgraphs) != 1:
+        raise KerasnetsError(
+            f"the model converts to {len(model.subgraphs)} graphs; one without branches"
+            " and loops is accepted"
+        )
+    (graph,) = model.subgraphs
+    (signature,) = model.signatureDefs
+    for maps in (signature.inputs, signature.outputs):
+        maps.sort(key=lambda tensor_map: [*ends].index(tensor_map.name.decode()))
+        for tensor_map in maps:
+            tensor_map.name = ends[tensor_map.name.decode()]
+    graph.inputs = [tensor_map.tensorIndex for tensor_map in signature.inputs]
+    graph.outputs = [tensor_map.tensorIndex for tensor_map in signature.outputs]
+    names = _plain_names(graph, signature, [c.builtinCode for c in model.operatorCodes])
+    numbers = {old: new for new, old in enumerate(names)}
+    for operator in graph.operators:
+        # -1 stands for an operand left out
+        operator.inputs = [numbers.get(old, -1) for old in operator.inputs]
+        operator.outputs = [numbers[old] for old in operator.outputs]
+    for tensor_map in (*signature.inputs, *signature.outputs):
+        tensor_map.tensorIndex = numbers[tensor_map.tensorIndex]
+    graph.inputs = [numbers[old] for old in graph.inputs]
+    graph.outputs = [numbers[old] for old in graph.outputs]
+    graph.tensors = [graph.tensors[old] for old in names]
+    originals = {}
+    for tensor, name in zip(graph.tensors, names.values(), strict=True):
+        originals[name] = tensor.name.decode()
+        tensor.name = name
+    _number_buffers(model)
+    return model, originals
+
+
+def _plain_names(graph: Any, signature: Any, codes: list[int]) -> dict[int, str]:
+    """Return a name for every tensor in use, in the order of use."""
+    ends = {
+        tensor_map.tensorIndex: tensor_map.name
+        for tensor_map in (*signature.inputs, *signature.outputs)
+    }
+    names = {tensor: ends[tensor] for tensor in graph.inputs}
+    for index, operator in enumerate(graph.operators):
+        code = codes[operator.opcodeIndex]
+        name = f"{OPERATORS[code]}_{index}"
+        operands = _OPERANDS if code in KERNEL_OPERATORS else {}
+        for position, tensor in enumerate(operator.inputs):
+            if tensor != -1:
+                operand = operands.get(position, f"operand_{position}")
+                names.setdefault(tensor, f"{name}/{operand}")
+        for position, tensor in enumerate(operator.outputs):
+            names[tensor] = f"{name}/{position}" if position else name
+    for tensor in graph.outputs:
+        names[tensor] = ends[tensor]
+    return names
+
+
+def _number_buffers(model: Any) -> None:
+    """Keep buffer 0, which is empty by convention, and those in use, in that order."""
+    model.metadata = [e for e in model.metadata or () if e.name not in _NOT_KEPT]
+    numbers = {0: 0}
+    for user in (*model.subgraphs[0].tensors, *model.metadata):
+        if model.buffers[user.buffer].data is None:
+            user.buffer = 0
+        else:
+            user.buffer = numbers.setdefault(user.buffer, len(numbers))
+    model.buffers = [model.buffers[old] for old in numbers]
