@@ -24,6 +24,7 @@ _ROOMS = (
     "training",
     "transfer",
     "tuning",
+    "workbench",
 )
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -286,3 +287,289 @@ def _arguments(name: str, *, size: int | None, **options) -> dict[str, Any]:
         channels = builder.network.input_shape[2]  # type: ignore[attr-defined]
         given["input_shape"] = (size, size, channels)
     return given
+
+
+_Model = Annotated[Path, typer.Argument(metavar="MODEL.keras", help="A saved model.")]
+_Seed = Annotated[int, typer.Option(help="Of everything random.")]
+_SkipBad = Annotated[bool, typer.Option(help="Leave out files that are no images.")]
+
+
+@app.command()
+def compress(
+    context: typer.Context,
+    model: _Model,
+    out: Annotated[Path, typer.Argument(metavar="OUT.keras", help="What to write.")],
+    data: Annotated[
+        str, typer.Option(help="digits, tfds:NAME, folder:PATH or npz:FILE")
+    ],
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="prune, prune_2_4, prune_xnnpack, cluster, prune_cluster, qat, pqat, "
+            "cqat, pcqat or channels"
+        ),
+    ] = "pcqat",
+    teacher: Annotated[
+        Path | None, typer.Option(help="A saved model to learn from meanwhile.")
+    ] = None,
+    sparsity: Annotated[
+        float | None, typer.Option(help="Share of zeros.  [default: the recipe's]")
+    ] = None,
+    clusters: Annotated[
+        int | None,
+        typer.Option(help="Different weights a kernel.  [default: the recipe's]"),
+    ] = None,
+    madds: Annotated[
+        float, typer.Option(help="Share of the multiply-adds that channels keeps.")
+    ] = 0.5,
+    multiple: Annotated[
+        int, typer.Option(help="Channels that channels keeps come in so many.")
+    ] = 8,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of each step.  [default: the recipe's]")
+    ] = None,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(help="Module to import first, which registers your layers."),
+    ] = None,
+    seed: _Seed = 0,
+    skip_bad_images: _SkipBad = False,
+) -> None:
+    """Make a classifier smaller while it trains on."""
+    from kerasnets import workbench
+    from kerasnets.analysis.tables import compression_table
+
+    with terminal.StageDisplay(context.obj, 1)("compress", False) as progress:
+        result = workbench.compress(
+            model,
+            out,
+            data=data,
+            recipe=recipe,
+            teacher_path=teacher,
+            sparsity=sparsity,
+            clusters=clusters,
+            madds=madds,
+            multiple=multiple,
+            epochs=epochs,
+            plugins=plugin or (),
+            skip_bad_images=skip_bad_images,
+            seed=seed,
+            progress=progress,
+        )
+    terminal.show(compression_table(result.before, result.after))
+    terminal.show("\n".join(map(str, result.files)))
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    model: _Model,
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="File, or folder of a SavedModel.")
+    ],
+    format: Annotated[
+        str,
+        typer.Option(
+            help="float32, float16, dynamic, int8, int8_weights, int4_weights, onnx or "
+            "saved_model"
+        ),
+    ] = "float32",
+    data: Annotated[
+        str | None,
+        typer.Option(help="Images that set the ranges of int8 and name the classes."),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Text file with a class name a line.")
+    ] = None,
+    calibration: Annotated[
+        int, typer.Option(help="How many images set the ranges of int8.")
+    ] = 100,
+    io: Annotated[
+        Literal["uint8", "float32"] | None,
+        typer.Option(help="What an int8 file takes.  [default: uint8]"),
+    ] = None,
+    softmax: Annotated[bool, typer.Option(help="Softmax inside.")] = True,
+    preprocessing: Annotated[bool, typer.Option(help="Normalisation inside.")] = True,
+    resize_from: Annotated[
+        str | None, typer.Option(help="HEIGHTxWIDTH of images to resize inside.")
+    ] = None,
+    dynamic_batch: Annotated[bool, typer.Option(help="Any number of images.")] = False,
+    sparse: Annotated[
+        bool, typer.Option(help="Store the zeros of a pruned model as such.")
+    ] = False,
+    author: Annotated[str, typer.Option(help="For the metadata.")] = "",
+    licence: Annotated[str, typer.Option(help="For the metadata.")] = "",
+    description: Annotated[str, typer.Option(help="For the metadata.")] = "",
+    seed: _Seed = 0,
+    skip_bad_images: _SkipBad = False,
+) -> None:
+    """Write a saved model as a file for the phone."""
+    from kerasnets import units, workbench
+
+    # only what was asked for: ONNX and SavedModel take none
+    options = {
+        name: value
+        for name, value, asked in (
+            ("io", io, io is not None),
+            ("softmax", softmax, not softmax),
+            ("preprocessing", preprocessing, not preprocessing),
+            ("resize_from", _height_and_width(resize_from), resize_from is not None),
+            ("batch", None, dynamic_batch),
+            ("sparse", sparse, sparse),
+        )
+        if asked
+    }
+    texts = {"author": author, "licence": licence, "description": description}
+    with terminal.StageDisplay(context.obj, 1)("export", False) as progress:
+        result = workbench.export_file(
+            model,
+            out,
+            format=format,
+            data=data,
+            labels=None if labels is None else workbench.read_lines(labels),
+            calibration=calibration,
+            options=options,
+            texts={key: value for key, value in texts.items() if value},
+            skip_bad_images=skip_bad_images,
+            seed=seed,
+            progress=progress,
+        )
+    for warning in result.warnings:
+        terminal.say(context.obj, f"warning: {warning}")
+    size, gzip_size = map(units.format_bytes, (result.size, result.gzip_size))
+    terminal.show(f"{result.path}: {size}, {gzip_size} behind gzip")
+
+
+def _height_and_width(text: str | None) -> tuple[int, int] | None:
+    """The two numbers of "480x640"."""
+    if text is None:
+        return None
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise KerasnetsError(f"--resize-from {text!r}: HEIGHTxWIDTH is accepted")
+    return int(height), int(width)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help=".tflite, .onnx or a SavedModel.")
+    ],
+    model: Annotated[Path, typer.Option(help="The Keras model it was made from.")],
+    data: Annotated[
+        str, typer.Option(help="digits, tfds:NAME, folder:PATH or npz:FILE")
+    ],
+    max_difference: Annotated[
+        float | None, typer.Option(help="Most a probability may differ.")
+    ] = None,
+    agreement: Annotated[
+        float | None, typer.Option(help="Least share of equal best classes.")
+    ] = None,
+    accuracy: Annotated[
+        float | None, typer.Option(help="Least accuracy of the file.")
+    ] = None,
+    snr: Annotated[
+        float | None, typer.Option(help="Least signal-to-noise of a layer, dB.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Answers with so many must be the same.")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Most test images.  [default: all]")
+    ] = None,
+    seed: _Seed = 0,
+    skip_bad_images: _SkipBad = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Prove that a file answers like its model; the exit code says whether it does."""
+    from kerasnets import workbench
+    from kerasnets.analysis import tables
+
+    bounds = {
+        "max_abs_difference": max_difference,
+        "agreement": agreement,
+        "accuracy": accuracy,
+        "snr_db": snr,
+    }
+    with terminal.StageDisplay(context.obj, 1)("verify", False) as progress:
+        found = workbench.verify_file(
+            file,
+            model_path=model,
+            data=data,
+            bounds={key: value for key, value in bounds.items() if value is not None},
+            threads=threads,
+            images=images,
+            skip_bad_images=skip_bad_images,
+            seed=seed,
+            progress=progress,
+        )
+    figures = found.as_json()
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        terminal.show(tables.comparison_table(figures))
+        terminal.show(tables.file_table(figures))
+        if worst := found.worst_layers():
+            terminal.show(tables.noise_table([asdict(layer) for layer in worst]))
+    if found.failures:
+        raise KerasnetsError(f"{file} is out of bounds: {'; '.join(found.failures)}")
+
+
+@app.command()
+def bench(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE.tflite...")],
+    reference: Annotated[
+        Path | None, typer.Option(help="File that the others are measured against.")
+    ] = None,
+    threads: Annotated[
+        int, typer.Option(help="Measure with 1 to so many threads.")
+    ] = 1,
+    runs: Annotated[int, typer.Option(help="Timed runs of each file.")] = 100,
+    warmup: Annotated[int, typer.Option(help="Untimed runs before them.")] = 5,
+    seconds: Annotated[float, typer.Option(help="Most time a number of threads.")] = 10,
+    phone: Annotated[
+        bool, typer.Option(help="On the phone that adb finds, not here.")
+    ] = False,
+    serial: Annotated[
+        str | None, typer.Option(help="Of the phone, where there are several.")
+    ] = None,
+    benchmark: Annotated[
+        Path | None, typer.Option(help="LiteRT's benchmark_model for the phone.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure how long files take for one image, turn by turn."""
+    from kerasnets import export as room
+    from kerasnets.analysis import tables
+
+    counts = range(1, threads + 1)
+    names = {str(path): path for path in (*([reference] if reference else ()), *files)}
+    with terminal.StageDisplay(context.obj, 1)("bench", False) as progress:
+        if phone:
+            rows = room.bench_on_phone(
+                names,
+                threads=counts,
+                runs=runs,
+                warmup=warmup,
+                serial=serial,
+                benchmark=benchmark,
+                progress=progress,
+            )
+        else:
+            rows = room.bench(
+                names,
+                reference=str(reference) if reference else None,
+                threads=counts,
+                runs=runs,
+                warmup=warmup,
+                seconds=seconds,
+                progress=progress,
+            )
+    figures = [asdict(row) for row in rows]
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+    else:
+        show = tables.phone_latency_table if phone else tables.latency_table
+        terminal.show(show(figures))

@@ -1,8 +1,9 @@
-"""TF-MOT behind one door: the Keras 3 <-> tf_keras bridge, and pruning.
+"""Smaller networks: TF-MOT behind one door, and channels removed for real.
 
 TensorFlow Model Optimization works on ``tf_keras`` models only, and importing it
 switches the whole process to them. The bridge rebuilds a Keras 3 model in tf_keras
-and back; pruning runs in a child process. Importing this room imports neither.
+and back; pruning, clustering and quantisation-aware training run in a child process.
+Importing this room imports neither.
 """
 
 import importlib
@@ -10,27 +11,45 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasnets.compression.bridge import check_equal, from_tf_keras, to_tf_keras
+    from kerasnets.compression.channels import prune_channels
+    from kerasnets.compression.inside import KerasInside
     from kerasnets.compression.kernels import sparsity
-    from kerasnets.compression.pruning import PruneSettings, prune
-    from kerasnets.compression.twins import KerasInside, register_twin
+    from kerasnets.compression.pruning import prune
+    from kerasnets.compression.recipes import RECIPES, compress
+    from kerasnets.compression.settings import (
+        ClusterSettings,
+        PruneSettings,
+        QATSettings,
+    )
+    from kerasnets.compression.twins import register_twin
 
 __all__ = [
+    "RECIPES",
+    "ClusterSettings",
     "KerasInside",
     "PruneSettings",
+    "QATSettings",
     "check_equal",
+    "compress",
     "from_tf_keras",
     "prune",
+    "prune_channels",
     "register_twin",
     "sparsity",
     "to_tf_keras",
 ]
 
 _MODULES = {
-    "KerasInside": "twins",
-    "PruneSettings": "pruning",
+    "RECIPES": "recipes",
+    "ClusterSettings": "settings",
+    "KerasInside": "inside",
+    "PruneSettings": "settings",
+    "QATSettings": "settings",
     "check_equal": "bridge",
+    "compress": "recipes",
     "from_tf_keras": "bridge",
     "prune": "pruning",
+    "prune_channels": "channels",
     "register_twin": "twins",
     "sparsity": "kernels",
     "to_tf_keras": "bridge",

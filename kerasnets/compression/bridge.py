@@ -1,11 +1,15 @@
 """The bridge between Keras 3 and tf_keras: a model crosses with its weights.
 
 TF-MOT works on tf_keras models only. The functional graph is replayed from inputs to
-outputs with a tf_keras layer for each Keras layer (see ``twins``), nested models
-flattened, and the weights are copied layer by layer. Both models are run on the same
-numbers at every crossing: what comes out answers like what went in.
+outputs with a tf_keras layer for each Keras layer (see ``twins``) and each call of an
+operation (``x + 3``, ``keras.ops.mean(x)``), nested models flattened, and the weights
+are copied layer by layer. Both models are run on the same numbers at every crossing:
+what comes out answers like what went in.
 """
 
+import inspect
+import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from kerasnets.compression.inside import call_operation
 from kerasnets.compression.kernels import leaf_layers
 from kerasnets.compression.twins import make_twin
 from kerasnets.errors import KerasnetsError
@@ -22,12 +27,19 @@ from kerasnets.errors import KerasnetsError
 # last place of float32. Measured on the networks of the tests: 0.0.
 TOLERANCE = 1e-6
 
+# Sides of the examples where a model leaves them open: the first that it takes.
+_SIDES = (32, 64, 128, 256, 512)
+
+# Those that a layer may compute in: weights are float32, indices are not.
+_FORMATS = ("float32", "int32", "int64", "uint8", "bool")
+
 
 def to_tf_keras(model: keras.Model) -> tf_keras.Model:
     """Rebuild a functional Keras 3 model in tf_keras, in float32, weights included.
 
-    Nested models are flattened: their layers are named ``nested_model/layer``.
-    Initialisers, regularisers and constraints stay behind.
+    Nested models are flattened: their layers are named ``nested_model/layer``, with _
+    for what TensorFlow does not take in a name. Initialisers, regularisers and
+    constraints stay behind. Which layers cross, and as what: see ``twins``.
 
     Raises:
         KerasnetsError: the model is not functional (or a built Sequential), computes
@@ -35,17 +47,20 @@ def to_tf_keras(model: keras.Model) -> tf_keras.Model:
             ``register_twin``), or its twin gives other outputs.
     """
     _require_crossable(model)
-    layers = leaf_layers(model)
-    twins = {id(layer): make_twin(layer, path) for path, layer in layers.items()}
+    layers, names = leaf_layers(model), _Names()
+    twins = {
+        id(layer): make_twin(layer, names.of(path)) for path, layer in layers.items()
+    }
     inputs = keras.tree.map_structure(
         lambda tensor: tf_keras.Input(
-            batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name
+            batch_shape=tensor.shape, dtype=tensor.dtype, name=names.of(tensor.name)
         ),
         _graph(model).input,
     )
-    twin = tf_keras.Model(inputs, _replay(model, inputs, twins), name=model.name)
-    for layer in layers.values():
-        twins[id(layer)].set_weights(layer.get_weights())
+    outputs = _Replay(twins, names).run(model, inputs)
+    twin = tf_keras.Model(inputs, outputs, name=_Names().of(model.name))
+    for path, layer in layers.items():
+        _copy_weights(layer, twins[id(layer)], path)
     check_equal(model, twin)
     return twin
 
@@ -58,19 +73,66 @@ def from_tf_keras(twin: tf_keras.Model, like: keras.Model) -> keras.Model:
         like: gives the configuration; it stays as it is.
 
     Raises:
-        KerasnetsError: the twin lacks a layer of ``like`` or gives other outputs.
+        KerasnetsError: the twin lacks a layer of ``like``, has weights of another shape
+            or gives other outputs.
     """
-    model = keras.models.clone_model(like)
+    _require_crossable(like)
+    model, names = _clone(like), _Names()
     twins = {layer.name: layer for layer in twin.layers}
     for path, layer in leaf_layers(model).items():
-        if path not in twins:
+        if (name := names.of(path)) not in twins:
             raise KerasnetsError(
-                f"the tf_keras model {twin.name!r} has no layer {path!r}: it is not a "
+                f"the tf_keras model {twin.name!r} has no layer {name!r}: it is not a "
                 f"twin of {like.name!r}"
             )
-        layer.set_weights(twins[path].get_weights())
+        _copy_weights(twins[name], layer, path)
     check_equal(model, twin)
     return model
+
+
+def _clone(model: keras.Model) -> keras.Model:
+    """A model of the same configuration with weights of its own."""
+    try:
+        return keras.models.clone_model(model, clone_function=_cloned, recursive=True)
+    except TypeError as error:  # compiled with a loss, say, that is not registered
+        raise KerasnetsError(
+            f"model {model.name!r} cannot be cloned: give one that is not compiled, or "
+            "register what it was compiled with, by "
+            "keras.saving.register_keras_serializable"
+        ) from error
+
+
+def _cloned(operation: keras.Operation) -> keras.Operation:
+    """A new layer of the same configuration; operations hold nothing, and stay."""
+    if not isinstance(operation, keras.Layer):
+        return operation
+    config = operation.get_config()
+    for name in config:
+        if "activation" in name and callable(own := getattr(operation, name, None)):
+            config[name] = own  # itself, registered or not
+    try:
+        return type(operation).from_config(config)
+    except (TypeError, ValueError) as error:
+        raise KerasnetsError(
+            f"layer {operation.name!r} ({type(operation).__name__}) cannot be made "
+            "again from its get_config(): register what it holds with "
+            "keras.saving.register_keras_serializable"
+        ) from error
+
+
+def _copy_weights(source: Any, target: Any, path: str) -> None:
+    """Copy the weights from a layer to its twin, whichever way."""
+    weights = source.get_weights()
+    shapes = [weight.shape for weight in weights]
+    expected = [weight.shape for weight in target.get_weights()]
+    if shapes != expected:
+        raise KerasnetsError(
+            f"layer {path!r} and its twin ({type(target).__name__}) have weights of "
+            f"other shapes: {shapes} and {expected}"
+        )
+    target.set_weights(weights)
+    if hasattr(target, "finalize_state"):  # Normalization computes with what it keeps
+        target.finalize_state()
 
 
 def check_equal(model: keras.Model, twin: tf_keras.Model) -> None:
@@ -83,12 +145,20 @@ def check_equal(model: keras.Model, twin: tf_keras.Model) -> None:
         KerasnetsError: outputs differ by more than 1e-6 of their largest value.
     """
     rng = np.random.default_rng(0)
-    inputs = keras.tree.map_structure(lambda t: _example(t, rng), _graph(model).input)
+    side = _open_side(model)
+    inputs = keras.tree.map_structure(
+        lambda tensor: _example(tensor, side, rng), _graph(model).input
+    )
     with tf.device("CPU"):
         ours = keras.tree.flatten(model(inputs, training=False))
         theirs = keras.tree.flatten(twin(inputs, training=False))
     for ours_one, theirs_one in zip(ours, theirs, strict=True):
         expected = np.asarray(ours_one, "float64")
+        if expected.shape != theirs_one.shape:
+            raise KerasnetsError(
+                f"{model.name!r} gives outputs of shape {expected.shape}, its tf_keras "
+                f"twin of {tuple(theirs_one.shape)}"
+            )
         difference = np.max(np.abs(np.asarray(theirs_one) - expected))
         if not difference <= TOLERANCE * np.max(np.abs(expected)):  # NaN fails too
             raise KerasnetsError(
@@ -98,9 +168,33 @@ def check_equal(model: keras.Model, twin: tf_keras.Model) -> None:
             )
 
 
-def _example(tensor: keras.KerasTensor, rng: np.random.Generator) -> np.ndarray:
-    """Two random examples; 32 where a side is left open."""
-    shape = (2, *(32 if side is None else side for side in tensor.shape[1:]))
+def _open_side(model: keras.Model) -> int:
+    """A side that the model takes where it leaves one open."""
+    graph = _graph(model)
+    for side in _SIDES[:-1]:
+        examples = keras.tree.map_structure(
+            lambda t, side=side: keras.KerasTensor(_closed(t.shape, side), t.dtype),
+            graph.input,
+        )
+        try:
+            graph.compute_output_spec(examples)
+        except ValueError:  # too small for a layer of the network
+            continue
+        return side
+    return _SIDES[-1]
+
+
+def _closed(shape: tuple, side: int) -> tuple[int, ...]:
+    """The shape with two examples and ``side`` where it is left open."""
+    batch, *sides = shape
+    return (batch or 2, *(side if length is None else length for length in sides))
+
+
+def _example(
+    tensor: keras.KerasTensor, side: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Random examples for an input."""
+    shape = _closed(tensor.shape, side)
     if np.dtype(tensor.dtype).kind == "f":
         return rng.uniform(-1.0, 1.0, shape).astype(tensor.dtype)
     return rng.integers(0, 2, shape).astype(tensor.dtype)
@@ -112,15 +206,31 @@ def _require_crossable(model: keras.Model) -> None:
             f"the Keras backend is {keras.backend.backend()!r}; compression works with "
             "'tensorflow'"
         )
-    for path, layer in leaf_layers(model).items():
-        if layer.compute_dtype != "float32" and layer.weights:
+    _require_functional(model)
+    for tensor in _graph(model).inputs:
+        if tensor.dtype == "string" or tensor.sparse:
             raise KerasnetsError(
-                f"layer {path!r} computes in {layer.compute_dtype}; compression takes "
-                "float32 models: use kerasnets.export.to_float32 first"
+                f"input {tensor.name!r} of {model.name!r} is a "
+                f"{'sparse' if tensor.sparse else tensor.dtype} tensor; dense ones of "
+                "numbers are accepted"
+            )
+    for path, layer in leaf_layers(model).items():
+        number_format = layer.dtype_policy.quantization_mode or layer.compute_dtype
+        if number_format not in _FORMATS:
+            raise KerasnetsError(
+                f"layer {path!r} computes in {number_format}; compression takes "
+                "float32 models: use kerasnets.export.to_float32 first, or the model "
+                "as it was before quantize()"
             )
 
 
-def _graph(model: keras.Model) -> Any:
+def _require_functional(model: keras.Model) -> None:
+    for operation in _graph(model).operations:
+        if isinstance(operation, keras.Model):
+            _require_functional(operation)
+
+
+def _graph(model: Any) -> Any:
     """The functional graph of a model; a built Sequential keeps one inside."""
     graph = model._functional if isinstance(model, keras.Sequential) else model
     if not isinstance(graph, keras.Function):
@@ -131,28 +241,85 @@ def _graph(model: keras.Model) -> Any:
     return graph
 
 
-def _replay(model: keras.Model, inputs: Any, twins: dict[int, Any], training=None):
-    """Call the twin of each layer of the graph, in order, on tf_keras tensors."""
+class _Replay:
+    """Calls the twin of each layer of a graph, in order, on tf_keras tensors.
 
-    def twin_of(operation) -> Callable:
+    Args:
+        twins: tf_keras layers by the ``id`` of the Keras layer.
+        names: gives the layers that call operations theirs.
+    """
+
+    def __init__(self, twins: dict[int, tf_keras.layers.Layer], names: "_Names"):
+        self._twins, self._names = twins, names
+
+    def run(self, model: Any, inputs: Any, prefix: str = "", training=None) -> Any:
+        """The outputs of the model, or of one nested in it, in its mode."""
+        graph = _graph(model)
+        if isinstance(inputs, dict) and not isinstance(graph.input, dict):
+            inputs = [inputs[tensor.name] for tensor in graph.inputs]
+        # Keras's own walk over its nodes: shared layers, lists and keyword arguments
+        return graph._run_through_graph(
+            inputs, operation_fn=lambda op: self._stand_in(op, prefix, training)
+        )
+
+    def _stand_in(self, operation: Any, prefix: str, training) -> Callable:
+        """What is called instead of an operation of the graph."""
+        path = prefix + operation.name
+
         def call(*args, **kwargs):
-            kwargs = {key: value for key, value in kwargs.items() if value is not None}
-            mode = kwargs.pop("training", None) if training is None else training
-            if isinstance(operation, keras.Model):
-                return _replay(operation, *args, twins=twins, training=mode)
-            if id(operation) not in twins:
-                raise KerasnetsError(
-                    f"operation {operation.name!r} ({type(operation).__name__}) of the "
-                    "graph is not a layer and cannot cross to tf_keras: put it into a "
-                    "layer and give that a twin with "
-                    "kerasnets.compression.register_twin"
-                )
-            twin = twins[id(operation)]
-            if mode is not None and twin._expects_training_arg:
-                kwargs["training"] = mode
-            return twin(*args, **kwargs)
+            if isinstance(operation, keras.Model | keras.Function):
+                inputs = args[0] if args else kwargs["inputs"]
+                mode = kwargs.get("training") if training is None else training
+                return self.run(operation, inputs, f"{path}/", mode)
+            if isinstance(operation, keras.Layer):
+                return self._call_layer(operation, path, args, kwargs, training)
+            return call_operation(operation, args, kwargs, self._names.of(path))
 
         return call
 
-    # Keras's own walk over its nodes: shared layers, lists and keyword arguments
-    return _graph(model)._run_through_graph(inputs, operation_fn=twin_of)
+    def _call_layer(self, layer, path: str, args, kwargs: dict, training) -> Any:
+        if id(layer) not in self._twins:
+            raise KerasnetsError(
+                f"layer {path!r} is in a keras.Function, which keeps no weights: make "
+                "that a keras.Model"
+            )
+        twin = self._twins[id(layer)]
+        parameters = inspect.signature(layer.call).parameters
+        kwargs = {key: value for key, value in kwargs.items() if value is not None}
+        mode = kwargs.pop("training", None)
+        if training is not None:
+            mode = training
+        elif "training" in parameters and mode == parameters["training"].default:
+            mode = None  # filled in by Keras: the mode of the call decides
+        if mode is not None and twin._expects_training_arg:
+            kwargs["training"] = mode
+        if not args:  # tf_keras wants the first argument of all by position
+            args = (kwargs.pop(next(iter(parameters))),)
+        return twin(*args, **_without_own_masks(kwargs, twin))
+
+
+class _Names:
+    """Names that TensorFlow takes, each its own."""
+
+    def __init__(self):
+        self._given: Counter[str] = Counter()
+
+    def of(self, path: str) -> str:
+        """The path, with _ for other signs than letters and digits; /2 if it's gone."""
+        name = re.sub(r"[^A-Za-z0-9_./-]", "_", path)
+        name = re.sub(r"^[^A-Za-z0-9]", "x", name)
+        self._given[name] += 1
+        again = self._given[name]
+        return name if again == 1 else f"{name}/{again}"
+
+
+def _without_own_masks(kwargs: dict, twin: tf_keras.layers.Layer) -> dict:
+    """Without masks that Keras hands on by name and tf_keras with the tensors."""
+    parameters = inspect.signature(twin.call).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        return kwargs
+    return {
+        key: value
+        for key, value in kwargs.items()
+        if key in parameters or not key.endswith("mask")
+    }

@@ -47,7 +47,9 @@ def kernels(model: keras.Model) -> Iterator[np.ndarray]:
                     yield np.asarray(keras.ops.convert_to_numpy(getattr(layer, name)))
 
 
-def weights_to_keep(sizes: list[int], total: int, sparsity: float) -> list[int]:
+def weights_to_keep(
+    sizes: list[int], total: int, sparsity: float, *, zeros: int = 0
+) -> list[int]:
     """How many weights of each prunable kernel stay, for a sparsity of the whole.
 
     The same share of each kernel, at least one weight, rounded towards more zeros.
@@ -56,17 +58,21 @@ def weights_to_keep(sizes: list[int], total: int, sparsity: float) -> list[int]:
         sizes: weights of each kernel that can be pruned.
         total: weights of all kernels, those included that stay dense.
         sparsity: the share of zeros among ``total``.
+        zeros: how many of these other kernels have.
 
     Raises:
         KerasnetsError: more than 98 % of the prunable weights would have to go.
     """
     prunable = sum(sizes)
-    left = prunable - math.ceil(sparsity * total)
+    needed = max(0, math.ceil(sparsity * total) - zeros)
+    if not needed:
+        return list(sizes)
+    left = prunable - needed
     if left < (1 - _MOST) * prunable or left < len(sizes):
         raise KerasnetsError(
             f"sparsity {sparsity} cannot be reached: {prunable:,} of the {total:,} "
             f"kernel weights can be pruned (depthwise ones stay); with {_MOST} of them "
-            f"at most {math.floor(100 * _MOST * prunable / max(1, total)) / 100} is "
+            f"at most {math.floor(100 * (_MOST * prunable + zeros) / total) / 100} is "
             "accepted"
         )
     # TF-MOT counts in float32, which is off by less than a millionth

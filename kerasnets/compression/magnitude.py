@@ -1,268 +1,163 @@
-"""Magnitude pruning with TF-MOT: what the child process does.
+"""Magnitude pruning with TF-MOT: the smallest weights become zero."""
 
-Importing this module turns the process to tf_keras; only ``worker`` imports it.
-"""
-
-import hashlib
-import itertools
-import math
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-from kerasnets.applications import preprocessing
-from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
-from kerasnets.compression.kernels import kernels, sparsity, weights_to_keep
-from kerasnets.compression.loss import cross_entropy, distillation_loss
-from kerasnets.compression.pruning import PruneSettings
-from kerasnets.data import Augment, Batches, PreparedData, batches, load_prepared
+from kerasnets.compression.kernels import kernels, weights_to_keep
+from kerasnets.compression.selection import chosen_layers, kernel_of
+from kerasnets.compression.settings import PruneSettings, Settings
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import UNIT
-from kerasnets.progress import Progress
-from kerasnets.saving import load_model, save_model
-from kerasnets.training import Checkpoint, seed_everything
 
-# The kernels that TF-MOT prunes. It leaves depthwise ones dense: few weights, and the
-# accuracy hangs on them.
-_PRUNED = {
-    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D", "Dense"), "kernel"),
-    **dict.fromkeys(("Conv2DTranspose", "Conv3DTranspose"), "kernel"),
-    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), "pointwise_kernel"),
-}
+# whose kernels have the input channels where TF-MOT's 2:4 pattern looks for them
+_OF_FOUR = ("Conv2D", "Dense", "SeparableConv2D")
 
 
-def prune_here(
-    *,
-    model_path: str,
-    out_path: str,
-    data: str,
-    settings: dict,
-    teacher_path: str | None,
-    seed: int,
-    checkpoint_seconds: float,
-    progress: Progress,
+def check(
+    twin: tf_keras.Model,
+    model: keras.Model,
+    settings: PruneSettings,
+    before: Sequence[Settings],
 ) -> None:
-    """``kerasnets.compression.prune`` in this process; arguments as JSON has them."""
-    _seed(seed)
-    augment = settings["augment"] and Augment(**settings["augment"])
-    chosen = PruneSettings(**{**settings, "augment": augment})
-    prepared = load_prepared(Path(data))
-    model = _load(model_path, prepared)
-    teacher = None if teacher_path is None else _load(teacher_path, prepared)
-    images = batches(
-        prepared.train,
-        size=_size(model) if teacher is None else prepared.resolution,
-        batch_size=chosen.batch_size,
-        seed=seed,
-        augment=augment,
-        preprocessing=preprocessing(model, default=UNIT),
-    )
-    steps = chosen.epochs * images.steps_per_epoch
-    pruned = with_masks(to_tf_keras(model), model, chosen, steps)
-    identity = {
-        "settings": settings,
-        "seed": seed,
-        "files": [
-            _sha256(path)
-            for path in (model_path, teacher_path, Path(data) / "splits.json")
-            if path is not None
-        ],
-    }
-    checkpoint = Checkpoint(
-        Path(out_path).with_suffix(".checkpoint.npz"), identity, checkpoint_seconds
-    )
-    train(pruned, teacher, images, chosen, checkpoint, progress)
-    save_model(without_masks(pruned, model, chosen.sparsity), Path(out_path))
-    checkpoint.remove()
+    """Refuse a network that cannot be pruned so."""
+    del before
+    final_sparsities(twin, model, settings)
 
 
-def with_masks(
-    twin: tf_keras.Model, model: keras.Model, settings: PruneSettings, steps: int
-) -> tf_keras.Model:
-    """Wrap the layers to prune so that ``model`` as a whole gets the sparsity.
-
-    Kernels that stay dense count too: the others get the more zeros.
-    """
-    sizes = {
-        layer.name: math.prod(getattr(layer, _PRUNED[type(layer).__name__]).shape)
-        for layer in twin.layers
-        if type(layer).__name__ in _PRUNED
-    }
-    total = sum(kernel.size for kernel in kernels(model))
-    keep = weights_to_keep(list(sizes.values()), total, settings.sparsity)
-    final = {
-        name: 1 - kept / size
-        for (name, size), kept in zip(sizes.items(), keep, strict=True)
-    }
+def wrap(
+    twin: tf_keras.Model,
+    model: keras.Model,
+    settings: PruneSettings,
+    before: Sequence[Settings],
+    steps: int,
+) -> tuple[tf_keras.Model, Callable[[], None]]:
+    """Wrap the layers to prune; with it what is due after each epoch."""
+    del before
+    final = final_sparsities(twin, model, settings)
     updates = settings.update_steps(steps)
 
-    def wrap(layer):
+    def wrapped(layer):
         if layer.name not in final:
             return layer
-        schedule: Any = tfmot.sparsity.keras.PolynomialDecay(
-            initial_sparsity=min(settings.initial_sparsity, final[layer.name]),
-            final_sparsity=final[layer.name],
-            begin_step=updates[0],
-            end_step=updates[-1],
-            frequency=updates.step,
-        )
         return tfmot.sparsity.keras.prune_low_magnitude(
-            layer, pruning_schedule=schedule
+            layer,
+            pruning_schedule=_schedule(settings, final[layer.name], updates),
+            block_size=settings.block_size,
+            sparsity_m_by_n=(2, 4) if settings.pattern == "2:4" else None,
         )
 
-    return tf_keras.models.clone_model(twin, clone_function=wrap)
-
-
-def train(
-    pruned: tf_keras.Model,
-    teacher: keras.Model | None,
-    images: Batches,
-    settings: PruneSettings,
-    checkpoint: Checkpoint,
-    progress: Progress,
-) -> None:
-    """Train from the last checkpoint to the end; the zeros end as exact zeros."""
-    epochs, steps = settings.epochs, images.steps_per_epoch
-    cosine: Any = tf_keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate, epochs * steps
-    )
-    optimizer = tf_keras.optimizers.Adam(cosine)
-    optimizer.build(pruned.trainable_variables)
+    pruned = tf_keras.models.clone_model(twin, clone_function=wrapped)
     masks = tfmot.sparsity.keras.UpdatePruningStep()
     masks.set_model(pruned)
     masks.on_train_begin()
-    state = _state(pruned, optimizer)
-    done = checkpoint.restore(state)
-    progress(done, epochs, "continued" if done else "started")
-    step = train_step(pruned, optimizer, teacher, settings)
-    data = iter(images.dataset(done, epochs))
-    for epoch in range(done, epochs):
-        results = [step(*batch) for batch in itertools.islice(data, steps)]
-        loss, accuracy = np.mean(results, axis=0)
-        if not np.isfinite(loss):
+    return pruned, lambda: masks.on_epoch_end(batch=-1)
+
+
+def unwrap(
+    pruned: tf_keras.Model, twin: tf_keras.Model, settings: PruneSettings
+) -> tf_keras.Model:
+    """The network without wrappers; its zeros are exact."""
+    del twin, settings
+    return tfmot.sparsity.keras.strip_pruning(pruned)
+
+
+def pruned_layers(
+    twin: tf_keras.Model, settings: PruneSettings
+) -> Mapping[str, tf_keras.layers.Layer]:
+    """The layers that get zeros, by name."""
+    if settings.policy is None:
+        return chosen_layers(
+            twin,
+            names=settings.layers,
+            spare_ends=settings.spare_ends,
+            **({"classes": _OF_FOUR} if settings.pattern == "2:4" else {}),
+        )
+    policy = tfmot.sparsity.keras.PruneForLatencyOnXNNPack()
+    try:
+        policy.ensure_model_supports_pruning(twin)
+    except ValueError as error:
+        raise KerasnetsError(
+            f"XNNPACK's sparse kernels do not run {twin.name!r}: "
+            f"{str(error).rstrip('.')}; a network such as "
+            "kerasnets.applications.MobileNet(padding='symmetric') is accepted"
+        ) from error
+    able = chosen_layers(
+        twin, names=settings.layers, spare_ends=settings.spare_ends, classes=("Conv2D",)
+    )
+    return {name: layer for name, layer in able.items() if policy.allow_pruning(layer)}
+
+
+def final_sparsities(
+    twin: tf_keras.Model, model: keras.Model, settings: PruneSettings
+) -> dict[str, float]:
+    """The share of zeros that each layer gets so that ``model`` gets the sparsity.
+
+    Kernels that stay dense count too: the others get the more zeros.
+    """
+    chosen = pruned_layers(twin, settings)
+    if settings.pattern == "2:4":
+        return dict.fromkeys(chosen, 0.5)
+    _check_blocks(chosen, settings.block_size)
+    sizes = {name: kernel_of(layer).size for name, layer in chosen.items()}
+    own = dict(settings.layer_sparsity)
+    if unknown := own.keys() - sizes.keys():
+        raise KerasnetsError(
+            f"layer_sparsity names {', '.join(sorted(unknown))}; layers to prune: "
+            f"{', '.join(sizes)}"
+        )
+    shared = {name: size for name, size in sizes.items() if name not in own}
+    keep = weights_to_keep(
+        list(shared.values()),
+        sum(kernel.size for kernel in kernels(model)),
+        settings.sparsity,
+        zeros=sum(int(share * sizes[name]) for name, share in own.items()),
+    )
+    block = settings.block_size[0] * settings.block_size[1]
+    if min(keep, default=block) < block:
+        raise KerasnetsError(
+            f"sparsity {settings.sparsity} leaves less than one block of "
+            f"{settings.block_size} in a kernel; a lower one is accepted"
+        )
+    shares = {
+        name: 1 - (kept - kept % block) / size
+        for (name, size), kept in zip(shared.items(), keep, strict=True)
+    }
+    return {**own, **shares}
+
+
+def _schedule(settings: PruneSettings, final: float, updates: range) -> Any:
+    """TF-MOT's schedule of one layer."""
+    timing = {
+        "begin_step": updates[0],
+        "end_step": updates[-1],
+        "frequency": updates.step,
+    }
+    if settings.schedule == "constant":
+        return tfmot.sparsity.keras.ConstantSparsity(final, **timing)
+    return tfmot.sparsity.keras.PolynomialDecay(
+        initial_sparsity=min(settings.initial_sparsity, final),
+        final_sparsity=final,
+        **timing,
+    )
+
+
+def _check_blocks(chosen: Mapping[str, Any], block: tuple[int, int]) -> None:
+    """Refuse blocks of other kernels than matrices that they tile."""
+    if block == (1, 1):
+        return
+    for name, layer in chosen.items():
+        shape = kernel_of(layer).shape
+        if len(shape) != 2:
             raise KerasnetsError(
-                f"the loss is {loss} in epoch {epoch + 1} of {epochs}: take a smaller "
-                "learning_rate"
+                f"block_size {block} takes dense kernels alone; {name!r} "
+                f"({type(layer).__name__}) has a kernel {shape}: name dense layers in "
+                "layers, or take block_size (1, 1)"
             )
-        masks.on_epoch_end(batch=-1)
-        checkpoint.save(epoch + 1, state)
-        progress(epoch + 1, epochs, f"loss {loss:.3f} accuracy {accuracy:.3f}")
-
-
-def train_step(
-    pruned: tf_keras.Model,
-    optimizer: tf_keras.optimizers.Optimizer,
-    teacher: keras.Model | None,
-    settings: PruneSettings,
-) -> Callable:
-    """A compiled step: images, labels -> loss, share of right answers."""
-
-    def for_teacher(images):
-        given, own = (preprocessing(net, default=UNIT) for net in (pruned, teacher))
-        return given.converted(images, own)
-
-    def loss_of(images, labels, logits):
-        if teacher is None:
-            return cross_entropy(labels, logits)
-        return distillation_loss(
-            labels,
-            logits,
-            teacher(_resized(for_teacher(images), teacher), training=False),
-            temperature=settings.temperature,
-            soft_weight=settings.soft_weight,
-        )
-
-    @tf.function
-    def step(images, labels):
-        with tf.GradientTape() as tape:
-            logits = pruned(_resized(images, pruned), training=True)
-            loss = loss_of(images, labels, logits)
-        variables = pruned.trainable_variables
-        optimizer.apply_gradients(
-            zip(tape.gradient(loss, variables), variables, strict=True)
-        )
-        right = tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels
-        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
-
-    return step
-
-
-def without_masks(
-    pruned: tf_keras.Model, model: keras.Model, asked: float
-) -> keras.Model:
-    """The pruned weights in a Keras model like ``model``."""
-    twin = tfmot.sparsity.keras.strip_pruning(pruned)
-    # A negative weight times its mask is -0.0: as +0.0 all zeros compress alike.
-    twin.set_weights([weight + 0.0 for weight in twin.get_weights()])
-    result = from_tf_keras(twin, like=model)
-    if (reached := sparsity(result)) < asked:
-        raise KerasnetsError(
-            f"pruning reached sparsity {reached:.4f}, {asked} was asked for: weights "
-            "of equal size are kept or pruned together"
-        )
-    return result
-
-
-def _seed(seed: int) -> None:
-    """Make the run repeat bit for bit, dropout after a restart included."""
-    seed_everything(seed)
-    tf_keras.utils.set_random_seed(seed)
-    # generators with a state that the checkpoint can hold
-    tf_keras.backend.experimental.enable_tf_random_generator()
-
-
-def _state(pruned: tf_keras.Model, optimizer) -> list:
-    """All that training changes: weights, masks and steps, slots, random state."""
-    random_layers = [x for x in pruned.layers if hasattr(x, "_random_generator")]
-    generators = [layer._random_generator._generator.state for layer in random_layers]
-    return [*pruned.variables, *optimizer.variables, *generators]
-
-
-def _load(path: str, prepared: PreparedData) -> keras.Model:
-    """Load a classifier of the prepared images' classes."""
-    model = load_model(Path(path))
-    classes = len(prepared.class_names)
-    if model.output_shape != (None, classes):
-        raise KerasnetsError(
-            f"{path!r} gives outputs {model.output_shape}; the data have {classes} "
-            f"classes, (None, {classes}) is accepted"
-        )
-    activation = getattr(model.layers[-1], "activation", None)
-    if isinstance(model.layers[-1], keras.layers.Softmax) or (
-        activation not in (None, keras.activations.linear)
-    ):
-        raise KerasnetsError(
-            f"{path!r} ends in {model.layers[-1].name!r}, which does not give logits: "
-            "build it with classifier_activation=None"
-        )
-    _size(model)
-    return model
-
-
-def _size(model: keras.Model) -> int:
-    """Side of the square images that the model takes."""
-    _, height, width, _ = model.input_shape
-    if height is None or height != width:
-        raise KerasnetsError(
-            f"model {model.name!r} takes images of {height} x {width}; a fixed square "
-            "is accepted"
-        )
-    return height
-
-
-def _resized(images, model):
-    """The images at the size that the model takes."""
-    size = tuple(model.input_shape[1:3])
-    if size == tuple(images.shape[1:3]):
-        return images
-    return tf.image.resize(images, size, antialias=True)
-
-
-def _sha256(path: str | Path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        if shape[0] % block[0] or shape[1] % block[1]:
+            raise KerasnetsError(
+                f"block_size {block} does not tile the kernel {shape} of {name!r}; "
+                "whole blocks are accepted"
+            )

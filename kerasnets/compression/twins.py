@@ -1,13 +1,27 @@
-"""Which tf_keras layer stands in for which Keras layer."""
+"""Which tf_keras layer stands in for which Keras layer.
 
-import functools
+=====================================  ================================================
+layer                                  twin
+=====================================  ================================================
+Keras's, tf_keras has it too           the tf_keras layer of the same configuration
+Keras's, tf_keras lacks it, or one of  ``KerasInside``: the Keras layer itself, on
+its settings, or it wraps layers       weights that tf_keras trains and TF-MOT leaves
+                                       dense
+of kerasnets                           ``KerasInside``
+yours                                  what ``register_twin`` was told
+Lambda and layers of other libraries   none
+=====================================  ================================================
+"""
+
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tf_keras
 
 from kerasnets import layers as own_layers
+from kerasnets.compression.inside import KerasInside
 from kerasnets.errors import KerasnetsError
 
 _MAKERS: dict[type, Callable] = {}
@@ -16,8 +30,18 @@ _MAKERS: dict[type, Callable] = {}
 # a twin gets its weights by copy, computes in float32, draws from tf_keras's seeds.
 _NOT_CARRIED = ("initializer", "regularizer", "constraint", "dtype", "seed")
 
+_OTHER_NAME = {("LeakyReLU", "negative_slope"): "alpha"}
+# what a layer of tf_keras does when it lacks the argument
+_WITHOUT = {"data_format": "channels_last"}
+
 # hard_sigmoid is relu6(x + 3) / 6 in Keras 3, and clip(0.2 x + 0.5, 0, 1) in tf_keras
 _OTHER_FORMULA = ("hard_sigmoid",)
+
+# crops at inference in tf_keras, leaves images as they are in Keras 3
+_OTHER_MEANING = ("RandomCrop",)
+
+# their functions are code, not configuration, or run on another library
+_FOREIGN = ("Lambda", "TFSMLayer", "FlaxLayer", "JaxLayer", "TorchModuleWrapper")
 
 
 def register_twin(
@@ -41,42 +65,64 @@ def make_twin(layer: keras.layers.Layer, name: str) -> tf_keras.layers.Layer:
     Raises:
         KerasnetsError: tf_keras has no such layer and no twin is registered.
     """
-    make = _MAKERS.get(type(layer))
+    make = _MAKERS.get(type(layer), _twin_of_keras if _is_of_keras(layer) else None)
     if make is None:
-        if not _is_of_both_kerases(layer):
-            raise KerasnetsError(
-                f"layer {name!r} ({type(layer).__name__}) has no twin in tf_keras; "
-                "give it one with kerasnets.compression.register_twin"
-            )
-        make = _same_class
+        raise KerasnetsError(
+            f"layer {name!r} ({type(layer).__name__}) has no twin in tf_keras; give it "
+            "one with kerasnets.compression.register_twin (KerasInside runs the layer "
+            "as it is)"
+        )
     twin = make(layer)
     twin._name = name  # where Layer keeps it; the constructor may not take a name
     return twin
 
 
-def _is_of_both_kerases(layer: keras.layers.Layer) -> bool:
-    """Whether Keras itself has the layer and tf_keras one of the same name."""
+def _is_of_keras(layer: keras.layers.Layer) -> bool:
+    """Whether Keras itself has the class: one of its layers, or of its networks'."""
+    library = type(layer).__module__.partition(".")[0]
+    return library == "keras" and type(layer).__name__ not in _FOREIGN
+
+
+def _twin_of_keras(layer: keras.layers.Layer) -> tf_keras.layers.Layer:
+    """The tf_keras layer of the same class and configuration, else the layer itself."""
     name = type(layer).__name__
-    return (
-        getattr(keras.layers, name, None) is type(layer)
-        and hasattr(tf_keras.layers, name)
-        # its function calls one Keras, and is code, not configuration
-        and name != "Lambda"
-    )
+    twin_class = getattr(tf_keras.layers, name, None)
+    same = getattr(keras.layers, name, None) is type(layer)
+    if twin_class is None or not same or name in _OTHER_MEANING:
+        return KerasInside(layer)
+    config = _config_in_tf_keras(layer, _init_arguments(twin_class))
+    return KerasInside(layer) if config is None else twin_class(**config)
 
 
-def _same_class(layer: keras.layers.Layer) -> tf_keras.layers.Layer:
-    """The tf_keras layer of the same class and configuration."""
-    twin_class = getattr(tf_keras.layers, type(layer).__name__)
-    known = _init_arguments(twin_class)
-    config = {
-        key: value
-        for key, value in layer.get_config().items()
-        if key in known and not key.endswith(_NOT_CARRIED)
-    }
-    if callable(activation := getattr(layer, "activation", None)):
-        config["activation"] = _activation(activation)
-    return twin_class(**config)
+def _config_in_tf_keras(layer: keras.layers.Layer, known: set[str]) -> dict | None:
+    """The configuration in tf_keras's words; None where it has no words for it."""
+    config: dict[str, Any] = {"dtype": layer.compute_dtype}
+    settings: dict[str, Any] = layer.get_config()
+    for name, value in settings.items():
+        twin_name = _OTHER_NAME.get((type(layer).__name__, name), name)
+        if twin_name in known and name.endswith("_initializer"):
+            config[name] = "zeros"  # overwritten by the copy; draws no numbers
+        elif name.endswith(_NOT_CARRIED):
+            continue
+        elif callable(function := getattr(layer, name, None)) and "activation" in name:
+            config[twin_name] = _activation(function)
+        elif twin_name in known and not _holds_layer(value):
+            config[twin_name] = value
+        elif not _is_default(layer, name, value):
+            return None
+    return config
+
+
+def _holds_layer(value: Any) -> bool:
+    """Whether a configuration's value is that of a layer: wrappers, recurrent cells."""
+    return isinstance(value, dict) and "class_name" in value
+
+
+def _is_default(layer: keras.layers.Layer, name: str, value: Any) -> bool:
+    parameters = inspect.signature(type(layer).__init__).parameters
+    if name not in parameters:  # of a base class, or no longer welcome
+        return not value
+    return value in (parameters[name].default, _WITHOUT.get(name))
 
 
 def _init_arguments(layer_class: type) -> set[str]:
@@ -90,75 +136,11 @@ def _init_arguments(layer_class: type) -> set[str]:
 
 
 def _activation(function: Callable) -> Callable:
-    """tf_keras's function of that name, else Keras's own, which runs on TensorFlow."""
+    """tf_keras's function for Keras's of the same formula, else the function itself."""
     name = getattr(function, "__name__", "")
-    if name in _OTHER_FORMULA:
+    if name in _OTHER_FORMULA or getattr(keras.activations, name, None) is not function:
         return function
     return getattr(tf_keras.activations, name, function)
-
-
-class KerasInside(tf_keras.layers.Layer):
-    """A tf_keras layer that runs a Keras layer on weights of its own.
-
-    The twin for layers that tf_keras lacks. TF-MOT trains its weights and leaves them
-    dense, as it does with every layer that it does not know.
-
-    Args:
-        layer: a built Keras layer (TensorFlow backend); it stays as it is.
-    """
-
-    def __init__(self, layer: keras.layers.Layer):
-        super().__init__(trainable=layer.trainable)
-        # in a closure: tf_keras counts the variables of layers it holds as its own
-        self._keras_layer = lambda: layer
-
-    def build(self, input_shape):
-        """Make a weight for each variable of the layer, random state included."""
-        layer = self._keras_layer()
-        trained = {id(variable) for variable in layer.trainable_variables}
-        self._twin_of = {
-            id(variable): self.add_weight(
-                name=variable.name,
-                shape=variable.shape,
-                dtype=variable.dtype,
-                initializer=functools.partial(_value_of, variable),
-                trainable=id(variable) in trained,
-            )
-            for variable in layer.variables
-        }
-        super().build(input_shape)
-
-    def call(self, *args, training=None, **kwargs):
-        """Run the layer; what it changes in its fixed variables is kept."""
-        layer = self._keras_layer()
-        if "training" in inspect.signature(layer.call).parameters:
-            kwargs["training"] = training
-        fixed = self._twins(layer.non_trainable_variables)
-        outputs, new_values, *_ = layer.stateless_call(
-            self._twins(layer.trainable_variables), fixed, *args, **kwargs
-        )
-        for twin, value in zip(fixed, new_values, strict=True):
-            twin.assign(value)
-        return outputs
-
-    def get_weights(self):
-        """The weights in the order of the Keras layer's, without random state."""
-        return [w.numpy() for w in self._twins(self._keras_layer().weights)]
-
-    def set_weights(self, weights):
-        """Set what ``get_weights`` returns."""
-        twins = self._twins(self._keras_layer().weights)
-        for twin, value in zip(twins, weights, strict=True):
-            twin.assign(value)
-
-    def _twins(self, variables) -> list:
-        return [self._twin_of[id(variable)] for variable in variables]
-
-
-def _value_of(variable, shape, dtype=None):
-    """An initialiser: what the variable holds now."""
-    del shape, dtype
-    return variable.numpy()
 
 
 for _layer_class in vars(own_layers).values():
@@ -172,9 +154,14 @@ def _batch_normalization(layer: keras.layers.BatchNormalization):
     TensorFlow's fused kernel gives other last digits, and a moving variance that is
     larger by n / (n - 1).
     """
-    twin = _same_class(layer)
+    twin = _twin_of_keras(layer)
     twin.fused = False
     return twin
 
 
 register_twin(keras.layers.BatchNormalization, _batch_normalization)
+
+# tf_keras finds Keras's own activations under these names when it copies a layer
+for _name, _function in vars(keras.activations).items():
+    if inspect.isfunction(_function) and _activation(_function) is _function:
+        tf_keras.saving.register_keras_serializable("kerasnets", _name)(_function)

@@ -1,4 +1,4 @@
-"""The child process of ``prune``: ``python -m kerasnets.compression.worker JOB``.
+"""The child process of ``compress``: ``python -m kerasnets.compression.worker JOB``.
 
 JOB is JSON. Standard output carries one JSON object a line, ``{"done", "total",
 "note"}`` or a last ``{"error"}``; whatever libraries print goes to standard error.
@@ -20,9 +20,9 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # what TF-MOT would set, but too late
     try:
-        from kerasnets.compression.magnitude import prune_here
+        from kerasnets.compression.child import compress_here
 
-        prune_here(
+        compress_here(
             **json.loads(sys.argv[1]),
             progress=lambda done, total, note="": send(
                 {"done": done, "total": total, "note": note}

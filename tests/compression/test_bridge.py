@@ -1,9 +1,13 @@
+import subprocess
+import sys
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from keras import layers
+from keras import layers, ops
 
 from kerasnets.compression import (
     KerasInside,
@@ -13,7 +17,7 @@ from kerasnets.compression import (
     to_tf_keras,
 )
 from kerasnets.errors import KerasnetsError
-from kerasnets.layers import ChannelPad
+from kerasnets.layers import ChannelPad, StochasticDepth
 
 
 @pytest.fixture(autouse=True)
@@ -51,27 +55,6 @@ def assert_crosses(model, inputs):
     assert back is not model
     assert twin.count_params() == model.count_params()
     return twin
-
-
-@pytest.mark.parametrize(
-    ("builder", "side", "options"),
-    [
-        ("MobileNet", 32, {"alpha": 0.25}),
-        ("ResNet50", 64, {}),
-        ("DenseNet121", 64, {}),
-        ("InceptionV3", 75, {}),
-    ],
-)
-def test_keras_applications_cross(builder, side, options):
-    model = getattr(keras.applications, builder)(
-        weights=None,
-        input_shape=(side, side, 3),
-        classes=10,
-        classifier_activation=None,
-        **options,
-    )
-    images = np.random.default_rng(2).uniform(-1, 1, (3, side, side, 3))
-    assert_crosses(model, images.astype("float32"))
 
 
 def test_shared_layer_nested_model_several_inputs_and_outputs():
@@ -139,11 +122,82 @@ def test_unknown_layer_is_named_with_the_way_out():
         to_tf_keras(model)
 
 
-def test_operation_that_is_no_layer_is_named():
+def test_operations_of_the_graph_cross():
+    image = keras.Input((8, 8, 3))
+    weights = np.arange(9, dtype="float32")
+    x = 1.0 / (layers.Dense(3)(image) + 3.0)
+    x = ops.concatenate([x, x[:, ::-1], image], axis=-1)  # tensors in a list
+    x = ops.where(x > 0.2, x, ops.zeros_like(x))
+    x = ops.mean(x, axis=(1, 2))
+    y = ops.multiply(x2=x, x1=weights)  # by name, the constant first
+    parts: Any = ops.split(ops.stack([x, y], axis=1), 2, axis=1)
+    first, last = parts
+    model = keras.Model(image, [ops.add(weights, x), last[:, 0], ops.exp(first)])
+    inputs = np.random.default_rng(0).uniform(size=(2, 8, 8, 3)).astype("float32")
+    twin = assert_crosses(model, inputs)
+    copy = tf_keras.Model.from_config(tf_keras_config(twin))  # as TF-MOT copies it
+    copy.set_weights(twin.get_weights())
+    for one, other in zip(outputs(twin, inputs), outputs(copy, inputs), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def tf_keras_config(twin):
+    twin.use_legacy_config = True
+    return twin.get_config()
+
+
+def test_a_model_shared_at_several_places_and_depths():
+    inner_in = keras.Input((4,))
+    y = layers.Dense(4, name="dense")(inner_in) + 1.0
+    inner = keras.Model(inner_in, {"plain": y, "exp": ops.tanh(y)}, name="inner")
+    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    twice = inner(inner(left)["exp"])["plain"] * right
+    middle = keras.Model([left, right], twice, name="middle")
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    x = middle({"right": a, "left": inner(inputs=b)["exp"]})
+    model = keras.Model({"a": a, "b": b}, {"x": x, "y": [inner(x)["plain"], a - b]})
+    rng = np.random.default_rng(0)
+    inputs = {key: rng.normal(size=(2, 4)).astype("float32") for key in ("a", "b")}
+    twin = assert_crosses(model, inputs)
+    assert len(twin.trainable_variables) == 2
+    assert set(twin(inputs)) == {"x", "y"}
+
+
+def test_names_that_tensorflow_does_not_take():
+    image = keras.Input((3,), name="my image")
+    x = layers.Dense(3, name="block 1")(image)
+    x = layers.Dense(3, name="block_1")(x)
+    model = keras.Model(image, layers.ReLU(name="_\u00fc")(x), name="my model!")
+    twin = assert_crosses(model, np.ones((2, 3), "float32"))
+    assert [x.name for x in twin.layers] == ["my_image", "block_1", "block_1/2", "x_"]
+
+
+def test_sides_left_open_and_a_fixed_batch():
+    image = keras.Input((None, None, 3))
+    assert_crosses(  # 32 x 32 is too small
+        keras.Model(image, layers.Conv2D(2, 40)(image)), np.ones((1, 50, 60, 3), "f4")
+    )
+    image = keras.Input(batch_shape=(1, 4, 4, 3))
+    flat = ops.reshape(layers.Conv2D(2, 3)(image), (1, -1))
+    assert_crosses(keras.Model(image, flat), np.ones((1, 4, 4, 3), "float32"))
+
+
+def test_layers_that_are_in_training_by_default_follow_the_model():
+    image = keras.Input((64,))
+    model = keras.Model(image, StochasticDepth(0.999999)(image))
+    ones = np.ones((2, 64), "float32")
+    twin = to_tf_keras(model)
+    np.testing.assert_array_equal(twin(ones), ones)
+    np.testing.assert_array_equal(twin(ones, training=True), 0 * ones)
+
+
+def test_functions_need_no_registration():
+    def cube(x):
+        return x**3
+
     image = keras.Input((3,))
-    model = keras.Model(image, keras.ops.exp(layers.Dense(2)(image)))
-    with pytest.raises(KerasnetsError, match=r"\(Exp\).*not a layer"):
-        to_tf_keras(model)
+    model = keras.Model(image, layers.Dense(2, activation=cube)(image))
+    assert_crosses(model, np.ones((1, 3), "float32"))
 
 
 def test_models_that_cannot_cross_are_refused():
@@ -154,9 +208,75 @@ def test_models_that_cannot_cross_are_refused():
     with pytest.raises(KerasnetsError, match="not a functional model"):
         to_tf_keras(Subclass())
     image = keras.Input((3,))
-    half = layers.Dense(2, dtype="mixed_float16", name="half")(image)
-    with pytest.raises(KerasnetsError, match="'half' computes in float16"):
-        to_tf_keras(keras.Model(image, half))
+    for model, message in (
+        (keras.Sequential([layers.Dense(2)], name="new"), "'new'.*a built Sequential"),
+        (keras.Model(image, Subclass(name="in")(image)), r"'in' \(Subclass\) is not"),
+        (_of(layers.Dense(2, dtype="mixed_float16", name="half")), "'half'.*float16"),
+        (_of(layers.ReLU(dtype="mixed_bfloat16", name="half")), "'half'.*bfloat16"),
+        (_of(layers.Dense(2, dtype="float64", name="double")), "'double'.*float64"),
+        (_of(layers.Dense(2, dtype="int8_from_float32", name="q")), "'q'.*int8.*quant"),
+        (_of(layers.StringLookup(vocabulary=["a"]), "string"), "is a string tensor"),
+        (_of(keras.Function(image, layers.Dense(2, name="d")(image))), "keeps no wei"),
+    ):
+        with pytest.raises(KerasnetsError, match=message):
+            to_tf_keras(model)
+
+
+def _of(operation, dtype="float32"):
+    image = keras.Input((3,), dtype=dtype)
+    return keras.Model(image, operation(image))
+
+
+def test_what_cannot_be_made_again_is_named():
+    def nothing(weights):
+        return 0 * ops.sum(weights)
+
+    model = _of(layers.Dense(2, kernel_regularizer=nothing, name="own"))
+    twin = to_tf_keras(model)
+    with pytest.raises(KerasnetsError, match=r"'own' \(Dense\).*get_config"):
+        from_tf_keras(twin, like=model)
+    model = _of(layers.Dense(2, name="dense"))
+    model.compile(loss=nothing)
+    with pytest.raises(KerasnetsError, match="give one that is not compiled"):
+        from_tf_keras(to_tf_keras(model), like=model)
+
+
+ISOLATED = """
+import os, keras, numpy as np, tensorflow as tf
+
+def state():
+    return (
+        tf.keras.__version__, keras.config.floatx(), keras.config.epsilon(),
+        keras.config.dtype_policy().name, keras.config.image_data_format(),
+        dict(os.environ),
+    )
+
+image = keras.Input((4, 4, 3))
+x = keras.layers.RMSNormalization()(keras.layers.Conv2D(2, 3)(image) * 2.0)
+model = keras.Model(image, x)
+refused = keras.Model(image, keras.layers.Lambda(lambda x: x)(image))
+keras.config.set_dtype_policy("mixed_float16")
+keras.config.set_image_data_format("channels_first")
+before = state()
+from kerasnets.compression import from_tf_keras, to_tf_keras
+
+from_tf_keras(to_tf_keras(model), like=model)
+for call in (to_tf_keras, lambda m: from_tf_keras(to_tf_keras(model), like=m)):
+    try:
+        call(refused)
+    except ValueError:
+        pass
+    else:
+        raise SystemExit("not refused")
+assert state() == before, (before, state())
+"""
+
+
+def test_the_process_stays_as_it_was():
+    done = subprocess.run(
+        [sys.executable, "-c", ISOLATED], capture_output=True, text=True, check=False
+    )
+    assert not done.returncode, done.stderr
 
 
 def test_a_twin_of_another_model_is_refused():

@@ -74,6 +74,12 @@ def test_weights_to_keep_by_hand(sizes, total, sparsity, expected):
     assert sum(sizes) - sum(keep) >= sparsity * total
 
 
+def test_zeros_elsewhere_count():
+    # 500 of 1000 are to go, 120 are gone in other kernels: 380 of 800
+    assert weights_to_keep([800], 1000, 0.5, zeros=120) == [420]
+    assert weights_to_keep([800], 1000, 0.5, zeros=500) == [800]
+
+
 def test_weights_to_keep_refuses_what_dense_kernels_make_impossible():
     with pytest.raises(KerasnetsError, match=r"at most 0\.49 is accepted"):
         weights_to_keep([500], 1000, 0.5)

@@ -11,9 +11,9 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.export import add_metadata
 from kerasnets.export.comparison import OutputComparison
 from kerasnets.export.conversion import convert
+from kerasnets.export.full_report import report
 from kerasnets.export.noise import LayerNoise, Noise
 from kerasnets.export.predictors import open_predictor
-from kerasnets.export.full_report import report
 from kerasnets.export.verification import FLOAT_BOUNDS, Bounds, failures
 from kerasnets.pretrained import RAW, UNIT
 

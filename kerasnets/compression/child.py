@@ -1,0 +1,225 @@
+"""What the child process does: the steps of a recipe, one after the other.
+
+Importing this module turns the process to tf_keras; only ``worker`` imports it.
+"""
+
+import hashlib
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import tf_keras
+
+from kerasnets.applications import preprocessing
+from kerasnets.compression import clustering, magnitude, quantisation
+from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
+from kerasnets.compression.kernels import sparsity
+from kerasnets.compression.loop import train
+from kerasnets.compression.settings import Settings, from_json
+from kerasnets.data import Batches, PreparedData, batches, load_prepared
+from kerasnets.errors import KerasnetsError
+from kerasnets.export.conversion import convert_aware
+from kerasnets.files import write_bytes
+from kerasnets.pretrained import UNIT
+from kerasnets.progress import Progress
+from kerasnets.saving import load_model, save_model
+from kerasnets.training import Checkpoint, seed_everything
+
+# each has check, before anything trains; wrap, for training; unwrap, after it
+_WORK = {"prune": magnitude, "cluster": clustering, "qat": quantisation}
+
+
+def compress_here(
+    *,
+    model_path: str,
+    out_path: str,
+    data: str,
+    steps: list[dict],
+    teacher_path: str | None,
+    seed: int,
+    plugins: list[str],
+    checkpoint_seconds: float,
+    progress: Progress,
+) -> None:
+    """``compress`` in this process; arguments as JSON has them."""
+    seed_everything(seed)
+    _import(plugins)
+    prepared = load_prepared(Path(data))
+    model = _load(model_path, prepared)
+    teacher = None if teacher_path is None else _load(teacher_path, prepared)
+    recipe = [from_json(step) for step in steps]
+    check(model, recipe)
+    identity = {
+        "seed": seed,
+        "plugins": plugins,
+        "files": [
+            _sha256(path)
+            for path in (model_path, teacher_path, Path(data) / "splits.json")
+            if path is not None
+        ],
+    }
+    checkpoints = [
+        Checkpoint(
+            Path(out_path).with_suffix(f".step{number}.checkpoint.npz"),
+            {**identity, "steps": steps[:number]},
+            checkpoint_seconds,
+        )
+        for number in range(1, len(steps) + 1)
+    ]
+    twin = None
+    for index, checkpoint in enumerate(checkpoints):
+        _seed(seed)
+        model, twin = do_step(
+            model,
+            teacher,
+            _images(model, teacher, prepared, recipe[index], seed),
+            recipe[: index + 1],
+            checkpoint,
+            _within(recipe, index, progress),
+        )
+    if recipe[-1].kind == "qat":
+        file = convert_aware(twin, like=model)
+        write_bytes(Path(out_path).with_suffix(".tflite"), file)
+    save_model(model, Path(out_path))
+    for checkpoint in checkpoints:
+        checkpoint.remove()
+
+
+def check(model: keras.Model, recipe: Sequence[Settings]) -> None:
+    """Refuse what the steps cannot do, before the first trains.
+
+    Raises:
+        KerasnetsError: with what would be accepted.
+    """
+    twin = to_tf_keras(model)
+    for index, step in enumerate(recipe):
+        _WORK[step.kind].check(twin, model, step, recipe[:index])
+
+
+def do_step(
+    model: keras.Model,
+    teacher: keras.Model | None,
+    images: Batches,
+    recipe: Sequence[Settings],
+    checkpoint: Checkpoint,
+    progress: Progress,
+) -> tuple[keras.Model, tf_keras.Model]:
+    """Do the last step of ``recipe`` after the others; what it trained is given too."""
+    *before, settings = recipe
+    work = _WORK[settings.kind]
+    twin = to_tf_keras(model)
+    steps = settings.epochs * images.steps_per_epoch
+    wrapped, end_epoch = work.wrap(twin, model, settings, before, steps)
+    train(wrapped, teacher, images, settings, checkpoint, progress, end_epoch)
+    bare = work.unwrap(wrapped, twin, settings)
+    # A negative weight times its mask is -0.0: as +0.0 all zeros compress alike.
+    bare.set_weights([weight + 0.0 for weight in bare.get_weights()])
+    result = from_tf_keras(bare, like=model)
+    _check_sparsity(model, result, settings)
+    return result, wrapped
+
+
+def _check_sparsity(
+    model: keras.Model, result: keras.Model, settings: Settings
+) -> None:
+    """Refuse a step that missed its zeros, or lost some."""
+    reached, before = sparsity(result), sparsity(model)
+    if settings.kind != "prune" and reached < before:
+        raise KerasnetsError(
+            f"{settings.kind} left sparsity {reached:.4f} of {before:.4f}; no less "
+            "than before is accepted"
+        )
+    asked = settings.sparsity if settings.kind == "prune" else 0
+    # how many zeros a 2:4 pattern brings depends on the kernels
+    if reached < asked and settings.pattern == "unstructured":
+        raise KerasnetsError(
+            f"pruning reached sparsity {reached:.4f}, {asked} was asked for: weights "
+            "of equal size are kept or pruned together"
+        )
+
+
+def _import(plugins: Sequence[str]) -> None:
+    """Import the modules that know the user's layers and twins."""
+    for name in plugins:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise KerasnetsError(
+                f"the plugin {name!r} cannot be imported: {error}"
+            ) from error
+
+
+def _images(
+    model: keras.Model,
+    teacher: keras.Model | None,
+    prepared: PreparedData,
+    settings: Settings,
+    seed: int,
+) -> Batches:
+    """The training batches of a step."""
+    return batches(
+        prepared.train,
+        size=_size(model) if teacher is None else prepared.resolution,
+        batch_size=settings.batch_size,
+        seed=seed,
+        augment=settings.augment,
+        preprocessing=preprocessing(model, default=UNIT),
+    )
+
+
+def _within(recipe: Sequence[Settings], index: int, progress: Progress) -> Progress:
+    """Progress of one step as a part of the whole recipe's."""
+    before = sum(step.epochs for step in recipe[:index])
+    epochs = sum(step.epochs for step in recipe)
+    prefix = f"{recipe[index].kind}: " if len(recipe) > 1 else ""
+
+    def report(done: int, total: int, note: str = "") -> None:
+        del total
+        progress(before + done, epochs, prefix + note)
+
+    return report
+
+
+def _seed(seed: int) -> None:
+    """Make a step repeat bit for bit, dropout after a restart included."""
+    keras.utils.set_random_seed(seed)
+    tf_keras.utils.set_random_seed(seed)
+    # generators with a state that the checkpoint can hold
+    tf_keras.backend.experimental.enable_tf_random_generator()
+
+
+def _load(path: str, prepared: PreparedData) -> keras.Model:
+    """Load a classifier of the prepared images' classes."""
+    model = load_model(Path(path))
+    classes = len(prepared.class_names)
+    if model.output_shape != (None, classes):
+        raise KerasnetsError(
+            f"{path!r} gives outputs {model.output_shape}; the data have {classes} "
+            f"classes, (None, {classes}) is accepted"
+        )
+    activation = getattr(model.layers[-1], "activation", None)
+    if isinstance(model.layers[-1], keras.layers.Softmax) or (
+        activation not in (None, keras.activations.linear)
+    ):
+        raise KerasnetsError(
+            f"{path!r} ends in {model.layers[-1].name!r}, which does not give logits: "
+            "build it with classifier_activation=None"
+        )
+    _size(model)
+    return model
+
+
+def _size(model: keras.Model) -> int:
+    """Side of the square images that the model takes."""
+    _, height, width, _ = model.input_shape
+    if height is None or height != width:
+        raise KerasnetsError(
+            f"model {model.name!r} takes images of {height} x {width}; a fixed square "
+            "is accepted"
+        )
+    return height
+
+
+def _sha256(path: str | Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -1,0 +1,279 @@
+"""What can be chosen about each step of compression.
+
+Plain values: the process of the caller reads them without TensorFlow, and they travel
+to the child process as JSON.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from kerasnets.errors import KerasnetsError
+
+if TYPE_CHECKING:
+    from kerasnets.data import Augment
+
+SCHEDULES = ("polynomial", "constant")
+PATTERNS = ("unstructured", "2:4")
+INITIALISATIONS = ("kmeans++", "linear", "density")
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """How the network trains during a step.
+
+    With Adam, and a learning rate that falls to zero along half a cosine.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch_size: images a step.
+        learning_rate: at the first step.
+        temperature: of the soft targets; used with a teacher only.
+        soft_weight: share of the soft targets in the loss, the labels have the rest;
+            used with a teacher only.
+        augment: random changes of the training images.
+    """
+
+    kind: ClassVar[str]
+
+    epochs: int = 10
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    temperature: float = 4.0
+    soft_weight: float = 0.5
+    augment: "Augment | None" = None
+
+    def __post_init__(self):
+        self._check(
+            (
+                min(self.epochs, self.batch_size) >= 1,
+                f"epochs {self.epochs} and batch_size {self.batch_size}: each at "
+                "least 1",
+            ),
+            (self.learning_rate > 0, f"learning_rate {self.learning_rate}: above 0"),
+            (self.temperature > 0, f"temperature {self.temperature}: above 0"),
+            (0 <= self.soft_weight <= 1, f"soft_weight {self.soft_weight}: 0 to 1"),
+        )
+
+    def _check(self, *rules: tuple[bool, str]) -> None:
+        for valid, text in rules:
+            if not valid:
+                raise KerasnetsError(f"{self.kind} settings: {text} is accepted")
+
+
+@dataclass(frozen=True)
+class PruneSettings(StepSettings):
+    """How a network is pruned: which weights become zero, and when.
+
+    Smallest weights of each kernel first. Along the polynomial schedule the zeros grow
+    from ``initial_sparsity`` to ``sparsity`` (Zhu and Gupta 2017, arXiv 1710.01878,
+    cubic); with the constant one all are there from ``begin`` on.
+
+    Attributes:
+        sparsity: share of zeros in the end, over all convolution and dense kernels.
+        initial_sparsity: share of zeros after the first update.
+        begin, end: first and last update of the zeros, as shares of the training.
+        frequency: steps between two updates.
+        schedule: "polynomial" or "constant".
+        pattern: "unstructured", or "2:4": of each four weights that follow each other
+            along the input channels two are zero, chosen once, in the first step.
+        block_size: rows and columns of dense kernels that become zero together.
+        layers: names of the layers to prune; without any all that can be. Depthwise
+            kernels always stay.
+        layer_sparsity: sparsity of single layers, by name; the others make up what
+            ``sparsity`` lacks.
+        spare_ends: leave the first and the last layer dense.
+        policy: "xnnpack" prunes the 1x1 convolutions alone, and only a network whose
+            zeros the sparse kernels of XNNPACK can skip.
+    """
+
+    kind: ClassVar[str] = "prune"
+
+    epochs: int = 20
+    sparsity: float = 0.6
+    initial_sparsity: float = 0.0
+    begin: float = 0.0
+    end: float = 0.7
+    frequency: int = 10
+    schedule: str = "polynomial"
+    pattern: str = "unstructured"
+    block_size: tuple[int, int] = (1, 1)
+    layers: tuple[str, ...] = ()
+    layer_sparsity: Mapping[str, float] = field(default_factory=dict)
+    spare_ends: bool = False
+    policy: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check(
+            (
+                0 <= self.initial_sparsity <= self.sparsity < 1,
+                f"initial_sparsity {self.initial_sparsity} and sparsity "
+                f"{self.sparsity}: 0 <= initial_sparsity <= sparsity < 1",
+            ),
+            (
+                0 <= self.begin < self.end <= 1,
+                f"begin {self.begin} and end {self.end}: 0 <= begin < end <= 1",
+            ),
+            (self.frequency >= 1, f"frequency {self.frequency}: at least 1"),
+            (
+                self.schedule in SCHEDULES,
+                f"schedule {self.schedule!r}: one of {', '.join(SCHEDULES)}",
+            ),
+            (
+                self.schedule == "polynomial" or self.initial_sparsity == 0,
+                f"initial_sparsity {self.initial_sparsity} with a constant schedule: 0",
+            ),
+            (
+                self.policy in (None, "xnnpack"),
+                f"policy {self.policy!r}: 'xnnpack' or None",
+            ),
+            (
+                all(0 <= share < 1 for share in self.layer_sparsity.values()),
+                f"layer_sparsity {dict(self.layer_sparsity)}: shares of 0 to below 1",
+            ),
+        )
+        self._check_pattern()
+
+    def _check_pattern(self) -> None:
+        """Refuse what a pattern leaves without meaning."""
+        plain = self.block_size == (1, 1) and not self.layer_sparsity
+        chosen_once = (self.sparsity, self.schedule, self.begin) == (
+            0.5,
+            "constant",
+            0,
+        )
+        self._check(
+            (
+                self.pattern in PATTERNS,
+                f"pattern {self.pattern!r}: one of {', '.join(PATTERNS)}",
+            ),
+            (
+                self.pattern == "unstructured" or (chosen_once and plain),
+                "pattern '2:4' with other settings of the zeros: sparsity 0.5, "
+                "schedule 'constant', begin 0, no blocks and no layer_sparsity",
+            ),
+            (
+                len(self.block_size) == 2 and min(self.block_size) >= 1,
+                f"block_size {self.block_size}: two numbers of 1 or more",
+            ),
+        )
+
+    def update_steps(self, steps: int) -> range:
+        """The training steps, of 1 to ``steps``, at which the zeros are updated.
+
+        The last one is at ``end``, whatever the frequency: it brings the full
+        sparsity.
+        """
+        end = max(1, round(self.end * steps))
+        begin = min(round(self.begin * steps), end - 1)
+        frequency = min(self.frequency, end - begin)
+        return range(begin + (end - begin) % frequency, end + 1, frequency)
+
+
+@dataclass(frozen=True)
+class ClusterSettings(StepSettings):
+    """How the weights of each kernel are made to share a few values.
+
+    Deep Compression (Han et al. 2016, arXiv 1510.00149), section 3: the values are
+    trained on, and each weight moves to the nearest at every step. After a step of
+    pruning zero is one of the values, and zeros stay.
+
+    Attributes:
+        number_of_clusters: the most different values in a kernel.
+        initialisation: where the values begin: "kmeans++", "linear" (evenly spaced)
+            or "density" (as the weights lie).
+        per_channel: values for each output channel of a Conv2D; a kernel with a
+            channel of too few weights shares its values as a whole.
+        layers: names of the layers to cluster; without any all that can be. Depthwise
+            kernels always stay, and so do kernels with no more values than that.
+        spare_ends: leave the first and the last layer as they are.
+    """
+
+    kind: ClassVar[str] = "cluster"
+
+    learning_rate: float = 3e-4
+    number_of_clusters: int = 16
+    initialisation: str = "kmeans++"
+    per_channel: bool = False
+    layers: tuple[str, ...] = ()
+    spare_ends: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._check(
+            (
+                self.number_of_clusters >= 2,
+                f"number_of_clusters {self.number_of_clusters}: 2 or more",
+            ),
+            (
+                self.initialisation in INITIALISATIONS,
+                f"initialisation {self.initialisation!r}: one of "
+                f"{', '.join(INITIALISATIONS)}",
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class QATSettings(StepSettings):
+    """How a network learns to live with 8 bits (quantisation-aware training).
+
+    Jacob et al. 2018 (arXiv 1712.05877), section 3, in TF-MOT's default scheme: 8
+    bits, symmetric kernels with a scale for each output channel of a convolution,
+    activations with a scale for each tensor. What pruning and clustering did before
+    stays.
+
+    Attributes:
+        float_layers: names of layers that compute in float32. Their outputs are
+            quantised again: two conversions and a slow layer each, and a phone's
+            processor for int8 alone leaves them to the CPU.
+    """
+
+    kind: ClassVar[str] = "qat"
+
+    learning_rate: float = 3e-4
+    float_layers: tuple[str, ...] = ()
+
+
+Settings = PruneSettings | ClusterSettings | QATSettings
+# in the only order in which they combine
+_KINDS = {step.kind: step for step in (PruneSettings, ClusterSettings, QATSettings)}
+
+
+def as_json(step: Settings) -> dict:
+    """The settings of a step as JSON holds them."""
+    return {"kind": step.kind, **asdict(step)}
+
+
+def from_json(record: dict) -> Settings:
+    """The settings that ``as_json`` wrote."""
+    from kerasnets.data import Augment
+
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in record.items()
+    }
+    if values["augment"] is not None:
+        values["augment"] = Augment(**values["augment"])
+    return _KINDS[values.pop("kind")](**values)
+
+
+def check_order(steps: tuple[Settings, ...]) -> None:
+    """Refuse steps that do not combine.
+
+    Raises:
+        KerasnetsError: there is none, one comes twice or before what it would undo.
+    """
+    kinds = [step.kind for step in steps]
+    if not kinds or kinds != [kind for kind in _KINDS if kind in kinds]:
+        raise KerasnetsError(
+            f"a recipe of the steps {', '.join(kinds) or 'none'}; {', '.join(_KINDS)} "
+            "in this order are accepted, each once or left out: later ones keep what "
+            "earlier ones did"
+        )
+    values = {getattr(step, "number_of_clusters", None) for step in steps}
+    if 2 in values and "prune" in kinds:
+        raise KerasnetsError(
+            "number_of_clusters is 2 after pruning; 3 or more are accepted: zero is "
+            "one of them, and weights have two signs"
+        )
