@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import tf_keras
 
+from kerasnets import __version__
 from kerasnets.applications import preprocessing
 from kerasnets.compression import clustering, magnitude, quantisation
 from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
@@ -20,6 +21,7 @@ from kerasnets.compression.settings import Settings, from_json
 from kerasnets.data import Batches, PreparedData, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
+from kerasnets.export.metadata import add_metadata
 from kerasnets.files import write_bytes
 from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress
@@ -79,7 +81,13 @@ def compress_here(
             _within(recipe, index, progress),
         )
     if recipe[-1].kind == "qat":
-        file = convert_aware(twin, like=model)
+        file = add_metadata(
+            convert_aware(twin, like=model),
+            name=model.name,
+            labels=prepared.class_names,
+            author=f"kerasnets {__version__}",
+            licence=f"data: {prepared.licence}",
+        )
         write_bytes(Path(out_path).with_suffix(".tflite"), file)
     save_model(model, Path(out_path))
     for checkpoint in checkpoints:

@@ -27,12 +27,13 @@ def prune(
 
     Args:
         model_path: ``.keras`` file of a functional float32 classifier, from images
-            (size, size, 3) in [-1, 1] to logits.
+            (size, size, 3), in [-1, 1] or as ``applications.preprocessing`` says, to
+            logits.
         out_path: ``.keras`` file to write.
         data: folder of prepared images (``kerasnets.data.prepare``).
         settings: by default ``PruneSettings()``.
         teacher_path: ``.keras`` file of a classifier of the same classes, from images
-            in [-1, 1] to logits; the loss is then ``distillation_loss``.
+            to logits; the loss is then ``distillation_loss``.
         seed: of everything random.
         checkpoint_seconds: least time between two writes of the checkpoint.
         progress: told after each epoch, with loss and accuracy on the training images.

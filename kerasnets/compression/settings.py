@@ -77,7 +77,8 @@ class PruneSettings(StepSettings):
         schedule: "polynomial" or "constant".
         pattern: "unstructured", or "2:4": of each four weights that follow each other
             along the input channels two are zero, chosen once, in the first step.
-        block_size: rows and columns of dense kernels that become zero together.
+        block_size: rows and columns of dense kernels that become zero together; with
+            another than (1, 1) convolutions are refused, which TF-MOT cannot do.
         layers: names of the layers to prune; without any all that can be. Depthwise
             kernels always stay.
         layer_sparsity: sparsity of single layers, by name; the others make up what
@@ -180,7 +181,8 @@ class ClusterSettings(StepSettings):
     pruning zero is one of the values, and zeros stay.
 
     Attributes:
-        number_of_clusters: the most different values in a kernel.
+        number_of_clusters: the most different values in a kernel, 2 or more; 3 or more
+            after pruning, whose zeros take one.
         initialisation: where the values begin: "kmeans++", "linear" (evenly spaced)
             or "density" (as the weights lie).
         per_channel: values for each output channel of a Conv2D; a kernel with a

@@ -8,6 +8,7 @@ import numpy as np
 from kerasnets.applications import preprocessing, without_auxiliary
 from kerasnets.data import Split, batches
 from kerasnets.pretrained import UNIT
+from kerasnets.training import native_kernels
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def predict_logits(
         shuffle=False,
         preprocessing=preprocessing(model, default=UNIT),
     ).dataset(0, 1)
-    # (annotated as str only)
-    logits = model.predict(dataset, verbose=0)  # pyright: ignore[reportArgumentType]
+    with native_kernels(model):
+        # (annotated as str only)
+        logits = model.predict(dataset, verbose=0)  # pyright: ignore[reportArgumentType]
     return np.asarray(logits)
 
 

@@ -1,6 +1,6 @@
 """LiteRT files for the phone: convert, describe, run, measure, verify.
 
-A file of this package takes raw pixels (0 to 255, RGB) and returns probabilities:
+Unless told otherwise a file takes raw pixels (0 to 255, RGB) and returns probabilities:
 normalisation and softmax are inside, labels and licence travel with it. The names
 below are imported when they are first used, so running a file
 (``from kerasnets.export import Classifier``) costs no TensorFlow import.

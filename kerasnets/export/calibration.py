@@ -50,7 +50,7 @@ class Calibration:
     """Images that set the ranges of an int8 file.
 
     Attributes:
-        images: ``(n, h, w, 3)`` uint8, as ``convert`` takes them.
+        images: ``(n, h, w, channels)`` uint8, as ``convert`` takes them.
         labels: the class of each, ``(n,)``.
         method: how they were chosen, in words.
     """

@@ -239,16 +239,15 @@ def _noise(
     from kerasnets.export.conversion import convert, layer_names
 
     few = [np.asarray(array[:_FEW]) for array in arrays]
-    if not pairing.takes_images:
-        reference, names = convert(pairing.model, task="generic"), {}
-    else:
-        reference = convert(
-            pairing.model,
-            softmax=pairing.softmax,
-            preprocessing=(preprocessing or True) and not pairing.normalised_outside,
-            resize_from=pairing.resize_from,
-        )
-        names = layer_names(pairing.model)
+    options: dict[str, Any] = {"task": "generic"}
+    if pairing.takes_images:
+        options = {
+            "softmax": pairing.softmax,
+            "preprocessing": (preprocessing or True) and not pairing.normalised_outside,
+            "resize_from": pairing.resize_from,
+        }
+    reference = convert(pairing.model, **options)
+    names = layer_names(pairing.model, **options)
     given = pairing.file_inputs(few)
     if not pairing.takes_images or pairing.normalised_outside:
         float_file = LiteRTModel(reference, trusted=True)

@@ -212,7 +212,7 @@ def read_metadata(source: bytes | Path | str) -> Metadata:
     # whatever a missing field or a wrong offset leads to
     except Exception as error:
         raise KerasnetsError(
-            f"{name} lacks the metadata of an image classifier (normalisation, labels)"
+            f"{name} lacks the metadata of images and classes (normalisation, labels)"
         ) from error
 
 

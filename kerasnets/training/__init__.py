@@ -1,6 +1,7 @@
 """One recipe, one trainer: precision, schedule, checkpoints."""
 
 from kerasnets.training.checkpoint import Checkpoint
+from kerasnets.training.native import native_kernels
 from kerasnets.training.precision import (
     PRECISIONS,
     precision_policy,
@@ -14,6 +15,7 @@ __all__ = [
     "PRECISIONS",
     "Checkpoint",
     "Recipe",
+    "native_kernels",
     "precision_policy",
     "release_memory",
     "resolve_precision",

@@ -1,4 +1,4 @@
-"""TensorFlow's own kernels where Keras takes slower ways, while a model trains.
+"""TensorFlow's own kernels where Keras takes slower ways.
 
 - Batch normalisation: Keras computes the statistics, the normalisation and their
   gradients from single operations, each a pass over the maps; TensorFlow has one kernel
