@@ -320,11 +320,17 @@ def compress(
         typer.Option(help="Different weights a kernel.  [default: the recipe's]"),
     ] = None,
     madds: Annotated[
-        float, typer.Option(help="Share of the multiply-adds that channels keeps.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            help="Share of the multiply-adds that channels keeps.  [default: 0.5]"
+        ),
+    ] = None,
     multiple: Annotated[
-        int, typer.Option(help="Channels that channels keeps come in so many.")
-    ] = 8,
+        int | None,
+        typer.Option(
+            help="Channels that channels keeps come in so many.  [default: 8]"
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Of each step.  [default: the recipe's]")
     ] = None,
@@ -445,7 +451,7 @@ def _height_and_width(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
+    if not (height.isdecimal() and width.isdecimal() and int(height) * int(width)):
         raise KerasnetsError(f"--resize-from {text!r}: HEIGHTxWIDTH is accepted")
     return int(height), int(width)
 
@@ -544,6 +550,10 @@ def bench(
     from kerasnets import export as room
     from kerasnets.analysis import tables
 
+    if threads < 1:
+        raise KerasnetsError(f"--threads {threads}: 1 or more is accepted")
+    if not phone and (serial or benchmark):
+        raise KerasnetsError("--serial and --benchmark go with --phone")
     counts = range(1, threads + 1)
     names = {str(path): path for path in (*([reference] if reference else ()), *files)}
     with terminal.StageDisplay(context.obj, 1)("bench", False) as progress:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_files import network, save_colours
 
-from kerasnets import cli, phone
+from kerasnets import cli, phone, workbench
 
 EXAMPLE = Path(__file__).parent.parent / "saved_models" / "digits-mobilenet"
 
@@ -66,7 +67,9 @@ def test_help_names_the_commands_and_loads_no_keras():
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    assert {"phone", "predict", "list", "summary", "plot"} <= set(done.stdout.split())
+    commands = {"phone", "predict", "list", "summary", "plot"}
+    commands |= {"compress", "export", "verify", "bench"}
+    assert commands <= set(done.stdout.split())
 
 
 def test_version(run):
@@ -319,3 +322,174 @@ def test_plot_draws_the_same_picture_each_time(run, tmp_path):
         "large.PNG",
         "lenet5.svg",
     ]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    """A network, its int8 file, images, and what is none of them."""
+    folder = tmp_path_factory.mktemp("files")
+    network().save(folder / "net.keras")
+    other = network()
+    head = other.get_layer("logits")
+    head.kernel.assign(-head.kernel)
+    other.save(folder / "other.keras")
+    save_colours(folder / "colours.npz")
+    workbench.export_file(
+        folder / "net.keras",
+        folder / "net.tflite",
+        format="int8",
+        data=f"npz:{folder / 'colours.npz'}",
+    )
+    whole = (folder / "net.tflite").read_bytes()
+    (folder / "short.tflite").write_bytes(whole[: len(whole) // 2])
+    (folder / "empty.tflite").write_bytes(b"")
+    (folder / "net.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
+    (folder / "two.txt").write_text("cat\ndog\n")
+    return folder
+
+
+@pytest.fixture
+def here(files, tmp_path, run):
+    """Those files under their names in the folder of the command."""
+    del run  # which goes there
+    for file in files.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    return tmp_path
+
+
+DATA = ["--data", "npz:colours.npz"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("compress no.keras out.keras", "no.keras cannot be read: No such file"),
+        ("compress net.h5 out.keras", "net.h5 is a whole-model HDF5 file"),
+        ("compress net.tflite out.keras", "net.tflite"),
+        ("compress net.keras out.h5", "name a .keras file"),
+        ("compress net.keras out.tflite", "name a .keras file"),
+        ("compress net.keras no/out.keras", "there is no folder 'no'"),
+        ("compress net.keras out.keras --recipe melt", "recipe 'melt' is unknown: "),
+        (
+            "compress net.keras out.keras --recipe qat --sparsity 0.5",
+            "recipe 'qat' has no sparsity: leave it out",
+        ),
+        (
+            "compress net.keras out.keras --sparsity 2",
+            "0 <= initial_sparsity <= sparsity < 1 is accepted",
+        ),
+        ("compress net.keras out.keras --madds 0.5", "'pcqat' has no madds"),
+        ("compress net.keras out.keras --epochs 0", "epochs 0 is not"),
+        ("compress net.keras out.keras --teacher no.keras", "no.keras cannot be"),
+        ("export net.keras out.tflite --format int4", "format 'int4' is unknown: "),
+        ("export net.keras out.keras", "name a .tflite file"),
+        ("export net.keras no/out.tflite", "there is no folder 'no'"),
+        ("export net.keras out.tflite --labels two.txt", "2 labels were given for 3"),
+        ("export net.keras out.tflite --labels no.txt", "no.txt: No such file"),
+        ("export net.keras out.tflite --licence MIT", "licence would be lost"),
+        ("export net.keras out.tflite --resize-from 9", "HEIGHTxWIDTH is accepted"),
+        ("export net.keras out.tflite --resize-from 0x9", "HEIGHTxWIDTH is accepted"),
+        ("export net.keras out.onnx --format onnx --io uint8", "takes no data"),
+        (
+            "export net.keras out.tflite --io float32 --sparse --format int8",
+            "name data",
+        ),
+        ("verify no.tflite --model net.keras", "no.tflite cannot be read"),
+        ("verify empty.tflite --model net.keras", "empty.tflite is not a LiteRT"),
+        ("verify short.tflite --model net.keras", "short.tflite"),
+        ("verify net.tflite --model net.h5", "net.h5 is a whole-model HDF5"),
+        ("verify net.tflite --model net.keras --images -1", "images -1 is not"),
+        ("bench no.tflite", "no.tflite cannot be read"),
+        ("bench empty.tflite", "empty.tflite is not a LiteRT"),
+        ("bench short.tflite", "short.tflite"),
+        ("bench net.tflite --reference empty.tflite", "empty.tflite"),
+        ("bench net.tflite --threads 0", "--threads 0: 1 or more"),
+        ("bench net.tflite --runs 0", "runs is 0; it must be 1 or more"),
+        ("bench net.tflite --serial x", "go with --phone"),
+        ("predict empty.tflite a.png", "empty.tflite is not a LiteRT"),
+        ("predict short.tflite a.png", "short.tflite"),
+    ],
+)
+def test_what_a_step_cannot_use_gets_one_line(here, complaint, line, message):
+    before = sorted(here.iterdir())
+    command, *arguments = line.split()
+    if command in ("compress", "verify"):
+        arguments += DATA
+    assert message in complaint(command, *arguments)
+    assert sorted(here.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("compress net.keras out.keras", "Missing option '--data'"),
+        ("verify net.tflite --data digits", "Missing option '--model'"),
+        ("export net.keras out.tflite --io int8", "Invalid value for '--io'"),
+        ("bench", "Missing argument"),
+    ],
+)
+def test_wrong_usage_of_a_step_gets_one_line(complaint, line, message):
+    assert message in complaint(*line.split(), status=2)
+
+
+def test_output_of_before_stays_when_the_call_fails(here, complaint):
+    for name in ("out.keras", "out.tflite"):
+        (here / name).write_bytes(b"of before")
+    complaint("export", "net.keras", "out.tflite", "--labels", "two.txt")
+    complaint("compress", "net.keras", "out.keras", "--data", "npz:two.txt")
+    for name in ("out.keras", "out.tflite"):
+        assert (here / name).read_bytes() == b"of before"
+
+
+def test_steps_from_a_model_to_a_measured_file(here, run):
+    code, out, _ = run(
+        *("compress", "net.keras", "small.keras", *DATA),
+        *("--recipe", "channels", "--madds", "0.6", "--epochs", "1"),
+    )
+    assert code == 0
+    assert out.endswith("small.keras\n")
+    code, out, _ = run(
+        *("export", "small.keras", "small.tflite", "--format", "int8", *DATA),
+        *("--calibration", "20", "--author", "me"),
+    )
+    assert code == 0
+    assert out.startswith("small.tflite: ")
+    verify = ("verify", "small.tflite", "--model", "small.keras", *DATA)
+    code, out, _ = run(*verify, "--agreement", "0")
+    assert code == 0
+    assert "probabilities" in out
+    code, out, _ = run(*verify, "--agreement", "0", "--images", "5", "--json")
+    figures = json.loads(out)
+    assert (code, figures["holds"], figures["examples"]) == (0, True, 5)
+    assert not list(here.glob("*.data"))
+
+
+def test_verify_names_the_bound_that_does_not_hold(here, run):
+    code, out, err = run(
+        *("verify", "net.tflite", "--model", "other.keras", *DATA, "--json"),
+        *("--accuracy", "0", "--max-difference", "1"),
+    )
+    assert code == 1
+    figures = json.loads(out)
+    assert not figures["holds"]
+    (failure,) = figures["failures"]
+    assert failure.startswith("probabilities: the best class agrees on")
+    last = err.splitlines()[-1]
+    assert last == f"kerasnets: net.tflite is out of bounds: {failure}"
+
+
+def test_bench_prints_json_of_each_file(here, run):
+    code, out, _ = run(
+        *("bench", "net.tflite", "--reference", EXAMPLE / "int8.tflite", "--json"),
+        *("--runs", "3", "--warmup", "0", "--threads", "2"),
+    )
+    rows = json.loads(out)
+    assert code == 0
+    assert [(Path(row["name"]).name, row["threads"]) for row in rows] == [
+        ("int8.tflite", 1),
+        ("net.tflite", 1),
+        ("int8.tflite", 2),
+        ("net.tflite", 2),
+    ]
+    assert [row["ratio"] is None for row in rows] == [True, False, True, False]
+    assert all(row["runs"] == 3 and row["ms"]["median"] > 0 for row in rows)
