@@ -121,7 +121,7 @@ def sparse(folder: Path, arguments: argparse.Namespace) -> Table:
     model = drawn(applications.get("mobilenet")(padding="symmetric"))
     for layer in model.layers:
         if layer.name.endswith("pointwise_conv"):
-            kernel = keras.ops.convert_to_numpy(layer.kernel).copy()
+            kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel)).copy()
             kernel[np.abs(kernel) < np.quantile(np.abs(kernel), 0.8)] = 0
             layer.kernel.assign(kernel)
     paths = {
