@@ -290,6 +290,10 @@ def _arguments(name: str, *, size: int | None, **options) -> dict[str, Any]:
 
 
 _Model = Annotated[Path, typer.Argument(metavar="MODEL.keras", help="A saved model.")]
+_Plugin = Annotated[
+    list[str] | None,
+    typer.Option(help="Module to import first, which registers your layers."),
+]
 _Seed = Annotated[int, typer.Option(help="Of everything random.")]
 _SkipBad = Annotated[bool, typer.Option(help="Leave out files that are no images.")]
 
@@ -334,10 +338,11 @@ def compress(
     epochs: Annotated[
         int | None, typer.Option(help="Of each step.  [default: the recipe's]")
     ] = None,
-    plugin: Annotated[
+    float_layer: Annotated[
         list[str] | None,
-        typer.Option(help="Module to import first, which registers your layers."),
+        typer.Option(help="Name of a layer that quantisation leaves in float32."),
     ] = None,
+    plugin: _Plugin = None,
     seed: _Seed = 0,
     skip_bad_images: _SkipBad = False,
 ) -> None:
@@ -357,6 +362,7 @@ def compress(
             madds=madds,
             multiple=multiple,
             epochs=epochs,
+            float_layers=float_layer,
             plugins=plugin or (),
             skip_bad_images=skip_bad_images,
             seed=seed,
@@ -406,6 +412,7 @@ def export(
     author: Annotated[str, typer.Option(help="For the metadata.")] = "",
     licence: Annotated[str, typer.Option(help="For the metadata.")] = "",
     description: Annotated[str, typer.Option(help="For the metadata.")] = "",
+    plugin: _Plugin = None,
     seed: _Seed = 0,
     skip_bad_images: _SkipBad = False,
 ) -> None:
@@ -436,6 +443,7 @@ def export(
             calibration=calibration,
             options=options,
             texts={key: value for key, value in texts.items() if value},
+            plugins=plugin or (),
             skip_bad_images=skip_bad_images,
             seed=seed,
             progress=progress,
@@ -484,6 +492,7 @@ def verify(
     images: Annotated[
         int | None, typer.Option(help="Most test images.  [default: all]")
     ] = None,
+    plugin: _Plugin = None,
     seed: _Seed = 0,
     skip_bad_images: _SkipBad = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -506,6 +515,7 @@ def verify(
             bounds={key: value for key, value in bounds.items() if value is not None},
             threads=threads,
             images=images,
+            plugins=plugin or (),
             skip_bad_images=skip_bad_images,
             seed=seed,
             progress=progress,

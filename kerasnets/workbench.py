@@ -46,7 +46,7 @@ _SEEN = 100  # test images whose ranges are compared with those of calibration
 _BY_KERAS = {"onnx": "export_onnx", "saved_model": "export_saved_model"}
 _PARTS = ("train", "validation", "test", "all")
 _ENDS = (".npy", ".partial.npy")
-_FIELDS = {"clusters": "number_of_clusters"}
+_FIELDS = {"clusters": "number_of_clusters", "float layers": "float_layers"}
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
@@ -77,6 +77,7 @@ def compress(
     madds: float | None = None,
     multiple: int | None = None,
     epochs: int | None = None,
+    float_layers: Sequence[str] | None = None,
     plugins: Sequence[str] = (),
     skip_bad_images: bool = False,
     seed: int = 0,
@@ -101,6 +102,7 @@ def compress(
         madds: share of the multiply-adds that "channels" keeps, 0.5 by default.
         multiple: of how many channels "channels" keeps each layer, 8 by default.
         epochs: of each step; the recipe's own by default.
+        float_layers: names of layers that stay in float32 where the recipe quantises.
         plugins: modules to import first, which register layers of your own.
         skip_bad_images: leave out images that cannot be decoded.
         seed: of everything random.
@@ -113,7 +115,12 @@ def compress(
     _check_whole("seed", seed, 0)
     _check_whole("epochs", epochs, 1)
     share = {"madds": madds, "multiple": multiple}
-    steps = _steps(recipe, {"sparsity": sparsity, "clusters": clusters}, share, epochs)
+    settings = {
+        "sparsity": sparsity,
+        "clusters": clusters,
+        "float layers": None if float_layers is None else tuple(float_layers),
+    }
+    steps = _steps(recipe, settings, share, epochs)
     _import(plugins)
     model = load_model(model_path)
     teacher = None if teacher_path is None else load_model(teacher_path)
@@ -225,7 +232,7 @@ def _check_classifier(model: keras.Model, classes: int) -> None:
 
 def _steps(
     recipe: str,
-    settings: Mapping[str, float | None],
+    settings: Mapping[str, Any],
     share: Mapping[str, float | None],
     epochs: int | None,
 ) -> list | None:
@@ -396,6 +403,7 @@ def export_file(
     calibration: int = 100,
     options: Mapping[str, Any] | None = None,
     texts: Mapping[str, str] | None = None,
+    plugins: Sequence[str] = (),
     skip_bad_images: bool = False,
     seed: int = 0,
     progress: Progress = silent,
@@ -415,6 +423,7 @@ def export_file(
             have none.
         texts: ``name``, ``description``, ``author``, ``licence`` for the metadata,
             which are written where there are labels.
+        plugins: modules to import first, which register layers of your own.
         skip_bad_images: leave out images that cannot be decoded.
         seed: of the splits, where the data have none of their own.
         progress: told how many images are decoded.
@@ -426,6 +435,7 @@ def export_file(
     _check_export(out, format, data, labels, options, texts)
     _check_whole("seed", seed, 0)
     _check_whole("calibration", calibration, 1)
+    _import(plugins)
     model = load_model(model_path)
     if format in _BY_KERAS:
         getattr(export, _BY_KERAS[format])(model, out)
@@ -538,6 +548,7 @@ def verify_file(
     bounds: Mapping[str, float] | None = None,
     threads: int | None = None,
     images: int | None = None,
+    plugins: Sequence[str] = (),
     skip_bad_images: bool = False,
     seed: int = 0,
     progress: Progress = silent,
@@ -553,6 +564,7 @@ def verify_file(
             numbers in the file.
         threads: as in ``export.report``.
         images: how many images are compared; all by default.
+        plugins: modules to import first, which register layers of your own.
         skip_bad_images: leave out images that cannot be decoded.
         seed: of the splits, where the data have none of their own.
         progress: told how many images are decoded, and compared.
@@ -567,6 +579,7 @@ def verify_file(
     ):
         _check_whole(name, value, least)
     bounds = dict(bounds or {})
+    _import(plugins)
     model = load_model(model_path)
     *size, channels = _image_shape(path)
     if "snr_db" in bounds and (path.is_dir() or path.suffix == ".onnx"):

@@ -37,24 +37,22 @@ TAUGHT = {
     "simpnet300kcifar100": (3, 0.003),
     "squeezenetcifarbn": (3, 0.003),
     "mobilenet": (3, 0.003),
+    "mobilenetv2": (6, 0.003),
+    "mobilenetv3large": (6, 0.003),
+    "inceptionv3": (2, 0.003),
 }
-# those made for photos get drawn weights; the least correlation of an int8 file with
-# them. Drawn inverted bottlenecks answer all images nearly alike: what differs is small
-# beside the ranges that eight bits cover
-DRAWN = {
-    "alexnet": 0.98,
-    "vgg11lrn": 0.98,
-    "googlenet": 0.97,
-    "bninception": 0.95,
-    "inceptionv3": 0.95,
-    "inceptionv4": 0.95,
-    "inceptionresnetv1": 0.95,
-    "resnet18": 0.95,
-    "resnet18v2": 0.95,
-    "preluneta": 0.95,
-    "mobilenetv2": 0.75,
-    "mobilenetv3large": 0.75,
-}
+# the others that were made for photos get drawn weights
+DRAWN = (
+    "alexnet",
+    "vgg11lrn",
+    "googlenet",
+    "bninception",
+    "inceptionv4",
+    "inceptionresnetv1",
+    "resnet18",
+    "resnet18v2",
+    "preluneta",
+)
 
 
 def test_every_family_is_here():
@@ -80,6 +78,9 @@ def test_it_learns_digits_and_its_files_answer_like_it(name, digits):
     learned, others = digits
     seed_everything(0)
     model, side = for_colour(name)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.8  # statistics that settle within forty steps
     epochs, rate = TAUGHT[name]
     recipe = Recipe(epochs=epochs, learning_rate=rate, optimizer="adamw")
     convention = preprocessing(model)
@@ -98,10 +99,10 @@ def test_its_files_answer_like_it_with_drawn_weights(name):
     # logits that differ from image to image, all classes alike
     head = model.get_layer("logits")
     logits = np.asarray(model(preprocessing(model)(seen), training=False))
-    scale = 2 / logits.std(axis=0)
+    scale = 1 / logits.std(axis=0)
     head.kernel.assign(head.kernel * scale)
     head.bias.assign((head.bias - logits.mean(axis=0)) * scale)
-    assert_files_answer_like(model, unseen, calibration=seen, int8=DRAWN[name])
+    assert_files_answer_like(model, unseen, calibration=seen)
 
 
 def for_colour(name):
@@ -154,16 +155,15 @@ def test_unet_finds_the_ink_and_its_files_answer_like_it(digits):
     assert_files_answer_like(model, pixels[640:690], calibration=pixels[:50])
 
 
-def assert_files_answer_like(model, images, *, calibration, int8=0.98):
+def assert_files_answer_like(model, images, *, calibration):
     """Over the bridge and back, as a float32 and as an int8 file."""
     expected = probabilities(model, images)
     np.testing.assert_array_equal(probabilities(model, images), expected)
     crossed = from_tf_keras(to_tf_keras(model), like=model)
     np.testing.assert_allclose(probabilities(crossed, images), expected, atol=1e-6)
-    # drawn weights enlarge a rounding in the last place: 1.2e-5 was seen
-    np.testing.assert_allclose(answers(convert(model), images), expected, atol=5e-5)
+    np.testing.assert_allclose(answers(convert(model), images), expected, atol=1e-5)
     quantised = answers(convert(model, calibration=calibration), images)
-    assert np.corrcoef(quantised.ravel(), expected.ravel())[0, 1] > int8
+    assert np.corrcoef(quantised.ravel(), expected.ravel())[0, 1] > 0.98
 
 
 def probabilities(model, images):
