@@ -1,5 +1,7 @@
 """Keras models on disk: written whole or not at all, read without running code."""
 
+import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -58,3 +60,18 @@ def load_model(path: Path | str) -> keras.Model:
             f"{name} holds a {type(model).__name__}, not a Keras model"
         )
     return model
+
+
+def import_plugins(plugins: Sequence[str]) -> None:
+    """Import modules of the user that register layers (and their twins).
+
+    Raises:
+        KerasnetsError: one cannot be imported.
+    """
+    for name in plugins:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise KerasnetsError(
+                f"the plugin {name!r} cannot be imported: {error}"
+            ) from error

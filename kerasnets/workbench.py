@@ -6,7 +6,6 @@ files. ``kerasnets.phone`` does all of them in one run, training included.
 
 import contextlib
 import functools
-import importlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +34,7 @@ from kerasnets.files import write_bytes
 from kerasnets.pretrained import UNIT, Preprocessing
 from kerasnets.progress import Progress, silent
 from kerasnets.runs import sha256
-from kerasnets.saving import load_model, save_model
+from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import Checkpoint, Recipe, seed_everything, train
 
 CHANNELS = "channels"  # the recipe that needs no TF-MOT
@@ -121,7 +120,7 @@ def compress(
         "float layers": None if float_layers is None else tuple(float_layers),
     }
     steps = _steps(recipe, settings, share, epochs)
-    _import(plugins)
+    import_plugins(plugins)
     model = load_model(model_path)
     teacher = None if teacher_path is None else load_model(teacher_path)
     nets = [net for net in (model, teacher) if net is not None]
@@ -175,17 +174,6 @@ def _given(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
     return {
         key: defaults[key] if value is None else value for key, value in values.items()
     }
-
-
-def _import(plugins: Sequence[str]) -> None:
-    """Import what registers layers: the model is read in this process too."""
-    for name in plugins:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise KerasnetsError(
-                f"the plugin {name!r} cannot be imported: {error}"
-            ) from error
 
 
 @contextlib.contextmanager
@@ -435,7 +423,7 @@ def export_file(
     _check_export(out, format, data, labels, options, texts)
     _check_whole("seed", seed, 0)
     _check_whole("calibration", calibration, 1)
-    _import(plugins)
+    import_plugins(plugins)
     model = load_model(model_path)
     if format in _BY_KERAS:
         getattr(export, _BY_KERAS[format])(model, out)
@@ -579,7 +567,7 @@ def verify_file(
     ):
         _check_whole(name, value, least)
     bounds = dict(bounds or {})
-    _import(plugins)
+    import_plugins(plugins)
     model = load_model(model_path)
     *size, channels = _image_shape(path)
     if "snr_db" in bounds and (path.is_dir() or path.suffix == ".onnx"):

@@ -4,7 +4,6 @@ Importing this module turns the process to tf_keras; only ``worker`` imports it.
 """
 
 import hashlib
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from kerasnets.export.metadata import add_metadata
 from kerasnets.files import write_bytes
 from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress
-from kerasnets.saving import load_model, save_model
+from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import Checkpoint, seed_everything
 
 # each has check, before anything trains; wrap, for training; unwrap, after it
@@ -46,7 +45,7 @@ def compress_here(
 ) -> None:
     """``compress`` in this process; arguments as JSON has them."""
     seed_everything(seed)
-    _import(plugins)
+    import_plugins(plugins)
     prepared = load_prepared(Path(data))
     model = _load(model_path, prepared)
     teacher = None if teacher_path is None else _load(teacher_path, prepared)
@@ -145,17 +144,6 @@ def _check_sparsity(
             f"pruning reached sparsity {reached:.4f}, {asked} was asked for: weights "
             "of equal size are kept or pruned together"
         )
-
-
-def _import(plugins: Sequence[str]) -> None:
-    """Import the modules that know the user's layers and twins."""
-    for name in plugins:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise KerasnetsError(
-                f"the plugin {name!r} cannot be imported: {error}"
-            ) from error
 
 
 def _images(
