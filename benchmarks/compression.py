@@ -42,7 +42,7 @@ from kerasnets.training import Recipe, seed_everything, train
 
 SIZE, SEED = 224, 0
 # epochs of the teacher, the students, pruning, and of clustering, QAT and fine-tuning
-EPOCHS = {"digits": (8, 20, 20, 10), "fashion": (4, 8, 6, 3)}
+EPOCHS = {"digits": (8, 20, 20, 10), "fashion": (4, 10, 12, 4)}
 PEERS = {
     "MobileNet": "MobileNet",
     "VGG16": "VGG16",
@@ -63,7 +63,7 @@ def main() -> None:
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sections", nargs="*", default=[], metavar="SECTION")
-    parser.add_argument("--images", type=int, default=8_000)
+    parser.add_argument("--images", type=int, default=3_000)
     parser.add_argument("--seconds", type=float, default=20.0)
     arguments = parser.parse_args()
     for name in arguments.sections or sections:
