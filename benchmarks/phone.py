@@ -2,7 +2,7 @@
 
     python benchmarks/phone.py [--seeds 0 1 2] [--out FOLDER]
 
-Runs ``kerasnets phone`` at its defaults once a seed, four to five minutes each on two
+Runs ``kerasnets phone`` at its defaults once a seed, some minutes each on two
 cores, and prints accuracy, gain, sizes, latency, time and peak memory; folders of runs
 that are finished are only read.
 """
