@@ -43,12 +43,7 @@ from kerasnets.training import Recipe, seed_everything, train
 SIZE, SEED = 224, 0
 # epochs of the teacher, the students, pruning, and of clustering, QAT and fine-tuning
 EPOCHS = {"digits": (8, 20, 20, 10), "fashion": (4, 10, 12, 4)}
-PEERS = {
-    "MobileNet": "MobileNet",
-    "VGG16": "VGG16",
-    "ResNet50": "ResNet50",
-    "DenseNet121": "DenseNet121",
-}
+PEERS = ("MobileNet", "VGG16", "ResNet50", "DenseNet121")
 
 
 def main() -> None:
@@ -90,10 +85,10 @@ def peers(folder: Path, arguments: argparse.Namespace) -> Table:
     table = latency_table("ours / Keras's export of keras.applications")
     table.add_column("size ratio", justify="right")
     table.add_column("logits differ, %", justify="right")
-    for name, peer in PEERS.items():
+    for name in PEERS:
         # (annotated as str)
         logits: Any = {"weights": None, "classifier_activation": None}
-        theirs = drawn(getattr(keras.applications, peer)(**logits))
+        theirs = drawn(getattr(keras.applications, name)(**logits))
         network = getattr(applications, name)
         form = {"form": "keras"} if name == "ResNet50" else {}
         ours = network(classifier_activation=None, **form)
