@@ -6,7 +6,6 @@ hashes of the files. A stage whose record still holds is not done again.
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import shutil
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import kerasnets
 from kerasnets.errors import KerasnetsError
-from kerasnets.files import write_text
+from kerasnets.files import sha256, write_text
 
 RUN_FILE = "run.json"
 _FORMAT = 1
@@ -204,12 +203,6 @@ def _delete(folder: Path, names: Sequence[str]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _as_json(value: dict) -> dict:

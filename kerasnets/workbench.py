@@ -22,6 +22,7 @@ from kerasnets.data import (
     PreparedData,
     Source,
     batches,
+    is_prepared_file,
     open_source,
     prepare,
     prepare_once,
@@ -30,10 +31,10 @@ from kerasnets.data import (
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.export.inference import gives_probabilities
-from kerasnets.files import write_bytes
+from kerasnets.export.predictors import is_litert
+from kerasnets.files import sha256, write_bytes
 from kerasnets.pretrained import UNIT, Preprocessing
 from kerasnets.progress import Progress, silent
-from kerasnets.runs import sha256
 from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import Checkpoint, Recipe, seed_everything, train
 
@@ -43,8 +44,6 @@ _SHARE = {"madds": 0.5, "multiple": 8}  # of the channels that stay
 _SEEN = 100  # test images whose ranges are compared with those of calibration
 # formats that Keras itself writes: the function of ``export`` for each
 _BY_KERAS = {"onnx": "export_onnx", "saved_model": "export_saved_model"}
-_PARTS = ("train", "validation", "test", "all")
-_ENDS = (".npy", ".partial.npy")
 _FIELDS = {"clusters": "number_of_clusters", "float layers": "float_layers"}
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
@@ -182,7 +181,7 @@ def _kept_images(folder: Path) -> Iterator[Path]:
     # decoded anew, the images are the same: the checkpoints go on holding
     if folder.is_symlink() or folder.exists():
         names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {""}
-        foreign = [name for name in sorted(names) if not _is_prepared(name)]
+        foreign = [name for name in sorted(names) if not is_prepared_file(name)]
         if folder.is_symlink() or foreign:
             raise KerasnetsError(
                 f"{folder} is needed for the decoded images, and is not of this"
@@ -194,13 +193,6 @@ def _kept_images(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder)
-
-
-def _is_prepared(name: str) -> bool:
-    """Whether a file is one that ``prepare`` writes."""
-    part, _, rest = name.partition("_")
-    kinds = [f"{kind}{end}" for kind in ("images", "labels") for end in _ENDS]
-    return name.startswith("splits.json") or (part in _PARTS and rest in kinds)
 
 
 def _check_classifier(model: keras.Model, classes: int) -> None:
@@ -570,7 +562,7 @@ def verify_file(
     import_plugins(plugins)
     model = load_model(model_path)
     *size, channels = _image_shape(path)
-    if "snr_db" in bounds and (path.is_dir() or path.suffix == ".onnx"):
+    if "snr_db" in bounds and not is_litert(path):
         raise KerasnetsError(f"{path} is no LiteRT file: it has no bound snr_db")
     classes = model.outputs[0].shape
     is_classifier = len(classes) == 2 and classes[-1] > 1

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.files import write_bytes
-from kerasnets.runs import RUN_FILE, open_run, sha256
+from kerasnets.files import sha256, write_bytes
+from kerasnets.runs import RUN_FILE, open_run
 
 IDENTITY = {"data": "digits", "seed": 0}
 OWNED = ("data", "teacher.keras", "student.keras", "README.md")

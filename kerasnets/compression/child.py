@@ -3,7 +3,6 @@
 Importing this module turns the process to tf_keras; only ``worker`` imports it.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from kerasnets.data import Batches, PreparedData, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
 from kerasnets.export.metadata import add_metadata
-from kerasnets.files import write_bytes
+from kerasnets.files import sha256, write_bytes
 from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress
 from kerasnets.saving import import_plugins, load_model, save_model
@@ -55,7 +54,7 @@ def compress_here(
         "seed": seed,
         "plugins": plugins,
         "files": [
-            _sha256(path)
+            sha256(Path(path))
             for path in (model_path, teacher_path, Path(data) / "splits.json")
             if path is not None
         ],
@@ -215,7 +214,3 @@ def _size(model: keras.Model) -> int:
             "is accepted"
         )
     return height
-
-
-def _sha256(path: str | Path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -9,6 +9,7 @@ from kerasnets.data.pipeline import Augment, Batches, batches
 from kerasnets.data.prepared import (
     PreparedData,
     Split,
+    is_prepared_file,
     load_prepared,
     prepare,
     prepare_once,
@@ -24,6 +25,7 @@ __all__ = [
     "Split",
     "batches",
     "decode_image",
+    "is_prepared_file",
     "load_prepared",
     "open_source",
     "prepare",

@@ -168,6 +168,14 @@ def prepare_once(
     )
 
 
+def is_prepared_file(name: str) -> bool:
+    """Whether a file in a folder is called as one that ``prepare`` writes."""
+    part, _, rest = name.partition("_")
+    ends = (".npy", ".partial.npy")
+    kinds = [f"{kind}{end}" for kind in ("images", "labels") for end in ends]
+    return name.startswith("splits.json") or (part in (*PARTS, "all") and rest in kinds)
+
+
 def load_prepared(folder: Path) -> PreparedData:
     """What ``prepare`` wrote into a folder.
 

@@ -145,15 +145,15 @@ def _finished(buffer: bytes, graph: Graph, batch: int | None) -> bytes:
     return buffer
 
 
-def layer_names(
+def convert_with_names(
     model: keras.Model,
     *,
     task: str = "classifier",
     softmax: bool = True,
     preprocessing: bool | Preprocessing = True,
     resize_from: tuple[int, int] | None = None,
-) -> dict[str, str]:
-    """Return the Keras layer that each tensor of a model's float32 file comes from.
+) -> tuple[bytes, dict[str, str]]:
+    """Convert a model to float32, and say which Keras layer each tensor comes from.
 
     Args:
         model: As for ``convert``, like all that follows.
@@ -163,14 +163,15 @@ def layer_names(
         resize_from: Height and width of the images that the file takes.
 
     Returns:
-        The path of a layer, ``nested_model/layer``, by the name that its output and
-        its weights have in the file. Where layers are fused into one operator, it is
-        the one with a kernel; tensors that no layer makes are left out.
+        The file, and the path of a layer, ``nested_model/layer``, by the name that its
+        output and its weights have in it. Where layers are fused into one operator, it
+        is the one with a kernel; tensors that no layer makes are left out.
     """
     model = inference_model(model)
     graph = _graph_of(model, task, softmax, preprocessing, resize_from)
     buffer = make(graph, format="float32", batch=1)
-    return layers_of_tensors(original_names(buffer, signature_names(graph)), model)
+    names = original_names(buffer, signature_names(graph))
+    return _finished(buffer, graph, 1), layers_of_tensors(names, model)
 
 
 def _graph_of(

@@ -236,7 +236,7 @@ def _noise(
     progress: Progress,
 ) -> Noise:
     """Compare a LiteRT file with the float file of its model, layer by layer."""
-    from kerasnets.export.conversion import convert, layer_names
+    from kerasnets.export.conversion import convert_with_names
 
     few = [np.asarray(array[:_FEW]) for array in arrays]
     options: dict[str, Any] = {"task": "generic"}
@@ -246,8 +246,7 @@ def _noise(
             "preprocessing": (preprocessing or True) and not pairing.normalised_outside,
             "resize_from": pairing.resize_from,
         }
-    reference = convert(pairing.model, **options)
-    names = layer_names(pairing.model, **options)
+    reference, names = convert_with_names(pairing.model, **options)
     given = pairing.file_inputs(few)
     if not pairing.takes_images or pairing.normalised_outside:
         float_file = LiteRTModel(reference, trusted=True)

@@ -37,6 +37,12 @@ class Predictor(Protocol):
         ...
 
 
+def is_litert(path: Path | str) -> bool:
+    """Whether a path is taken for a LiteRT file: no folder, and not ``.onnx``."""
+    path = Path(path)
+    return not path.is_dir() and path.suffix != ".onnx"
+
+
 def open_predictor(
     path: Path | str, threads: int = 1, *, trusted: bool = False
 ) -> Predictor:

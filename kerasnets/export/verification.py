@@ -13,6 +13,7 @@ from kerasnets.export.comparison import TIE, OutputComparison, Tally
 from kerasnets.export.inference import gives_probabilities, inference_model
 from kerasnets.export.inspection import number_format
 from kerasnets.export.noise import Noise
+from kerasnets.export.predictors import is_litert
 from kerasnets.export.runtime import Classifier
 from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress, silent
@@ -67,7 +68,7 @@ def default_bounds(path: Path | str) -> Bounds:
     Raises:
         KerasnetsError: The file cannot be read or is damaged.
     """
-    if Path(path).is_dir() or Path(path).suffix == ".onnx":
+    if not is_litert(path):
         return FLOAT_BOUNDS
     return _BY_FORMAT.get(number_format(path), INT8_BOUNDS)
 

@@ -7,7 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import file_sparsity
-from kerasnets.export.conversion import convert, convert_aware, layer_names
+from kerasnets.export.conversion import convert, convert_aware, convert_with_names
 from kerasnets.export.inference import gives_probabilities, inference_model
 from kerasnets.layers import LocalResponseNorm
 from kerasnets.pretrained import TORCH, UNIT
@@ -260,7 +260,8 @@ def test_several_inputs_and_outputs_keep_order_and_names(calibrated):
 
 def test_layers_are_known_by_their_tensors(small):
     wrapped = keras.Sequential([keras.Input((16, 16, 3)), build_small(prefix="z")])
-    names = layer_names(wrapped)
+    file, names = convert_with_names(wrapped)
+    assert file == convert(wrapped)
     # without the subtraction of 127.5, operator 0
     assert {k: v for k, v in names.items() if "/" not in k} == {
         "conv_2d_1": "z_net/z_stem",

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
+from litert_answers import answers
 from PIL import Image
 from tiny_zoo import TINY
 
@@ -56,22 +56,6 @@ def segmenter():
     inputs = keras.Input((16, 24, 3))
     x = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
     return randomise(keras.Model(inputs, layers.Conv2D(3, 1)(x)), seed=1)
-
-
-def answers(file: bytes, images: np.ndarray) -> np.ndarray:
-    """What LiteRT itself answers, (n, height, width, classes)."""
-    interpreter = Interpreter(model_content=file)
-    interpreter.allocate_tensors()
-    (image,), (answer,) = (
-        interpreter.get_input_details(),
-        interpreter.get_output_details(),
-    )
-    found = []
-    for pixels in images:
-        interpreter.set_tensor(image["index"], pixels[None].astype(image["dtype"]))
-        interpreter.invoke()
-        found.append(interpreter.get_tensor(answer["index"])[0])
-    return np.array(found) * (answer["quantization"][0] or 1.0)
 
 
 @pytest.mark.parametrize("kind", ["float32", "int8", "unet", "logits", "normalised"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter
+from litert_answers import answers
 from sklearn.datasets import load_digits
 from tiny_zoo import TINY
 from twins import randomise
@@ -170,20 +170,3 @@ def probabilities(model, images):
     """Of the Keras model, for pixels."""
     logits = model(preprocessing(model)(images), training=False)
     return np.asarray(keras.ops.softmax(logits))
-
-
-def answers(file, images):
-    """Probabilities from the bytes of a file."""
-    interpreter = Interpreter(model_content=file)
-    interpreter.allocate_tensors()
-    (image,), (output,) = (
-        interpreter.get_input_details(),
-        interpreter.get_output_details(),
-    )
-    found = []
-    for pixels in images:
-        interpreter.set_tensor(image["index"], pixels[None].astype(image["dtype"]))
-        interpreter.invoke()
-        found.append(interpreter.get_tensor(output["index"])[0])
-    scale = output["quantization"][0] or 1.0
-    return np.array(found) * np.float32(scale)

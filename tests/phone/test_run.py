@@ -18,7 +18,7 @@ from PIL import Image
 from kerasnets import compression, phone
 from kerasnets.data import load_prepared, read_image
 from kerasnets.export import Classifier, file_sparsity
-from kerasnets.runs import sha256
+from kerasnets.files import sha256
 
 STAGES = [stage.name for stage in phone.STAGES]
 SCRIPT = Path(tiny_run.__file__)
