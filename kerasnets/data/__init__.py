@@ -6,7 +6,8 @@ an image costs neither.
 
 from kerasnets.data.images import decode_image, read_image, resize_images
 from kerasnets.data.pipeline import Augment, Batches, batches
-from kerasnets.data.prepared import (
+from kerasnets.data.sources import Examples, Source, open_source
+from kerasnets.data.store import (
     PreparedData,
     Split,
     is_prepared_file,
@@ -14,7 +15,6 @@ from kerasnets.data.prepared import (
     prepare,
     prepare_once,
 )
-from kerasnets.data.sources import Examples, Source, open_source
 
 __all__ = [
     "Augment",

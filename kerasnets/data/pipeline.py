@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kerasnets.data.prepared import Split
+from kerasnets.data.store import Split
 from kerasnets.errors import KerasnetsError
 
 if TYPE_CHECKING:

@@ -1,18 +1,21 @@
-"""Images from TFDS, scikit-learn's digits among them."""
+"""Images from TFDS."""
 
 import contextlib
-import dataclasses
 import io
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from kerasnets.data.digits.digits_dataset_builder import LICENCE, Builder
-from kerasnets.data.sources import Examples
+from kerasnets.data.sources.source import Examples, Source
 from kerasnets.errors import KerasnetsError
+
+
+def open_tfds(spec: str, name: str) -> Source:
+    """The TFDS set of that name."""
+    builder = find_builder(name)
+    return Source(spec, builder.info.full_name, lambda: load_builder(builder))
 
 
 def find_builder(name: str) -> tfds.core.DatasetBuilder:
@@ -29,16 +32,6 @@ def find_builder(name: str) -> tfds.core.DatasetBuilder:
         ) from error
     _keys(builder)
     return builder
-
-
-def load_digits() -> Examples:
-    """The 1,797 digits; TFDS's files of them live no longer than the call."""
-    with tempfile.TemporaryDirectory() as folder:
-        examples = load_builder(Builder(data_dir=folder))
-        contents = list(examples.contents())
-    return dataclasses.replace(
-        examples, licence=LICENCE, contents=lambda: iter(contents)
-    )
 
 
 def load_builder(builder: tfds.core.DatasetBuilder) -> Examples:

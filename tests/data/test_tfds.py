@@ -4,7 +4,7 @@ import tensorflow_datasets as tfds
 from sklearn.datasets import load_digits
 
 from kerasnets.data import open_source, prepare, read_image
-from kerasnets.data.tfds_sets import find_builder, load_builder
+from kerasnets.data.sources.tfds import find_builder, load_builder
 from kerasnets.errors import KerasnetsError
 
 

@@ -1,0 +1,43 @@
+"""Where images come from: the digits, TFDS, a folder, an npz file.
+
+A file a source; what a source is, stands in ``source``.
+"""
+
+from pathlib import Path
+
+from kerasnets.data.sources.digits import open_digits
+from kerasnets.data.sources.folder import open_folder
+from kerasnets.data.sources.npz import open_npz
+from kerasnets.data.sources.source import Examples, Source
+from kerasnets.errors import KerasnetsError
+
+__all__ = ["Examples", "Source", "open_source"]
+
+
+def open_source(spec: str) -> Source:
+    """The set of images that the user names.
+
+    Args:
+        spec: ``digits`` (scikit-learn's 1,797 handwritten digits), ``tfds:NAME`` (a
+            TFDS image classification set), ``folder:PATH`` (one folder a class, maybe
+            within train, validation and test folders) or ``npz:FILE`` (x_train,
+            y_train and maybe x_test, y_test, as in Keras's mnist.npz).
+
+    Raises:
+        KerasnetsError: the name is of no such form, or nothing usable is there.
+    """
+    kind, _, rest = spec.partition(":")
+    if spec == "digits":
+        return open_digits(spec)
+    if kind == "tfds" and rest:
+        # TFDS takes seconds to import
+        from kerasnets.data.sources.tfds import open_tfds
+
+        return open_tfds(spec, rest)
+    if kind == "folder" and rest:
+        return open_folder(spec, Path(rest))
+    if kind == "npz" and rest:
+        return open_npz(spec, Path(rest))
+    raise KerasnetsError(
+        f"data {spec!r} is unknown: digits, tfds:NAME, folder:PATH or npz:FILE"
+    )
