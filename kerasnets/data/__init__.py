@@ -7,6 +7,7 @@ an image costs neither.
 from kerasnets.data.images import decode_image, read_image, resize_images
 from kerasnets.data.pipeline import Augment, Batches, batches
 from kerasnets.data.sources import Examples, Source, open_source
+from kerasnets.data.splits import spread
 from kerasnets.data.store import (
     PreparedData,
     Split,
@@ -32,4 +33,5 @@ __all__ = [
     "prepare_once",
     "read_image",
     "resize_images",
+    "spread",
 ]

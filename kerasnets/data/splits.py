@@ -90,3 +90,31 @@ def _check_classes(
                 f"class {class_names[label]!r} has {total[label]} images and none is "
                 f"left for {part}: train, validation and test need a different one each"
             )
+
+
+def spread(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Draw images at random, the classes taking turns.
+
+    Args:
+        labels: (n,), the class of each image.
+        count: How many images; all of them where there are fewer.
+        seed: Of the draw: which images of a class, and where there are more classes
+            than images to draw, which classes.
+
+    Returns:
+        Their indices, ascending. The numbers of images of two classes differ by 1 at
+        most, unless a class has no more.
+
+    Raises:
+        KerasnetsError: ``count`` is below 1.
+    """
+    if count < 1:
+        raise KerasnetsError(f"{count} images: 1 or more are accepted")
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = np.argsort(labels[shuffled], kind="stable")
+    sorted_labels = labels[shuffled][by_class]
+    turns = np.empty(len(labels), "int64")
+    turns[by_class] = np.arange(len(labels)) - np.searchsorted(
+        sorted_labels, sorted_labels, side="left"
+    )
+    return np.sort(shuffled[np.argsort(turns, kind="stable")][:count])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kerasnets.data.splits import split_indices
+from kerasnets.data.splits import split_indices, spread
 from kerasnets.errors import KerasnetsError
 
 NAMES = ("cat", "dog")
@@ -122,3 +122,27 @@ def test_a_picture_copied_many_times_does_not_fill_the_test_split(seed):
 def test_class_with_too_few_images_is_named(labels, parts, groups, message):
     with pytest.raises(KerasnetsError, match=message):
         split(labels, parts, groups)
+
+
+def test_drawn_images_are_spread_over_the_classes_by_the_seed():
+    labels = np.repeat([0, 1, 2], [400, 40, 4])
+    drawn = [spread(labels, 30, seed) for seed in (0, 0, 1)]
+    assert drawn[0].tolist() == drawn[1].tolist() != drawn[2].tolist()
+    for chosen in drawn:
+        assert len(set(chosen)) == 30
+        assert chosen.tolist() == sorted(chosen)
+        assert np.bincount(labels[chosen]).tolist() == [13, 13, 4]
+    assert spread(labels, 999, 0).tolist() == list(range(444))
+    with pytest.raises(KerasnetsError, match="0 images: 1 or more"):
+        spread(labels, 0, 0)
+
+
+def test_with_more_classes_than_draws_no_class_is_always_left_out():
+    labels = np.repeat(np.arange(130), 7)
+    drawn = [spread(labels, 100, seed) for seed in range(20)]
+    assert all(len(set(labels[chosen])) == 100 for chosen in drawn)
+    # a class is missed in all twenty draws once in 5e12
+    assert {label for chosen in drawn for label in labels[chosen]} == set(range(130))
+    # the last image of a class is drawn as the first is
+    places = np.concatenate([chosen % 7 for chosen in drawn])
+    assert np.bincount(places).min() > 200
