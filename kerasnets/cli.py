@@ -483,7 +483,7 @@ def verify(
     accuracy: Annotated[
         float | None, typer.Option(help="Least accuracy of the file.")
     ] = None,
-    snr: Annotated[
+    sqnr: Annotated[
         float | None, typer.Option(help="Least signal-to-noise of a layer, dB.")
     ] = None,
     threads: Annotated[
@@ -505,7 +505,7 @@ def verify(
         "max_abs_difference": max_difference,
         "agreement": agreement,
         "accuracy": accuracy,
-        "snr_db": snr,
+        "sqnr_db": sqnr,
     }
     with terminal.StageDisplay(context.obj, 1)("verify", False) as progress:
         found = workbench.verify_file(

@@ -562,8 +562,8 @@ def verify_file(
     import_plugins(plugins)
     model = load_model(model_path)
     *size, channels = _image_shape(path)
-    if "snr_db" in bounds and not is_litert(path):
-        raise KerasnetsError(f"{path} is no LiteRT file: it has no bound snr_db")
+    if "sqnr_db" in bounds and not is_litert(path):
+        raise KerasnetsError(f"{path} is no LiteRT file: it has no bound sqnr_db")
     classes = model.outputs[0].shape
     is_classifier = len(classes) == 2 and classes[-1] > 1
     if "accuracy" in bounds and not is_classifier:
@@ -578,7 +578,7 @@ def verify_file(
             test.labels[:images] if is_classifier else None,
             bounds=replace(export.default_bounds(path), **bounds),
             threads=threads,
-            noise=True if "snr_db" in bounds else None,
+            sqnr=True if "sqnr_db" in bounds else None,
             progress=progress,
         )
 

@@ -361,8 +361,8 @@ def test_bounds_replace_the_usual_ones(folder, data, float_file):
     assert len(found.failures) == 1
     assert "accuracy" in found.failures[0]
     # measured though the file is of float32
-    found = verify(images=7, bounds={"snr_db": 20})
-    assert found.noise is not None
+    found = verify(images=7, bounds={"sqnr_db": 20})
+    assert found.sqnr is not None
 
 
 @pytest.mark.parametrize(

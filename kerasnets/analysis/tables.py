@@ -212,7 +212,7 @@ def noise_table(layers: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("operator")
     table.add_column("signal to noise", justify="right")
     for layer in layers:
-        ratio = float(layer["snr_db"])
+        ratio = float(layer["sqnr_db"])
         table.add_row(layer["layer"], layer["operator"], f"{ratio:.1f} dB")
     return table
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         range_gap,
         range_warnings,
     )
+    from kerasnets.export.classifier import Classifier
     from kerasnets.export.conversion import convert
     from kerasnets.export.flatbuffer import file_sparsity
     from kerasnets.export.float32 import to_float32
@@ -24,13 +25,12 @@ if TYPE_CHECKING:
     from kerasnets.export.full_report import VerificationReport, report
     from kerasnets.export.inspection import Inspection, inspect
     from kerasnets.export.keras_export import export_onnx, export_saved_model
-    from kerasnets.export.litert import LiteRTModel
     from kerasnets.export.measure import Latency, bench, file_sizes, measure_latency
     from kerasnets.export.metadata import add_metadata, read_labels, read_metadata
-    from kerasnets.export.noise import layer_noise
     from kerasnets.export.phone_bench import PhoneLatency, bench_on_phone
     from kerasnets.export.predictors import open_predictor
-    from kerasnets.export.runtime import Classifier
+    from kerasnets.export.runtime import LiteRTModel
+    from kerasnets.export.sqnr import layer_sqnr
     from kerasnets.export.verification import (
         Bounds,
         Verification,
@@ -43,10 +43,10 @@ _HOMES = {
     "FORMATS": "formats",
     "Bounds": "verification",
     "Calibration": "calibration",
-    "Classifier": "runtime",
+    "Classifier": "classifier",
     "Inspection": "inspection",
     "Latency": "measure",
-    "LiteRTModel": "litert",
+    "LiteRTModel": "runtime",
     "PhoneLatency": "phone_bench",
     "RangeGap": "calibration",
     "Verification": "verification",
@@ -62,7 +62,7 @@ _HOMES = {
     "file_sizes": "measure",
     "file_sparsity": "flatbuffer",
     "inspect": "inspection",
-    "layer_noise": "noise",
+    "layer_sqnr": "sqnr",
     "measure_latency": "measure",
     "open_predictor": "predictors",
     "range_gap": "calibration",
@@ -97,7 +97,7 @@ __all__ = [
     "file_sizes",
     "file_sparsity",
     "inspect",
-    "layer_noise",
+    "layer_sqnr",
     "measure_latency",
     "open_predictor",
     "range_gap",

@@ -8,18 +8,17 @@ import numpy as np
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.formats import FORMATS, SPARSE, Samples, make, signature_names
-from kerasnets.export.graph import (
+from kerasnets.export.inference import inference_model, with_builtin_response_norm
+from kerasnets.export.smoke_run import check_runs
+from kerasnets.export.tensor_names import canonical, layers_of_tensors, original_names
+from kerasnets.export.wrapper import (
     TASKS,
     Graph,
-    frame_of,
-    framed,
     generic_graph,
     image_graph,
+    wrapped_graph,
+    wrapper_of,
 )
-from kerasnets.export.inference import inference_model, with_builtin_response_norm
-from kerasnets.export.origins import layers_of_tensors
-from kerasnets.export.plain_form import in_plain_form, original_names
-from kerasnets.export.trial import check_runs
 from kerasnets.pretrained import Preprocessing
 
 Calibration = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
@@ -117,7 +116,7 @@ def convert_aware(twin: Any, *, like: keras.Model) -> bytes:
     """
     import tensorflow as tf
 
-    frame = frame_of(
+    wrapper = wrapper_of(
         inference_model(like),
         task="classifier",
         softmax=True,
@@ -132,15 +131,15 @@ def convert_aware(twin: Any, *, like: keras.Model) -> bytes:
         )
 
     def call(image: Any) -> list[Any]:
-        return [frame(image, lambda x: twin(x, training=False), rounded)]
+        return [wrapper(image, lambda x: twin(x, training=False), rounded)]
 
-    graph = framed(frame, call, twin.variables)
+    graph = wrapped_graph(wrapper, call, twin.variables)
     return _finished(make(graph, format="int8", batch=1, io="uint8"), graph, 1)
 
 
 def _finished(buffer: bytes, graph: Graph, batch: int | None) -> bytes:
     """Return the file in its plain form, having run it once."""
-    buffer = in_plain_form(buffer, signature_names(graph))
+    buffer = canonical(buffer, signature_names(graph))
     check_runs(buffer, batch)
     return buffer
 
@@ -185,14 +184,14 @@ def _graph_of(
     network = with_builtin_response_norm(model)
     if task == "generic":
         return generic_graph(network)
-    frame = frame_of(
+    wrapper = wrapper_of(
         model,
         task=task,
         softmax=softmax,
         preprocessing=preprocessing,
         resize_from=resize_from,
     )
-    return image_graph(network, frame)
+    return image_graph(network, wrapper)
 
 
 def _check_arguments(

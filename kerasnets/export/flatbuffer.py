@@ -11,8 +11,9 @@ from kerasnets.errors import KerasnetsError
 
 _IDENTIFIER = b"TFL3"
 _DAMAGED = "the LiteRT file is damaged or cut short"
+# name of each operator by its code
 OPERATORS = {
-    code: name.lower()
+    code: name
     for name, code in vars(schema.BuiltinOperator).items()
     if not name.startswith("_")
 }
@@ -21,6 +22,21 @@ KERNEL_OPERATORS = {
     schema.BuiltinOperator.DEPTHWISE_CONV_2D,
     schema.BuiltinOperator.FULLY_CONNECTED,
     schema.BuiltinOperator.TRANSPOSE_CONV,
+}
+# Bits an element, by type; strings, resources and variants have no fixed size.
+BITS = {
+    getattr(schema.TensorType, name): bits
+    for bits, names in {
+        128: ("COMPLEX128",),
+        64: ("COMPLEX64", "FLOAT64", "INT64", "UINT64"),
+        32: ("FLOAT32", "INT32", "UINT32"),
+        16: ("FLOAT16", "BFLOAT16", "INT16", "UINT16"),
+        8: ("INT8", "UINT8", "BOOL", "FLOAT8_E4M3FN", "FLOAT8_E5M2"),
+        4: ("INT4", "UINT4"),
+        2: ("INT2",),
+    }.items()
+    for name in names
+    if hasattr(schema.TensorType, name)
 }
 _UNPACKING = {schema.BuiltinOperator.DEQUANTIZE, schema.BuiltinOperator.DENSIFY}
 _NUMPY = {
@@ -46,11 +62,16 @@ def read_bytes(source: bytes | Path | str) -> bytes:
             raise KerasnetsError(
                 f"{name} cannot be read: {error.strerror or error}"
             ) from error
+    check_identifier(buffer, name)
+    return buffer
+
+
+def check_identifier(buffer: bytes, name: str) -> None:
+    """Raise unless bytes begin like a LiteRT file; errors call it ``name``."""
     if buffer[4:8] != _IDENTIFIER:
         raise KerasnetsError(
             f"{name} is not a LiteRT file: it lacks the identifier TFL3"
         )
-    return buffer
 
 
 def unpack(buffer: bytes) -> Any:

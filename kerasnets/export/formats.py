@@ -32,7 +32,7 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.graph import Graph
+from kerasnets.export.wrapper import Graph
 
 Samples = Callable[[], Iterable[list[np.ndarray]]]
 

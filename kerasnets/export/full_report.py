@@ -14,11 +14,11 @@ import numpy as np
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.comparison import OutputComparison, Tally
 from kerasnets.export.inspection import Inspection, inspect
-from kerasnets.export.litert import LiteRTModel
+from kerasnets.export.io_matching import IOMatching
 from kerasnets.export.measure import file_sizes
-from kerasnets.export.noise import LayerNoise, Noise, layer_noise
-from kerasnets.export.pairing import Pairing
 from kerasnets.export.predictors import open_predictor
+from kerasnets.export.runtime import LiteRTModel
+from kerasnets.export.sqnr import LayerSqnr, Sqnr, layer_sqnr
 from kerasnets.export.verification import (
     Bounds,
     default_bounds,
@@ -46,7 +46,7 @@ class VerificationReport:
         size: Bytes of the file, or of all files of a SavedModel.
         gzip_size: The same behind gzip.
         inspection: What a LiteRT file is made of; None for another format.
-        noise: The signal-to-noise ratio of each layer of a quantised LiteRT file.
+        sqnr: The signal-to-noise ratio of each layer of a quantised LiteRT file.
         bounds: What was accepted.
         failures: The bounds that do not hold, a line each.
     """
@@ -59,7 +59,7 @@ class VerificationReport:
     size: int
     gzip_size: int
     inspection: Inspection | None
-    noise: Noise | None
+    sqnr: Sqnr | None
     bounds: Bounds
     failures: tuple[str, ...]
 
@@ -68,9 +68,9 @@ class VerificationReport:
         """Whether all bounds hold."""
         return not self.failures
 
-    def worst_layers(self, count: int = _WORST_NAMED) -> tuple[LayerNoise, ...]:
+    def worst_layers(self, count: int = _WORST_NAMED) -> tuple[LayerSqnr, ...]:
         """Return the layers with the most noise, the worst first."""
-        return () if self.noise is None else self.noise.worst(count)
+        return () if self.sqnr is None else self.sqnr.worst(count)
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures as JSON has them; a NaN or infinity as its name."""
@@ -88,7 +88,7 @@ def report(
     threads: int | None = None,
     preprocessing: Preprocessing | None = None,
     normalise: Preprocessing | None = None,
-    noise: bool | None = None,
+    sqnr: bool | None = None,
     batch_size: int = 64,
     progress: Progress = silent,
 ) -> VerificationReport:
@@ -111,7 +111,7 @@ def report(
             ``applications.preprocessing(model)`` says, else [-1, 1].
         normalise: What the file takes. Default: what its metadata say; without any,
             pixels where its input is called "image", else what the model takes.
-        noise: Whether the signal-to-noise ratio of each layer is measured, on the first
+        sqnr: Whether the signal-to-noise ratio of each layer is measured, on the first
             32 examples. Default: for an int8 file.
         batch_size: Examples the model sees at once.
         progress: Told how many examples are done.
@@ -124,23 +124,23 @@ def report(
             labels.
     """
     file = open_predictor(path)
-    pairing = Pairing(
+    matching = IOMatching(
         path, file, model, preprocessing=preprocessing, normalise=normalise
     )
     arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-    pairing.check(arrays)
+    matching.check(arrays)
     litert = isinstance(file, LiteRTModel)
     bounds = bounds or default_bounds(path)
-    _check_labels(labels, pairing, len(arrays[0]), path)
-    outputs = _compare(pairing, arrays, labels, bounds, batch_size, progress)
+    _check_labels(labels, matching, len(arrays[0]), path)
+    outputs = _compare(matching, arrays, labels, bounds, batch_size, progress)
     threads = threads or max(2, os.cpu_count() or 1)
-    apart = _threads_difference(path, pairing, arrays, threads)
+    apart = _threads_difference(path, matching, arrays, threads)
     inspection = inspect(path, trusted=True) if litert else None
-    if noise is None:
-        noise = inspection is not None and inspection.format == "int8"
+    if sqnr is None:
+        sqnr = inspection is not None and inspection.format == "int8"
     found = None
-    if noise and inspection is not None:
-        found = _noise(path, pairing, arrays, preprocessing, progress)
+    if sqnr and inspection is not None:
+        found = _sqnr(path, matching, arrays, preprocessing, progress)
     size, gzip_size = file_sizes(path)
     return VerificationReport(
         path=str(path),
@@ -151,20 +151,20 @@ def report(
         size=size,
         gzip_size=gzip_size,
         inspection=inspection,
-        noise=found,
+        sqnr=found,
         bounds=bounds,
         failures=tuple(failures(outputs, apart, threads, found, bounds)),
     )
 
 
 def _check_labels(
-    labels: np.ndarray | None, pairing: Pairing, count: int, path: Path | str
+    labels: np.ndarray | None, matching: IOMatching, count: int, path: Path | str
 ) -> None:
     """Raise unless there is a label for each example, one of the classes."""
     if labels is None:
         return
-    shape = pairing.model.outputs[0].shape
-    if not pairing.classes:
+    shape = matching.model.outputs[0].shape
+    if not matching.classes:
         raise KerasnetsError(f"labels were given, but {path} does not score classes")
     if len(labels) != count or np.ndim(labels) != len(shape) - 1:
         raise KerasnetsError(
@@ -179,7 +179,7 @@ def _check_labels(
 
 
 def _compare(
-    pairing: Pairing,
+    matching: IOMatching,
     arrays: Sequence[np.ndarray],
     labels: np.ndarray | None,
     bounds: Bounds,
@@ -189,14 +189,14 @@ def _compare(
     """Run file and model over all examples."""
     count = len(arrays[0])
     tallies = [
-        Tally(info.name, classes=pairing.classes, tie=bounds.tie)
-        for info in pairing.file.outputs
+        Tally(info.name, classes=matching.classes, tie=bounds.tie)
+        for info in matching.file.outputs
     ]
     for start in range(0, count, batch_size):
         here = slice(start, start + batch_size)
         batch = [np.asarray(array[here]) for array in arrays]
-        answers = pairing.file.predict(pairing.file_inputs(batch))
-        expected = pairing.expected(batch)
+        answers = matching.file.predict(matching.file_inputs(batch))
+        expected = matching.expected(batch)
         truth = None if labels is None else np.asarray(labels[here])
         for tally, given, wanted in zip(tallies, answers, expected, strict=True):
             if given.shape != wanted.shape:
@@ -210,7 +210,7 @@ def _compare(
 
 
 def _threads_difference(
-    path: Path | str, pairing: Pairing, arrays: Sequence[np.ndarray], threads: int
+    path: Path | str, matching: IOMatching, arrays: Sequence[np.ndarray], threads: int
 ) -> float | None:
     """Return how far the answers of several threads are from those of one.
 
@@ -218,41 +218,42 @@ def _threads_difference(
     """
     if Path(path).is_dir():
         return None
-    few = pairing.file_inputs([np.asarray(array[:_FEW]) for array in arrays])
+    few = matching.file_inputs([np.asarray(array[:_FEW]) for array in arrays])
     several = open_predictor(path, threads, trusted=True).predict(few)
     worst = 0.0
-    for one, other in zip(pairing.file.predict(few), several, strict=True):
+    for one, other in zip(matching.file.predict(few), several, strict=True):
         x, y = one.astype(np.float64), other.astype(np.float64)
         apart = np.abs(x - y).max(initial=0) / max(1.0, np.abs(x).max(initial=0))
         worst = float(np.maximum(worst, apart))  # keeps a NaN
     return worst
 
 
-def _noise(
+def _sqnr(
     path: Path | str,
-    pairing: Pairing,
+    matching: IOMatching,
     arrays: Sequence[np.ndarray],
     preprocessing: Preprocessing | None,
     progress: Progress,
-) -> Noise:
+) -> Sqnr:
     """Compare a LiteRT file with the float file of its model, layer by layer."""
     from kerasnets.export.conversion import convert_with_names
 
     few = [np.asarray(array[:_FEW]) for array in arrays]
     options: dict[str, Any] = {"task": "generic"}
-    if pairing.takes_images:
+    if matching.takes_images:
         options = {
-            "softmax": pairing.softmax,
-            "preprocessing": (preprocessing or True) and not pairing.normalised_outside,
-            "resize_from": pairing.resize_from,
+            "softmax": matching.softmax,
+            "preprocessing": (preprocessing or True)
+            and not matching.normalised_outside,
+            "resize_from": matching.resize_from,
         }
-    reference, names = convert_with_names(pairing.model, **options)
-    given = pairing.file_inputs(few)
-    if not pairing.takes_images or pairing.normalised_outside:
+    reference, names = convert_with_names(matching.model, **options)
+    given = matching.file_inputs(few)
+    if not matching.takes_images or matching.normalised_outside:
         float_file = LiteRTModel(reference, trusted=True)
-        there = Pairing(path, float_file, pairing.model).file_inputs
-        few = there(pairing.model_inputs(few))
-    return layer_noise(
+        there = IOMatching(path, float_file, matching.model).file_inputs
+        few = there(matching.model_inputs(few))
+    return layer_sqnr(
         path,
         reference,
         given,

@@ -10,25 +10,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from kerasnets.export.flatbuffer import read_bytes, unpack
+from kerasnets.export.flatbuffer import BITS, OPERATORS, read_bytes, unpack
 from kerasnets.export.runtime import open_interpreter
 
-_NAMES = {
-    code: name
-    for name, code in vars(schema.BuiltinOperator).items()
-    if not name.startswith("_")
-}
-# Widths in bits; a string or a handle has none that the file knows.
-_BITS = {
-    getattr(schema.TensorType, name): bits
-    for name, bits in {
-        **{"COMPLEX128": 128, "COMPLEX64": 64, "FLOAT64": 64, "INT64": 64},
-        **{"UINT64": 64, "FLOAT32": 32, "INT32": 32, "UINT32": 32, "FLOAT16": 16},
-        **{"BFLOAT16": 16, "INT16": 16, "UINT16": 16, "INT8": 8, "UINT8": 8},
-        **{"BOOL": 8, "INT4": 4, "INT2": 2},
-    }.items()
-    if hasattr(schema.TensorType, name)
-}
 _INTEGERS = {schema.TensorType.INT8, schema.TensorType.UINT8, schema.TensorType.INT16}
 # What a softmax may be followed by without being another function.
 _KEEP_VALUES = {"QUANTIZE", "DEQUANTIZE", "RESHAPE", "CAST", "TRANSPOSE", "SQUEEZE"}
@@ -133,7 +117,7 @@ def _operators(model: Any) -> Iterator[tuple[str, Any]]:
         code = model.operatorCodes[operator.opcodeIndex]
         # files before schema 3a have the code in the old field alone
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
-        kind = _NAMES.get(number, f"operator {number}")
+        kind = OPERATORS.get(number, f"operator {number}")
         if kind == "CUSTOM":
             kind = (code.customCode or b"CUSTOM").decode(errors="replace")
         yield kind, operator
@@ -182,7 +166,7 @@ def _tensor_bytes(tensor: Any) -> int:
     """The bytes of a tensor, a free size taken for 1."""
     shape = () if tensor.shape is None else tensor.shape
     count = int(np.prod([max(int(size), 1) for size in shape], dtype=np.int64))
-    return -(-count * _BITS.get(tensor.type, 0) // 8)
+    return -(-count * BITS.get(tensor.type, 0) // 8)
 
 
 def _format(model: Any) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.graph import TASKS, end_names, frame_of
 from kerasnets.export.inference import inference_model
+from kerasnets.export.wrapper import TASKS, end_names, wrapper_of
 from kerasnets.files import replacing
 from kerasnets.pretrained import Preprocessing
 
@@ -136,13 +136,13 @@ def pixel_model(
     if task == "generic":
         answers = dict(zip(end_names(model, "output"), model.outputs, strict=True))
         return keras.Model(model.input, answers, name=model.name)
-    frame = frame_of(
+    wrapper = wrapper_of(
         model,
         task=task,
         softmax=softmax,
         preprocessing=preprocessing,
         resize_from=resize_from,
     )
-    image = keras.Input(frame.image, name="image")
-    answer = frame(image, lambda x: model(x, training=False))
-    return keras.Model(image, {frame.answer: answer}, name=model.name)
+    image = keras.Input(wrapper.image, name="image")
+    answer = wrapper(image, lambda x: model(x, training=False))
+    return keras.Model(image, {wrapper.answer: answer}, name=model.name)

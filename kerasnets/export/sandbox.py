@@ -18,36 +18,13 @@ from typing import Any
 import kerasnets
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.archive import check_sum
+from kerasnets.export.flatbuffer import BITS, check_identifier, unpack
 
-_IDENTIFIER = b"TFL3"
 _SECONDS = 60
 # What a model may need beside its file: the runtime, its tensors and packed kernels.
 _MEMORY = 4 << 30
 _MEMORY_A_BYTE = 6
 _REFUSED = 3
-# Bits an element; strings, resources and variants have no fixed size.
-_BITS = {
-    "FLOAT32": 32,
-    "FLOAT16": 16,
-    "INT32": 32,
-    "UINT8": 8,
-    "INT64": 64,
-    "BOOL": 8,
-    "INT16": 16,
-    "COMPLEX64": 64,
-    "INT8": 8,
-    "FLOAT64": 64,
-    "COMPLEX128": 128,
-    "UINT64": 64,
-    "UINT32": 32,
-    "UINT16": 16,
-    "INT4": 4,
-    "BFLOAT16": 16,
-    "INT2": 2,
-    "UINT4": 4,
-    "FLOAT8_E4M3FN": 8,
-    "FLOAT8_E5M2": 8,
-}
 
 
 def check_loadable(buffer: bytes, name: str) -> None:
@@ -66,10 +43,7 @@ def check_loadable(buffer: bytes, name: str) -> None:
             fails, crashes, or takes more than a minute or more memory than 4 GiB and
             six times the file's size.
     """
-    if buffer[4:8] != _IDENTIFIER:
-        raise KerasnetsError(
-            f"{name} is not a LiteRT file: it lacks the identifier TFL3"
-        )
+    check_identifier(buffer, name)
     if not check_sum(buffer, name):
         _try_out(buffer, name)
 
@@ -136,24 +110,15 @@ def _limit(kind: int, most: int) -> None:
 
 def _run(buffer: bytes) -> None:
     """Answer zeros once, with XNNPACK and with LiteRT's own kernels."""
-    import numpy as np
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    from ai_edge_litert.interpreter import OpResolverType
+
+    from kerasnets.export.smoke_run import answers_to_zeros
 
     for kernels in (
         OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         OpResolverType.AUTO,
     ):
-        interpreter = Interpreter(
-            model_content=buffer, num_threads=1, experimental_op_resolver_type=kernels
-        )
-        interpreter.allocate_tensors()
-        for tensor in interpreter.get_input_details():
-            if np.issubdtype(tensor["dtype"], np.number):
-                zeros = np.zeros(tensor["shape"], tensor["dtype"])
-                interpreter.set_tensor(tensor["index"], zeros)
-        interpreter.invoke()
-        for tensor in interpreter.get_output_details():
-            interpreter.get_tensor(tensor["index"])
+        answers_to_zeros(buffer, kernels=kernels)
 
 
 def check_structure(buffer: bytes) -> None:
@@ -166,8 +131,6 @@ def check_structure(buffer: bytes) -> None:
         KerasnetsError: it is no model of LiteRT's schema 3, an index is out of range,
             or a buffer is not as large as its tensor.
     """
-    from kerasnets.export.flatbuffer import unpack
-
     model = unpack(buffer)
     if model.version != 3:
         raise KerasnetsError(f"its schema is {model.version}; 3 is accepted")
@@ -207,7 +170,7 @@ def _check_tensor(tensor: Any, stored: Any, what: str) -> None:
     shape = _listed(tensor.shape)
     if any(side < 0 for side in shape):
         raise KerasnetsError(f"{what} has the shape {shape}")
-    bits = _bits().get(tensor.type)
+    bits = BITS.get(tensor.type)
     if bits is None:
         return
     needed = (math.prod(shape) * bits + 7) // 8
@@ -235,13 +198,6 @@ def _check_scales(quantization: Any, shape: list[int], what: str) -> None:
             f"{what} of shape {shape} has {len(scales)} scales and {zeros} zero points"
             f" along dimension {axis}"
         )
-
-
-def _bits() -> dict[int, int]:
-    """The bits of an element by the type's number."""
-    from ai_edge_litert.schema_py_generated import TensorType
-
-    return {vars(TensorType)[name]: bits for name, bits in _BITS.items()}
 
 
 def _listed(vector: Any) -> list:

@@ -9,12 +9,12 @@ import numpy as np
 
 from kerasnets.applications import preprocessing
 from kerasnets.errors import KerasnetsError
+from kerasnets.export.classifier import Classifier
 from kerasnets.export.comparison import TIE, OutputComparison, Tally
 from kerasnets.export.inference import gives_probabilities, inference_model
 from kerasnets.export.inspection import number_format
-from kerasnets.export.noise import Noise
 from kerasnets.export.predictors import is_litert
-from kerasnets.export.runtime import Classifier
+from kerasnets.export.sqnr import Sqnr
 from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress, silent
 
@@ -33,7 +33,7 @@ class Bounds:
         correlation: Smallest accepted correlation of the values of file and model.
         accuracy: Smallest accepted share of images (pixels) whose best class in the
             file is their label.
-        snr_db: Smallest accepted signal-to-noise ratio of a layer, in decibels.
+        sqnr_db: Smallest accepted signal-to-noise ratio of a layer, in decibels.
         threads_difference: Largest accepted difference between one thread and several,
             measured like ``max_abs_difference``.
     """
@@ -43,7 +43,7 @@ class Bounds:
     tie: float = TIE
     correlation: float | None = None
     accuracy: float | None = None
-    snr_db: float | None = None
+    sqnr_db: float | None = None
     threads_difference: float = 1e-5
 
 
@@ -185,7 +185,7 @@ def failures(
     outputs: Sequence[OutputComparison],
     apart: float | None,
     threads: int,
-    noise: Noise | None,
+    sqnr: Sqnr | None,
     bounds: Bounds,
 ) -> Iterator[str]:
     """Yield a line for each bound that does not hold; a NaN holds none.
@@ -194,7 +194,7 @@ def failures(
         outputs: The comparison of each output.
         apart: Difference between one thread and several, if that was measured.
         threads: How many these were.
-        noise: The signal-to-noise ratios, if those were measured.
+        sqnr: The signal-to-noise ratios, if those were measured.
         bounds: What is accepted.
     """
     for output in outputs:
@@ -221,10 +221,10 @@ def failures(
             f"{threads} threads answer otherwise than one, by {apart:.3g} (accepted:"
             f" {bounds.threads_difference:g})"
         )
-    if bounds.snr_db is not None and noise is not None:
-        (worst,) = noise.worst(1)
-        if not worst.snr_db >= bounds.snr_db:
+    if bounds.sqnr_db is not None and sqnr is not None:
+        (worst,) = sqnr.worst(1)
+        if not worst.sqnr_db >= bounds.sqnr_db:
             yield (
-                f"{worst.layer}: the signal-to-noise ratio is {worst.snr_db:.1f} dB"
-                f" (accepted: {bounds.snr_db:g} dB)"
+                f"{worst.layer}: the signal-to-noise ratio is {worst.sqnr_db:.1f} dB"
+                f" (accepted: {bounds.sqnr_db:g} dB)"
             )

@@ -202,8 +202,8 @@ def test_what_a_file_is_made_of(rows):
 
 def test_noise_of_layers(rows):
     layers = [
-        {"layer": "stem/conv", "operator": "CONV_2D", "snr_db": 28.78},
-        {"layer": "pool", "operator": "MEAN", "snr_db": "inf"},
+        {"layer": "stem/conv", "operator": "CONV_2D", "sqnr_db": 28.78},
+        {"layer": "pool", "operator": "MEAN", "sqnr_db": "inf"},
     ]
     assert rows(noise_table(layers))[1:] == [
         ["stem/conv", "CONV_2D", "28.8 dB"],

@@ -338,6 +338,6 @@ def test_arguments_that_do_not_fit_are_refused(small, arguments, message):
 def test_a_file_that_does_not_run_is_not_returned(small, monkeypatch):
     from kerasnets.export import conversion
 
-    monkeypatch.setattr(conversion, "in_plain_form", lambda buffer, names: buffer[:99])
+    monkeypatch.setattr(conversion, "canonical", lambda buffer, names: buffer[:99])
     with pytest.raises(KerasnetsError, match="does not run"):
         convert(small)

@@ -12,8 +12,8 @@ from kerasnets.export import add_metadata
 from kerasnets.export.comparison import OutputComparison
 from kerasnets.export.conversion import convert
 from kerasnets.export.full_report import report
-from kerasnets.export.noise import LayerNoise, Noise
 from kerasnets.export.predictors import open_predictor
+from kerasnets.export.sqnr import LayerSqnr, Sqnr
 from kerasnets.export.verification import FLOAT_BOUNDS, Bounds, failures
 from kerasnets.pretrained import RAW, UNIT
 
@@ -53,18 +53,18 @@ def test_a_float_file_holds(float_file, small, images, labels):
     assert output.correlation == pytest.approx(1)
     assert found.threads >= 2
     assert found.threads_difference < 1e-6
-    assert (found.examples, found.noise, found.failures) == (200, None, ())
+    assert (found.examples, found.sqnr, found.failures) == (200, None, ())
     assert found.holds
 
 
 def test_an_int8_file_names_its_worst_layers(int8_file, small, images, labels):
     found = report(int8_file, small, images, labels)
     assert found.holds
-    assert found.noise is not None
-    assert found.noise.aligned
+    assert found.sqnr is not None
+    assert found.sqnr.aligned
     # eight bits of an even range have 50 dB; what adds up on the way stays above 20
-    assert all(20 < layer.snr_db < 60 for layer in found.noise.layers)
-    assert [layer.operator for layer in found.noise.layers] == [
+    assert all(20 < layer.sqnr_db < 60 for layer in found.sqnr.layers)
+    assert [layer.operator for layer in found.sqnr.layers] == [
         "SUB",
         "CONV_2D",
         "DEPTHWISE_CONV_2D",
@@ -75,9 +75,9 @@ def test_an_int8_file_names_its_worst_layers(int8_file, small, images, labels):
         "SOFTMAX",
     ]
     worst = found.worst_layers(2)
-    assert worst[0].snr_db < worst[1].snr_db
-    assert worst[0] == min(found.noise.layers, key=lambda layer: layer.snr_db)
-    strict = Bounds(1, 0.9, tie=0.1, snr_db=worst[0].snr_db + 1)
+    assert worst[0].sqnr_db < worst[1].sqnr_db
+    assert worst[0] == min(found.sqnr.layers, key=lambda layer: layer.sqnr_db)
+    strict = Bounds(1, 0.9, tie=0.1, sqnr_db=worst[0].sqnr_db + 1)
     (failure,) = report(int8_file, small, images, bounds=strict).failures
     assert failure.startswith(f"{worst[0].layer}: the signal-to-noise ratio is")
 
@@ -101,8 +101,8 @@ def test_a_layer_that_quantises_badly_is_named(write):
     found = report(
         write(convert(model, calibration=images)), model, images, bounds=Bounds(2, 0)
     )
-    assert found.noise is not None
-    ratios = {layer.layer: layer.snr_db for layer in found.noise.layers}
+    assert found.sqnr is not None
+    ratios = {layer.layer: layer.sqnr_db for layer in found.sqnr.layers}
     assert ratios["spread"] > 30
     assert ratios["after"] < 10
     assert "spread" not in [layer.layer for layer in found.worst_layers(3)]
@@ -132,11 +132,11 @@ def test_files_of_every_form_hold(arguments, small, images, write):
 @pytest.mark.parametrize("io", ["uint8", "float32"])
 def test_int8_files_hold_with_either_end(io, small, images, write):
     buffer = convert(small, calibration=images[:50], io=io)
-    found = report(write(buffer), small, images[:50], noise=False)
+    found = report(write(buffer), small, images[:50], sqnr=False)
     assert found.holds, found.failures
     assert found.inspection is not None
     assert found.inspection.format == "int8"
-    assert found.noise is None
+    assert found.sqnr is None
 
 
 def test_normalisation_outside_the_file(small, images, write):
@@ -186,8 +186,8 @@ def test_a_model_of_several_ends(write):
     assert all(output.agreement is None for output in found.outputs)
     int8 = write(convert(model, task="generic", calibration=arrays, io="float32"))
     found = report(int8, model, arrays)
-    assert found.noise is not None
-    assert found.noise.aligned
+    assert found.sqnr is not None
+    assert found.sqnr.aligned
     assert min(output.correlation for output in found.outputs) > 0.99
 
 
@@ -226,7 +226,7 @@ def test_several_threads_must_answer_like_one(
 @pytest.mark.parametrize("file", ["float_file", "int8_file"])
 def test_a_file_of_other_weights_fails(file, images, request):
     path, other = request.getfixturevalue(file), build_small(seed=5)
-    found = report(path, other, images[:50], noise=False)
+    found = report(path, other, images[:50], sqnr=False)
     assert not found.holds
     assert any("the best class agrees on" in line for line in found.failures)
     assert all("\n" not in line for line in found.failures)
@@ -244,10 +244,10 @@ def test_nan_fails_whatever_the_bounds(write, images):
 
 def test_each_bound_has_its_line():
     output = OutputComparison("y", 0.3, 0.1, 7, 2.0, 0.9, 0.8, 0.85, 0.6)
-    noise = Noise((LayerNoise("stem", "conv", "CONV_2D", 12.0),), 1, True, "")
+    sqnr = Sqnr((LayerSqnr("stem", "conv", "CONV_2D", 12.0),), 1, True, "")
 
     def told(bounds):
-        return list(failures([output], 1e-4, 4, noise, bounds))
+        return list(failures([output], 1e-4, 4, sqnr, bounds))
 
     lenient = Bounds(0.2, 0.85, 0, 0.9, 0.6, 12.0, threads_difference=1e-4)
     assert told(lenient) == []

@@ -1,119 +1,79 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export import Classifier
+from kerasnets.export.conversion import convert
+from kerasnets.export.runtime import LiteRTModel, TensorInfo, open_interpreter
 
-from .conftest import LABELS
+from . import handmade
+from .handmade import Operator, Tensor, write_file
 
-
-def test_it_knows_its_labels_and_its_size(float_file, int8_file):
-    for path in float_file, str(int8_file):
-        classifier = Classifier(path)
-        assert classifier.labels == LABELS
-        assert classifier.input_size == (16, 16)
-    assert not Classifier(float_file).quantised
-    assert Classifier(int8_file).quantised
+STEPS = TensorInfo("x", (1, 3), np.dtype(np.uint8), scale=0.5, zero_point=10)
 
 
-def test_answers_do_not_depend_on_the_batch_or_the_threads(float_file, images):
-    answers = Classifier(float_file).predict(images[:8])
-    assert answers.shape == (8, 10)
-    assert answers.dtype == np.float32
-    one_by_one = Classifier(float_file, threads=2)
-    for image, answer in zip(images, answers, strict=False):
-        np.testing.assert_allclose(one_by_one.predict(image[None])[0], answer, 1e-5)
-    assert Classifier(float_file).predict(images[:0]).shape == (0, 10)
+def test_real_values_are_quantised_and_back():
+    stored = STEPS.stored(np.array([-100.0, 0.3, 1.0, 500.0]))
+    assert stored.dtype == np.uint8
+    # 0.3 is 0.6 steps; both ends of the range are reached
+    assert stored.tolist() == [0, 11, 12, 255]
+    assert STEPS.real(stored).tolist() == [-5, 0.5, 1, 122.5]
 
 
-def test_int8_answers_are_multiples_of_a_256th(int8_file, images):
-    answers = Classifier(int8_file).predict(images[:20])
-    assert answers.dtype == np.float32
-    np.testing.assert_array_equal(answers * 256, np.round(answers * 256))
+def test_what_is_quantised_already_stays():
+    pixels = np.array([0, 7, 255], np.uint8)
+    assert STEPS.stored(pixels) is pixels
 
 
-def test_it_imports_no_tensorflow(int8_file):
-    code = (
-        "import sys, numpy; from kerasnets.export import Classifier;"
-        "c = Classifier(sys.argv[1]);"
-        "c.predict(numpy.zeros((1, 16, 16, 3), numpy.uint8));"
-        "print([x for x in ('tensorflow', 'keras') if x in sys.modules])"
+def test_a_file_of_any_kind_runs():
+    model = LiteRTModel(handmade.float_file(weight=2))
+    images = np.arange(12, dtype=np.float32).reshape(3, 2, 2, 1)
+    (answers,) = model.predict([images])
+    np.testing.assert_array_equal(answers, 2 * images)
+    (info,) = model.inputs
+    assert (info.name, info.shape, info.dtype) == ("x", (1, 2, 2, 1), np.float32)
+
+
+def sums() -> bytes:
+    """Two inputs, two outputs: the sum and the difference, of batch 2."""
+    return write_file(
+        [Tensor(name, (2, 3)) for name in "abst"],
+        [Operator("ADD", "ab", "s"), Operator("SUB", "ab", "t")],
+        "ab",
+        "st",
     )
-    command = [sys.executable, "-c", code, str(int8_file)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert output.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    "images",
-    [
-        np.zeros((1, 16, 16, 3), np.float32),
-        np.zeros((1, 16, 8, 3), np.uint8),
-        np.zeros((16, 16, 3), np.uint8),
-    ],
-)
-def test_images_of_another_kind_are_refused(float_file, images):
-    with pytest.raises(KerasnetsError, match=r"\(n, 16, 16, 3\) of uint8"):
-        Classifier(float_file).predict(images)
+def test_several_ends_and_a_fixed_batch():
+    a, b = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    found = LiteRTModel(sums()).predict([a, b])
+    np.testing.assert_allclose(found, [a + b, a - b], rtol=1e-6)
+    empty = LiteRTModel(sums()).predict([a[:0], b[:0]])
+    assert [array.shape for array in empty] == [(0, 3), (0, 3)]
 
 
-def refused(path) -> str:
-    """Return the one line with which a path is refused."""
-    with pytest.raises(KerasnetsError) as error:
-        Classifier(path)
-    message = str(error.value)
-    assert str(path) in message
-    assert "\n" not in message
-    return message
+@pytest.mark.parametrize("shapes", [[(2, 3)], [(2, 3), (2, 4)], [(2, 3), (3, 3)]])
+def test_arrays_that_do_not_fit_are_refused(shapes):
+    arrays = [np.zeros(shape, np.float32) for shape in shapes]
+    with pytest.raises(KerasnetsError, match=r"takes \(n, 3\), \(n, 3\)"):
+        LiteRTModel(sums()).predict(arrays)
 
 
-def test_what_is_no_file_is_refused(tmp_path):
-    assert "No such file" in refused(tmp_path / "missing.tflite")
-    assert "directory" in refused(tmp_path)
-    for content in b"", b"hello", b"PK\x03\x04" + bytes(100):
-        path = tmp_path / "text.tflite"
-        path.write_bytes(content)
-        assert "not a LiteRT file" in refused(path)
+def test_a_file_of_any_batch_takes_all_at_once(small, images):
+    one, free = (LiteRTModel(convert(small, batch=batch)) for batch in (1, None))
+    assert free.inputs[0].shape == (None, 16, 16, 3)
+    assert free.outputs[0].name == "probabilities"
+    for count in (3, 7, 1):
+        expected, found = (model.predict([images[:count]]) for model in (one, free))
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.9, 0.99])
-def test_a_file_cut_short_is_refused(int8_file, tmp_path, share):
-    buffer = int8_file.read_bytes()
-    path = tmp_path / "cut.tflite"
-    path.write_bytes(buffer[: int(share * len(buffer))])
-    refused(path)
-
-
-def test_any_changed_byte_of_the_model_is_noticed(int8_file, tmp_path):
-    buffer = int8_file.read_bytes()
-    end = buffer.rindex(b"PK\x03\x04", 0, buffer.index(b"labels.txt", len(buffer) // 2))
-    path = tmp_path / "changed.tflite"
-    for place in np.random.default_rng(0).integers(8, end, 50):
-        changed = bytearray(buffer)
-        changed[place] ^= 0xFF
-        path.write_bytes(changed)
-        assert "checksum" in refused(path)
-
-
-def test_a_model_of_another_kind_is_refused(tmp_path):
-    import tensorflow as tf
-
-    double = tf.function(
-        lambda x: 2.0 * x, input_signature=[tf.TensorSpec((1, 4), tf.float32)]
-    )
-    module = tf.Module()
-    module.double = double
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [double.get_concrete_function()], module
-    )
-    path = tmp_path / "double.tflite"
-    path.write_bytes(converter.convert())
-    assert "is not an image classifier" in refused(path)
-
-
-def test_threads_are_checked(float_file):
-    with pytest.raises(KerasnetsError, match="threads is 0"):
-        Classifier(float_file, threads=0)
+def test_every_tensor_can_be_kept(float_file, images):
+    # without it, XNNPACK takes the graph and its inner tensors are empty
+    interpreter = open_interpreter(float_file, keep_tensors=True)
+    pixels = images[:1].astype(np.float32)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels)
+    interpreter.invoke()
+    nodes = interpreter._get_ops_details()
+    assert "DELEGATE" not in [node["op_name"] for node in nodes]
+    first = interpreter.get_tensor(int(nodes[0]["outputs"][0]))
+    np.testing.assert_allclose(first, pixels - 127.5)

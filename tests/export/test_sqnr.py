@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.noise import LayerNoise, Noise, layer_noise, signal_to_noise
+from kerasnets.export.sqnr import LayerSqnr, Sqnr, layer_sqnr, sqnr_of
 
 from . import handmade
 
@@ -26,40 +26,40 @@ BY_HAND = 10 * math.log10(2.7 / 0.025)
     ],
 )
 def test_the_ratio_by_hand(signal, noisy, decibels):
-    found = signal_to_noise(np.array(signal), np.array(noisy))
+    found = sqnr_of(np.array(signal), np.array(noisy))
     assert found == pytest.approx(decibels, nan_ok=True)
 
 
 def test_a_convolution_by_hand():
-    noise = layer_noise(handmade.int8_file(), handmade.float_file(), [IMAGE])
-    (layer,) = noise.layers
+    found = layer_sqnr(handmade.int8_file(), handmade.float_file(), [IMAGE])
+    (layer,) = found.layers
     assert (layer.layer, layer.tensor, layer.operator) == ("conv", "conv", "CONV_2D")
-    assert layer.snr_db == pytest.approx(BY_HAND, abs=1e-3)
-    assert (noise.examples, noise.aligned, noise.note) == (1, True, "")
+    assert layer.sqnr_db == pytest.approx(BY_HAND, abs=1e-3)
+    assert (found.examples, found.aligned, found.note) == (1, True, "")
 
 
 def test_energies_are_summed_over_the_examples():
     # all pixels 10: 3 each, which is a step; no noise, but a signal of 36
     images = np.concatenate([IMAGE, np.full_like(IMAGE, 10)])
     calls = []
-    noise = layer_noise(
+    found = layer_sqnr(
         handmade.int8_file(),
         handmade.float_file(),
         [images],
         names={"conv": "stem/conv"},
         progress=lambda done, total, note="": calls.append((done, total)),
     )
-    (layer,) = noise.layers
+    (layer,) = found.layers
     assert layer.layer == "stem/conv"
-    assert layer.snr_db == pytest.approx(10 * math.log10(38.7 / 0.025), abs=1e-3)
+    assert layer.sqnr_db == pytest.approx(10 * math.log10(38.7 / 0.025), abs=1e-3)
     assert calls == [(1, 2), (2, 2)]
 
 
 def test_files_that_do_not_align_say_so():
-    noise = layer_noise(handmade.int8_file(relu=True), handmade.float_file(), [IMAGE])
-    assert not noise.aligned
-    assert "the operators of the two files differ (2 and 1 outputs)" in noise.note
-    assert noise.layers[0].snr_db == pytest.approx(BY_HAND, abs=1e-3)
+    found = layer_sqnr(handmade.int8_file(relu=True), handmade.float_file(), [IMAGE])
+    assert not found.aligned
+    assert "the operators of the two files differ (2 and 1 outputs)" in found.note
+    assert found.layers[0].sqnr_db == pytest.approx(BY_HAND, abs=1e-3)
 
 
 def test_files_of_nothing_in_common_are_refused():
@@ -70,11 +70,11 @@ def test_files_of_nothing_in_common_are_refused():
         ("y",),
     )
     with pytest.raises(KerasnetsError, match=r"no operator .* has a counterpart"):
-        layer_noise(handmade.int8_file(), relu, [IMAGE])
+        layer_sqnr(handmade.int8_file(), relu, [IMAGE])
 
 
 def test_the_worst_come_first():
     ratios = {"a": 30.0, "b": math.nan, "c": math.inf, "d": -3.0}
-    layers = tuple(LayerNoise(name, name, "ADD", r) for name, r in ratios.items())
-    worst = Noise(layers, 1, True, "").worst(3)
+    layers = tuple(LayerSqnr(name, name, "ADD", r) for name, r in ratios.items())
+    worst = Sqnr(layers, 1, True, "").worst(3)
     assert [layer.layer for layer in worst] == ["b", "d", "a"]

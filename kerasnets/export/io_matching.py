@@ -9,19 +9,19 @@ import numpy as np
 
 from kerasnets.applications import preprocessing as preprocessing_of
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.graph import end_names
 from kerasnets.export.inference import gives_probabilities, inference_model
 from kerasnets.export.inspection import ends_in_softmax
-from kerasnets.export.litert import LiteRTModel, TensorInfo
 from kerasnets.export.metadata import read_metadata
 from kerasnets.export.predictors import Predictor
+from kerasnets.export.runtime import LiteRTModel, TensorInfo
+from kerasnets.export.wrapper import end_names
 from kerasnets.pretrained import UNIT, Preprocessing
 
 # how a file of this package calls the pixels it takes
 _PIXELS = "image"
 
 
-class Pairing:
+class IOMatching:
     """A file and the Keras model that it should answer like.
 
     Args:

@@ -46,7 +46,7 @@ def _as_it_is(x: Any, low: Any, high: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Wrapper:
     """What a file computes before and behind a network of images.
 
     Attributes:
@@ -101,14 +101,14 @@ def _constant(values: np.ndarray) -> Any:
     return float(values[0]) if len({*values}) == 1 else values.astype(np.float32)
 
 
-def frame_of(
+def wrapper_of(
     model: keras.Model,
     *,
     task: str,
     softmax: bool,
     preprocessing: bool | Preprocessing,
     resize_from: tuple[int, int] | None,
-) -> Frame:
+) -> Wrapper:
     """Return what goes around a network of images.
 
     Raises:
@@ -130,7 +130,7 @@ def frame_of(
             f"{model.name!r} returns one logit, of which a softmax is always 1; end the"
             " model in a sigmoid, or give softmax=False"
         )
-    return Frame(
+    return Wrapper(
         image=(given[0], given[1], channels),
         size=(height, width),
         convention=convention,
@@ -164,20 +164,22 @@ def _check_ends(model: keras.Model, task: str) -> None:
         )
 
 
-def image_graph(model: keras.Model, frame: Frame) -> Graph:
+def image_graph(model: keras.Model, wrapper: Wrapper) -> Graph:
     """Return the graph from ``image`` to the answer."""
 
     def call(image: Any) -> list[Any]:
-        return [frame(image, lambda x: model(x, training=False))]
+        return [wrapper(image, lambda x: model(x, training=False))]
 
-    return framed(frame, call, model.weights)
+    return wrapped_graph(wrapper, call, model.weights)
 
 
-def framed(frame: Frame, call: Callable[[Any], list[Any]], variables: Any) -> Graph:
-    """Return a graph with the ends of a frame."""
-    inputs = {"image": (frame.image, "float32")}
-    pixels = frame.convention is not None
-    return Graph(inputs, (frame.answer,), call, variables, image=True, pixels=pixels)
+def wrapped_graph(
+    wrapper: Wrapper, call: Callable[[Any], list[Any]], variables: Any
+) -> Graph:
+    """Return a graph with the ends of a wrapper."""
+    inputs = {"image": (wrapper.image, "float32")}
+    pixels = wrapper.convention is not None
+    return Graph(inputs, (wrapper.answer,), call, variables, image=True, pixels=pixels)
 
 
 def generic_graph(model: keras.Model) -> Graph:

@@ -1,4 +1,4 @@
-"""What quantisation does to each layer: its signal-to-noise ratio."""
+"""What quantisation does to each layer: its signal-to-quantisation-noise ratio."""
 
 import difflib
 import math
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.litert import LiteRTModel, TensorInfo
+from kerasnets.export.runtime import LiteRTModel, TensorInfo
 from kerasnets.progress import Progress, silent
 
 # What stands between the numbers of one format and those of another.
@@ -19,26 +19,26 @@ _SAME_VALUES = {"RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
 
 
 @dataclass(frozen=True)
-class LayerNoise:
+class LayerSqnr:
     """What a quantised file computes at one place.
 
     Attributes:
         layer: The Keras layer, or the tensor where its layer is not known.
         tensor: The tensor of the float file.
         operator: The kind of operator that writes it.
-        snr_db: 10 log10(sum x^2 / sum (x - x^)^2) over all examples, x of the float
+        sqnr_db: 10 log10(sum x^2 / sum (x - x^)^2) over all examples, x of the float
             file; infinite where the two are equal.
     """
 
     layer: str
     tensor: str
     operator: str
-    snr_db: float
+    sqnr_db: float
 
 
 @dataclass(frozen=True)
-class Noise:
-    """The signal-to-noise ratios of a quantised file.
+class Sqnr:
+    """The signal-to-quantisation-noise ratios (SQNR) of a quantised file.
 
     Attributes:
         layers: In running order.
@@ -47,23 +47,23 @@ class Noise:
         note: Empty where they are aligned; else what could not be compared.
     """
 
-    layers: tuple[LayerNoise, ...]
+    layers: tuple[LayerSqnr, ...]
     examples: int
     aligned: bool
     note: str
 
-    def worst(self, count: int = 5) -> tuple[LayerNoise, ...]:
+    def worst(self, count: int = 5) -> tuple[LayerSqnr, ...]:
         """Return the layers with the most noise, the worst first."""
-        ranked = sorted(self.layers, key=lambda layer: _rank(layer.snr_db))
+        ranked = sorted(self.layers, key=lambda layer: _rank(layer.sqnr_db))
         return tuple(ranked[:count])
 
 
-def _rank(snr_db: float) -> float:
+def _rank(sqnr_db: float) -> float:
     """The place in an order in which a NaN comes first."""
-    return -math.inf if math.isnan(snr_db) else snr_db
+    return -math.inf if math.isnan(sqnr_db) else sqnr_db
 
 
-def signal_to_noise(signal: np.ndarray, noisy: np.ndarray) -> float:
+def sqnr_of(signal: np.ndarray, noisy: np.ndarray) -> float:
     """Return 10 log10(sum x^2 / sum (x - x^)^2) in decibels.
 
     Args:
@@ -91,7 +91,7 @@ def _decibels(signal: float, noise: float) -> float:
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
 
 
-def layer_noise(
+def layer_sqnr(
     source: bytes | Path | str,
     reference: bytes | Path | str,
     inputs: Sequence[np.ndarray],
@@ -100,7 +100,7 @@ def layer_noise(
     names: Mapping[str, str] | None = None,
     trusted: bool = False,
     progress: Progress = silent,
-) -> Noise:
+) -> Sqnr:
     """Compare the tensors of a quantised file with those of a float file.
 
     Both run on LiteRT's own kernels, which keep every tensor. Their operators are
@@ -134,18 +134,18 @@ def layer_noise(
         clean.run([array[index : index + 1] for array in reference_inputs or inputs])
         for row, (here, there) in zip(energies, pairs, strict=True):
             row += _energies(clean.values(there), noisy.values(here))
-        progress(index + 1, count, "noise")
+        progress(index + 1, count, "sqnr")
     layers = tuple(
-        LayerNoise(
+        LayerSqnr(
             layer=(names or {}).get(there.info.name, there.info.name),
             tensor=there.info.name,
             operator=there.kind,
-            snr_db=_decibels(*map(float, row)),
+            sqnr_db=_decibels(*map(float, row)),
         )
         for row, (_, there) in zip(energies, pairs, strict=True)
     )
     note = "" if aligned else _difference(noisy, clean, len(pairs))
-    return Noise(layers, count, aligned, note)
+    return Sqnr(layers, count, aligned, note)
 
 
 @dataclass(frozen=True)
