@@ -16,7 +16,7 @@ from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
 from kerasnets.compression.kernels import sparsity
 from kerasnets.compression.loop import train
 from kerasnets.compression.settings import Settings, from_json
-from kerasnets.data import Batches, PreparedData, batches, load_prepared
+from kerasnets.data import Feed, PreparedData, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
 from kerasnets.export.metadata import add_metadata
@@ -106,7 +106,7 @@ def check(model: keras.Model, recipe: Sequence[Settings]) -> None:
 def do_step(
     model: keras.Model,
     teacher: keras.Model | None,
-    images: Batches,
+    images: Feed,
     recipe: Sequence[Settings],
     checkpoint: Checkpoint,
     progress: Progress,
@@ -151,7 +151,7 @@ def _images(
     prepared: PreparedData,
     settings: Settings,
     seed: int,
-) -> Batches:
+) -> Feed:
     """The training batches of a step."""
     return batches(
         prepared.train,

@@ -12,7 +12,7 @@ import tf_keras
 from kerasnets.applications import preprocessing
 from kerasnets.compression.loss import cross_entropy, distillation_loss
 from kerasnets.compression.settings import StepSettings
-from kerasnets.data import Batches
+from kerasnets.data import Feed
 from kerasnets.errors import KerasnetsError
 from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress
@@ -22,7 +22,7 @@ from kerasnets.training import Checkpoint
 def train(
     model: tf_keras.Model,
     teacher: keras.Model | None,
-    images: Batches,
+    images: Feed,
     settings: StepSettings,
     checkpoint: Checkpoint,
     progress: Progress,

@@ -4,8 +4,9 @@ TensorFlow and TFDS are imported when a pipeline or a TFDS set is first used: de
 an image costs neither.
 """
 
+from kerasnets.data.feed import Feed
 from kerasnets.data.images import decode_image, read_image, resize_images
-from kerasnets.data.pipeline import Augment, Batches, batches
+from kerasnets.data.pipeline import Augment, Batches, View, batches
 from kerasnets.data.sources import Examples, Source, open_source
 from kerasnets.data.splits import spread
 from kerasnets.data.store import (
@@ -21,9 +22,11 @@ __all__ = [
     "Augment",
     "Batches",
     "Examples",
+    "Feed",
     "PreparedData",
     "Source",
     "Split",
+    "View",
     "batches",
     "decode_image",
     "is_prepared_file",

@@ -4,8 +4,9 @@ What a step sees depends on nothing before it, so a training can go on at any st
 it had never stopped.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # uses of the seed that must not share numbers
 _SHUFFLE, _AUGMENT = 1, 2
+
+# float32 pixels of 0 to 255 (batch, side, side, 3) and a seed (2,) -> the same, changed
+View = Callable[[Any, Any], Any]
 
 _BORDERS = {"repeat": "NEAREST", "mirror": "REFLECT", "black": "CONSTANT"}
 
@@ -60,22 +64,37 @@ class Augment:
                 "accepted"
             )
 
+    def __call__(self, images, seed):
+        """Return changed copies of images: an augmentation is a view.
+
+        Args:
+            images: Float32 (batch, side, side, 3) with values 0 to 255.
+            seed: Two whole numbers; the same ones make the same changes.
+        """
+        return _augmented(images, self, seed)
+
 
 @dataclass(frozen=True)
 class Batches:
-    """A stream of batches for training or evaluation.
-
-    Attributes:
-        steps_per_epoch: batches a pass over the images.
-    """
+    """The batches of a split, for training or evaluation: a ``Feed``."""
 
     split: Split
     size: int
     batch_size: int
     seed: int
-    augment: Augment | None
+    augment: View | None
     shuffle: bool
     preprocessing: "Preprocessing | None" = None
+    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self):
+        moved = self.augment is not None or self.size != self.split.images.shape[1]
+        if self.split.labels.ndim > 1 and moved:
+            raise KerasnetsError(
+                f"labels of shape {self.split.labels.shape} with images that are "
+                "resized or augmented; a label for each pixel stays where it is: give "
+                "the images in the network's size and no augmentation"
+            )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -86,11 +105,11 @@ class Batches:
         return -(-images // self.batch_size)
 
     def dataset(self, first_epoch: int, epochs: int) -> "tf.data.Dataset":
-        """The batches of the epochs from ``first_epoch`` to before ``epochs``.
+        """Return the batches of the epochs from ``first_epoch`` to before ``epochs``.
 
         Returns:
             A dataset of float32 (batch, size, size, 3), preprocessed, and int64
-            (batch,).
+            (batch, ...), or a mapping of them and of the other targets.
         """
         import tensorflow as tf
 
@@ -105,19 +124,30 @@ class Batches:
         import tensorflow as tf
 
         indices = self._indices(step)
-        images, labels = tf.numpy_function(
-            self._read, [indices], (tf.uint8, tf.int64), stateful=False
-        )
-        side = self.split.images.shape[1]
         count = min(self.batch_size, len(self.split.labels)) if self.shuffle else None
-        images.set_shape((count, side, side, 3))
-        labels.set_shape((count,))
-        images = tf.cast(images, tf.float32)
+
+        def read(array: np.ndarray, dtype):
+            rows = tf.numpy_function(
+                lambda chosen: array[chosen].astype(dtype.as_numpy_dtype),
+                [indices],
+                dtype,
+                stateful=False,
+            )
+            rows.set_shape((count, *array.shape[1:]))
+            return rows
+
+        side = self.split.images.shape[1]
+        images = tf.cast(read(self.split.images, tf.uint8), tf.float32)
+        labels = read(self.split.labels, tf.int64)
+        if self.targets:
+            others = {
+                name: read(array, tf.as_dtype(array.dtype))
+                for name, array in self.targets.items()
+            }
+            labels = {"labels": labels, **others}
         if self.augment is not None:
             # before the resize, which then smooths what the warp has roughened
-            images = _augmented(
-                images, self.augment, _seed_of(_AUGMENT, self.seed, step)
-            )
+            images = self.augment(images, _seed_of(_AUGMENT, self.seed, step))
         if self.size != side:
             images = tf.image.resize(images, (self.size, self.size), antialias=True)
         # TensorFlow comes with it, which `kerasnets predict` does without
@@ -139,9 +169,6 @@ class Batches:
             indices, _seed_of(_SHUFFLE, self.seed, epoch), np.int64(images - 1)
         )
 
-    def _read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.split.images[indices], self.split.labels[indices]
-
 
 def batches(
     split: Split,
@@ -149,23 +176,32 @@ def batches(
     size: int,
     batch_size: int,
     seed: int,
-    augment: Augment | None = None,
+    augment: View | None = None,
     shuffle: bool = True,
     preprocessing: "Preprocessing | None" = None,
+    targets: Mapping[str, np.ndarray] | None = None,
 ) -> Batches:
-    """Batches of a split.
+    """Return the batches of a split.
 
     Args:
-        split: the images.
+        split: the images, with one label each or one for each pixel.
         size: side to which they are resized.
         batch_size: images a batch; where ``shuffle`` is False the last has the rest.
         seed: of order and changes; each epoch has its own.
-        augment: random changes, or None.
+        augment: random changes, or None: an ``Augment``, or any function of images of
+            0 to 255 and a seed.
         shuffle: a new order each epoch in full batches, or the images as they are.
         preprocessing: what the network wants done to the pixels; None scales them to
             [-1, 1].
+        targets: what else is learned of each image, by its name in
+            ``training.Objective``: arrays with a row for each image of the split.
+
+    Raises:
+        KerasnetsError: labels of pixels would no longer lie on their pixels.
     """
-    return Batches(split, size, batch_size, seed, augment, shuffle, preprocessing)
+    return Batches(
+        split, size, batch_size, seed, augment, shuffle, preprocessing, targets or {}
+    )
 
 
 def _seed_of(use: int, seed: int, index):

@@ -1,24 +1,25 @@
 """The plain protocol: one view of each image, the whole of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from kerasnets.applications import preprocessing, without_auxiliary
-from kerasnets.data import Split, batches
+from kerasnets.data import Feed, Split, batches
 from kerasnets.pretrained import UNIT
 from kerasnets.training import native_kernels
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a classifier did.
+    """How a classifier, of images or of their pixels, did.
 
     Attributes:
-        accuracy: share of the images whose largest logit is their label (top-1).
-        loss: mean cross-entropy in nats.
-        examples: number of images.
+        accuracy: Share of the labels that have the largest logit (top-1).
+        loss: Mean cross-entropy in nats.
+        examples: Number of images.
     """
 
     accuracy: float
@@ -26,41 +27,59 @@ class Evaluation:
     examples: int
 
 
-def evaluate(model: keras.Model, split: Split, *, batch_size: int = 256) -> Evaluation:
-    """Judge a classifier that returns logits on the images of a split."""
-    logits = predict_logits(model, split, batch_size=batch_size)
-    return Evaluation(
-        accuracy=float(np.mean(logits.argmax(axis=1) == split.labels)),
-        loss=float(np.mean(cross_entropies(logits, np.asarray(split.labels)))),
-        examples=len(split.labels),
-    )
+def evaluate(
+    model: keras.Model, images: Split | Feed, *, batch_size: int = 256
+) -> Evaluation:
+    """Judge a classifier that returns logits.
+
+    Args:
+        model: From images to logits (batch, classes), or (batch, height, width,
+            classes) where each pixel has a label.
+        images: A split, which gets the pixels that the network wants, or a feed of
+            batches that are as the network takes them: one epoch of it.
+        batch_size: Images a batch of a split.
+    """
+    examples, labelled, right, loss = 0, 0, 0, 0.0
+    for logits, labels in _answers(model, images, batch_size):
+        examples += len(labels)
+        labelled += labels.size
+        right += int(np.sum(logits.argmax(axis=-1) == labels))
+        loss += float(np.sum(cross_entropies(logits, labels), dtype=np.float64))
+    return Evaluation(right / labelled, loss / labelled, examples)
 
 
 def predict_logits(
-    model: keras.Model, split: Split, *, batch_size: int = 256
+    model: keras.Model, images: Split | Feed, *, batch_size: int = 256
 ) -> np.ndarray:
-    """The logits (images, classes) for a split, in its order.
+    """Return the logits (images, ..., classes) of a split or a feed, in its order.
 
-    The images are preprocessed as ``applications.preprocessing(model)`` says, or scaled
-    to [-1, 1] where it says nothing.
+    The arguments are those of ``evaluate``.
     """
+    return np.concatenate([x for x, _ in _answers(model, images, batch_size)])
+
+
+def _answers(
+    model: keras.Model, images: Split | Feed, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Logits and labels of each batch."""
     model = without_auxiliary(model)
-    dataset = batches(
-        split,
-        size=model.input_shape[1],
-        batch_size=batch_size,
-        seed=0,
-        shuffle=False,
-        preprocessing=preprocessing(model, default=UNIT),
-    ).dataset(0, 1)
+    if isinstance(images, Split):
+        images = batches(
+            images,
+            size=model.input_shape[1],
+            batch_size=batch_size,
+            seed=0,
+            shuffle=False,
+            preprocessing=preprocessing(model, default=UNIT),
+        )
     with native_kernels(model):
-        # (annotated as str only)
-        logits = model.predict(dataset, verbose=0)  # pyright: ignore[reportArgumentType]
-    return np.asarray(logits)
+        for batch, targets in images.dataset(0, 1):
+            labels = targets["labels"] if isinstance(targets, dict) else targets
+            yield np.asarray(model.predict_on_batch(batch)), np.asarray(labels)
 
 
 def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """-log softmax(logits)[label] of each row, in nats."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_sums = np.log(np.exp(shifted).sum(axis=1))
-    return log_sums - np.take_along_axis(shifted, labels[:, None], axis=1)[:, 0]
+    """-log softmax(logits)[label] along the last axis, in nats."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_sums = np.log(np.exp(shifted).sum(axis=-1))
+    return log_sums - np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]

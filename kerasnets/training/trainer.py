@@ -3,7 +3,7 @@
 import keras
 
 from kerasnets.applications import loss_weights
-from kerasnets.data import Batches
+from kerasnets.data import Feed
 from kerasnets.progress import Progress, silent
 from kerasnets.training.checkpoint import Checkpoint
 from kerasnets.training.native import native_kernels
@@ -12,7 +12,7 @@ from kerasnets.training.recipe import Recipe
 
 def train(
     model: keras.Model,
-    batches: Batches,
+    feed: Feed,
     recipe: Recipe,
     *,
     checkpoint: Checkpoint | None = None,
@@ -27,13 +27,14 @@ def train(
     Args:
         model: from images to logits (batch, classes); those of auxiliary classifiers
             learn the same labels with their weight in the loss.
-        batches: training images (batch, height, width, channels) and labels (batch,).
+        feed: training images and their labels; where those have one for each pixel,
+            the logits are (batch, height, width, classes).
         recipe: epochs, learning rate, optimizer and loss.
         checkpoint: where the state of the training is kept; it holds the final state
             in the end.
         progress: told after each epoch, with the loss.
     """
-    steps = batches.steps_per_epoch
+    steps = feed.steps_per_epoch
     weights = loss_weights(model)
     several = len(weights) > 1
     model.compile(
@@ -51,7 +52,7 @@ def train(
         callbacks.append(_Save(checkpoint, state, recipe.epochs))
     if first_epoch == recipe.epochs:
         return
-    examples = batches.dataset(first_epoch, recipe.epochs)
+    examples = feed.dataset(first_epoch, recipe.epochs)
     if several:
         examples = examples.map(
             lambda images, labels: (images, (labels,) * len(weights))

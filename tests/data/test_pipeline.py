@@ -8,7 +8,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from kerasnets.data import Augment, Split, batches, load_prepared, open_source, prepare
+from kerasnets.data import (
+    Augment,
+    Feed,
+    Split,
+    batches,
+    load_prepared,
+    open_source,
+    prepare,
+)
 from kerasnets.data.pipeline import _AUGMENT, _SHUFFLE, _augmented, _seed_of, _warped
 from kerasnets.errors import KerasnetsError
 
@@ -41,6 +49,54 @@ def test_without_augmentation_pixels_are_only_normalised(shuffle):
         np.testing.assert_array_equal(images, expected)
         assert images.dtype == np.float32
         assert labels.dtype == np.int64
+
+
+def test_any_function_is_a_view():
+    """It gets pixels of 0 to 255 and the seed of the step, another one each step."""
+    seeds = []
+
+    def negative(pixels, seed):
+        tf.numpy_function(lambda s: seeds.append(s.tolist()), [seed], [])
+        return 255.0 - pixels
+
+    split = noise(16)
+    stream = batches(split, size=8, batch_size=4, seed=0, augment=negative)
+    for images, labels in taken(stream.dataset(0, 1)):
+        expected = 1 - split.images[labels].astype("float32") / np.float32(127.5)
+        np.testing.assert_allclose(images, expected, atol=1e-6)
+    assert len(set(map(tuple, seeds))) == 4
+
+
+def test_labels_of_pixels_and_other_targets_go_with_their_images():
+    pixels = noise(10).images
+    masks = pixels[..., 0].astype("int64")
+    soft = np.arange(20, dtype="float32").reshape(10, 2)
+    stream = batches(
+        Split(pixels, masks, tuple(map(str, range(10)))),
+        size=8,
+        batch_size=5,
+        seed=0,
+        targets={"soft": soft},
+    )
+    seen = []
+    for images, targets in stream.dataset(0, 1):
+        red = np.round((images.numpy()[..., 0] + 1) * 127.5)
+        np.testing.assert_array_equal(targets["labels"], red)
+        assert targets["labels"].shape == (5, 8, 8)
+        assert targets["labels"].dtype == tf.int64
+        for row, image in zip(targets["soft"].numpy(), red, strict=True):
+            np.testing.assert_array_equal(masks[int(row[0]) // 2], image)
+            seen.append(int(row[0]) // 2)
+    assert sorted(seen) == list(range(10))
+    assert isinstance(stream, Feed)
+
+
+@pytest.mark.parametrize("change", [{"size": 4}, {"augment": Augment(flip=True)}])
+def test_labels_of_pixels_stay_on_their_pixels(change):
+    pixels = noise(10).images
+    split = Split(pixels, pixels[..., 0].astype("int64"), tuple(map(str, range(10))))
+    with pytest.raises(KerasnetsError, match="no augmentation"):
+        batches(split, **{"size": 8, "batch_size": 5, "seed": 0, **change})
 
 
 def test_all_zero_augmentation_changes_nothing():

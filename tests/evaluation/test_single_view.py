@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerasnets.data import Split
+from kerasnets.data import Split, batches
 from kerasnets.evaluation import evaluate, predict_logits
 from kerasnets.evaluation.single_view import cross_entropies
 
@@ -57,6 +57,23 @@ def test_images_are_resized_to_the_network(model):
     split = Split(images, np.zeros(3, "int64"), tuple("abc"))
     logits = predict_logits(model, split)
     np.testing.assert_allclose(logits, np.full((3, 3), 2.0), rtol=1e-6)
+
+
+def test_a_feed_is_judged_as_it_comes(model, split):
+    feed = batches(split, size=4, batch_size=2, seed=0, shuffle=False)
+    assert evaluate(model, feed) == evaluate(model, split, batch_size=2)
+
+
+def test_each_pixel_counts_where_each_has_a_label():
+    image = keras.Input((4, 4, 3))
+    model = keras.Model(image, layers.Rescaling(2.0)(image))
+    # all red: logits 2, -2, -2; a quarter of the labels says so
+    images = np.full((3, 4, 4, 3), [255, 0, 0], "uint8")
+    labels = np.ones((3, 4, 4), "int64")
+    labels[:, 0] = 0
+    figures = evaluate(model, Split(images, labels, tuple("abc")), batch_size=2)
+    assert (figures.accuracy, figures.examples) == (1 / 4, 3)
+    np.testing.assert_allclose(figures.loss, RIGHT / 4 + WRONG * 3 / 4, rtol=1e-6)
 
 
 def test_large_logits_do_not_overflow():

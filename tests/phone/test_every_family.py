@@ -1,7 +1,5 @@
 """Every family of the zoo on the path: it learns, crosses the bridge, is exported."""
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 import pytest
@@ -122,22 +120,6 @@ def waves(count, side):
     return np.moveaxis(images, 1, -1).clip(0, 255).astype("uint8")
 
 
-@dataclass(frozen=True)
-class Masks:
-    """Images and a class for each of their pixels, as the trainer wants them."""
-
-    images: np.ndarray
-    masks: np.ndarray
-    steps_per_epoch: int = 20
-
-    def dataset(self, first_epoch, epochs):
-        """All images in batches, once an epoch."""
-        import tensorflow as tf
-
-        examples = tf.data.Dataset.from_tensor_slices((self.images, self.masks))
-        return examples.batch(32).repeat(epochs - first_epoch)
-
-
 def test_unet_finds_the_ink_and_its_files_answer_like_it(digits):
     seed_everything(0)
     model = TINY["unet"](input_shape=(32, 32, 3), classes=2, classifier_activation=None)
@@ -146,12 +128,20 @@ def test_unet_finds_the_ink_and_its_files_answer_like_it(digits):
     ink = np.concatenate([learned, unseen])[..., 0] > 127
     pixels = np.concatenate([learned, unseen]) * 0.6 + noise + 50
     pixels = pixels.clip(0, 255).astype("uint8")
-    x = preprocessing(model)(pixels)
+    ids = tuple(map(str, range(940)))
+    seen, others = (
+        Split(pixels[rows], ink[rows].astype("int64"), ids[rows])
+        for rows in (slice(640), slice(640, 940))
+    )
     recipe = Recipe(epochs=3, learning_rate=0.003, optimizer="adamw")
-    train(model, Masks(x[:640], ink[:640].astype("int64")), recipe)
-    found = model.predict(x[640:], verbose=0).argmax(axis=-1)
-    assert ink[640:].mean() < 0.4  # so much is right where none is found
-    assert (found == ink[640:]).mean() > 0.95
+    convention = preprocessing(model)
+    train(
+        model,
+        batches(seen, size=32, batch_size=32, seed=0, preprocessing=convention),
+        recipe,
+    )
+    assert ink[640:].mean() < 0.4  # so much is wrong where none is found
+    assert evaluate(model, others).accuracy > 0.95
     assert_files_answer_like(model, pixels[640:690], calibration=pixels[:50])
 
 

@@ -1,12 +1,15 @@
 """Training: it learns, it repeats, and a stopped one ends like one that was not."""
 
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from kerasnets.applications import without_auxiliary
-from kerasnets.data import Augment, Split, batches
+from kerasnets.data import Augment, Feed, Split, batches
 from kerasnets.evaluation import evaluate
 from kerasnets.training import Checkpoint, Recipe, seed_everything, train
 
@@ -118,6 +121,33 @@ def test_progress_tells_epochs_and_loss(split):
     fit(new_model(), split, progress=lambda *report: told.append(report))
     assert [report[:2] for report in told] == [(epoch, 4) for epoch in (1, 2, 3, 4)]
     assert all(note.startswith("loss 0.") for _, _, note in told[1:])
+
+
+@dataclass
+class OwnFeed:
+    """Whatever has the two members is a feed."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    steps_per_epoch: int = 2
+
+    def dataset(self, first_epoch, epochs):
+        pairs = tf.data.Dataset.from_tensor_slices((self.images, self.labels))
+        return pairs.batch(4).repeat(epochs - first_epoch)
+
+
+def test_a_feed_of_ones_own_with_a_label_for_each_pixel():
+    seed_everything(0)
+    image = keras.Input((6, 6, 1))
+    model = keras.Model(image, layers.Conv2D(2, 1)(image))
+    images = np.random.default_rng(0).normal(size=(8, 6, 6, 1)).astype("float32")
+    feed = OwnFeed(images, (images[..., 0] > 0).astype("int64"))
+    assert isinstance(feed, Feed)
+    before = evaluate(model, feed)
+    train(model, feed, Recipe(epochs=10, learning_rate=0.5))
+    after = evaluate(model, feed)
+    assert after.accuracy > 0.95
+    assert after.loss < before.loss
 
 
 def test_auxiliary_classifiers_learn_with_their_weight_and_vanish():
