@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_files import network, save_colours
+from support.tiny_files import network, save_colours
 
 from kerasnets import cli, phone, workbench
 

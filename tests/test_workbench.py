@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tiny_files import network, save_colours
+from support.tiny_files import network, save_colours
 
 from kerasnets import compression, export, workbench
 from kerasnets.analysis import count_madds

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import tiny_zoo
+from support import tiny_zoo
 
-TESTS = Path(tiny_zoo.__file__).parent
+TESTS = Path(tiny_zoo.__file__).parents[1]
 
 
 def test_every_family_answers_on_jax_as_on_tensorflow():

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from twins import randomise
+from support.weights import randomise
 
 from kerasnets.applications import ResNet20
 from kerasnets.applications.alexnet import AlexNet, AlexNetOWT

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 import pytest
-from twins import randomise
+from support.weights import randomise
 
 from kerasnets import applications as zoo
 from kerasnets.pretrained import from_keras

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from twins import randomise
+from support.weights import randomise
 
 from kerasnets.analysis import count_madds, count_params, shapes_only
 from kerasnets.applications import (

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from tiny_zoo import TINY
+from support.tiny_zoo import TINY
 
 from kerasnets import applications
 from kerasnets.analysis import count_madds, count_params

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tiny_zoo import TINY, images, one_a_family
+from support.tiny_zoo import TINY, images, one_a_family
 
 from kerasnets import applications
 from kerasnets.analysis import count_madds, count_params, shapes_only

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from tiny_zoo import TINY, at, changed, images, smaller, some_modules
-from twins import randomise
+from support.tiny_zoo import TINY, at, changed, images, smaller, some_modules
+from support.weights import randomise
 
 from kerasnets import applications as zoo
 from kerasnets.analysis import count_madds, shapes_only

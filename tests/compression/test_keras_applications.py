@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from support.weights import randomise
 
 from kerasnets.compression import from_tf_keras, to_tf_keras
 
@@ -64,21 +65,10 @@ NETWORKS = {
 }
 
 
-def as_after_training(model):
-    """The model with statistics, biases and scales that are not those of the start."""
-    rng = np.random.default_rng(1)
-    for variable in model.weights:
-        if variable.name in ("gamma", "moving_variance"):
-            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
-        elif variable.name in ("beta", "bias", "moving_mean"):
-            variable.assign(rng.normal(0, 0.3, variable.shape))
-    return model
-
-
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_goes_there_and_back(name):
     keras.utils.set_random_seed(0)
-    model = as_after_training(NETWORKS[name]())
+    model = randomise(NETWORKS[name](), gain=None, seed=1)
     twin = to_tf_keras(model)
     back = from_tf_keras(twin, like=model)
     side = model.input_shape[1]

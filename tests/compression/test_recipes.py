@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import recipe_runs
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter
+from support import recipe_runs
+from support.litert import answers as litert_answers
 
 from kerasnets.compression import sparsity
 from kerasnets.compression.recipes import RECIPES, compress
@@ -71,20 +71,6 @@ def int8_kernels(folder, name):
             data = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.int8)
             found.append(np.moveaxis(data.reshape(tensor.shape), 0, -1))
     return found
-
-
-def predict(path, images):
-    """Probabilities of uint8 images, by LiteRT."""
-    interpreter = Interpreter(str(path))
-    interpreter.allocate_tensors()
-    given, answer = interpreter.get_input_details()[0], interpreter.get_output_details()
-    assert given["dtype"] == answer[0]["dtype"] == np.uint8
-    answers = []
-    for image in images:
-        interpreter.set_tensor(given["index"], image[None])
-        interpreter.invoke()
-        answers.append(interpreter.get_tensor(answer[0]["index"])[0] / 256)
-    return np.stack(answers)
 
 
 def values_a_channel(kernel):
@@ -158,7 +144,7 @@ def test_int8_file_answers_like_the_float_network(folder, name):
     model = load(folder, name)
     logits = model(images / np.float32(127.5) - 1)
     expected: Any = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-    answers = predict(folder / f"{name}.tflite", images)
+    answers = litert_answers(folder / f"{name}.tflite", images)
     assert np.std(expected, axis=0).max() > 0.01
     assert np.corrcoef(answers.ravel(), expected.ravel())[0, 1] > 0.98
 

@@ -6,31 +6,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from support.weights import randomise
 
 from kerasnets.export import add_metadata, convert
 
 LABELS = tuple(f"class {index}" for index in range(10))
-
-
-def randomise(model: keras.Model, seed: int) -> keras.Model:
-    """Give every weight a seeded value, batch-norm statistics too."""
-    random = np.random.default_rng(seed)
-    for weight in model.weights:
-        shape = weight.shape
-        if weight.path.endswith("variance"):
-            value = random.uniform(0.5, 2.0, shape)
-        elif weight.path.endswith("gamma"):
-            value = random.uniform(0.5, 1.5, shape)
-        elif weight.path.endswith("kernel"):
-            fan_in = np.prod(shape[:2] if "depthwise" in weight.path else shape[:-1])
-            value = random.normal(0, np.sqrt(2 / fan_in), shape)
-        else:
-            value = random.normal(0, 0.3, shape)
-        weight.assign(value)
-    # logits far enough apart that images get different answers
-    head = next(layer for layer in reversed(model.layers) if layer.weights)
-    head.weights[0].assign(3 * head.weights[0])
-    return model
 
 
 def build_small(seed: int = 0, prefix: str | None = None) -> keras.Model:
@@ -60,7 +40,7 @@ def build_small(seed: int = 0, prefix: str | None = None) -> keras.Model:
     x = layers.Add(name=name("add"))([bn_relu6(x, "pointwise"), shortcut])
     x = layers.GlobalAveragePooling2D(name=name("pool"))(x)
     x = layers.Dense(10, name=name("head"))(x)
-    return randomise(keras.Model(inputs, x, name=name("net")), seed)
+    return randomise(keras.Model(inputs, x, name=name("net")), seed=seed, head=3)
 
 
 def build_mobilenet() -> keras.Model:

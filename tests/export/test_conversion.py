@@ -123,8 +123,9 @@ def test_equal_weights_give_equal_bytes_whatever_the_layers_are_called(images):
 def test_equal_weights_give_equal_bytes_in_another_process(images):
     buffers = [convert(build_small()), convert(build_small(), calibration=images[:20])]
     digests = [hashlib.sha256(buffer).hexdigest() for buffer in buffers]
+    here = Path(__file__).parent
     other = subprocess.run(
-        [sys.executable, "-c", _CONVERT_ELSEWHERE, str(Path(__file__).parent)],
+        [sys.executable, "-c", _CONVERT_ELSEWHERE, str(here), str(here.parent)],
         capture_output=True,
         text=True,
         check=True,
@@ -134,7 +135,7 @@ def test_equal_weights_give_equal_bytes_in_another_process(images):
 
 _CONVERT_ELSEWHERE = """
 import hashlib, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 from conftest import build_small, make_images
 from kerasnets.export import convert
 build_small(seed=3)

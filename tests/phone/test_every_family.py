@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-from litert_answers import answers
 from sklearn.datasets import load_digits
-from tiny_zoo import TINY
-from twins import randomise
+from support.litert import answers
+from support.tiny_zoo import TINY
+from support.weights import randomise
 
 from kerasnets import applications
 from kerasnets.applications import preprocessing

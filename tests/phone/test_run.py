@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tiny_run
 from PIL import Image
+from support import tiny_run
 
 from kerasnets import compression, phone
 from kerasnets.data import load_prepared, read_image

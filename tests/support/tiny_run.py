@@ -1,4 +1,4 @@
-"""The main job at its smallest: ``python tests/tiny_run.py FOLDER``.
+"""The main job at its smallest: ``python tests/support/tiny_run.py FOLDER``.
 
 Prints a line when a stage starts, so that a test can kill it there.
 """

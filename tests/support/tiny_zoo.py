@@ -9,10 +9,10 @@ import json
 
 import keras
 import numpy as np
-from twins import randomise
 
 from kerasnets import applications as zoo
 from kerasnets.applications import builder, resnet
+from support.weights import randomise
 
 
 def smaller(build, **changes):

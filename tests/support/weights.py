@@ -1,0 +1,46 @@
+"""Weights as after some training, to compare two forms of one network with."""
+
+import keras
+import numpy as np
+
+_SHIFTS = ("beta", "bias", "moving_mean")
+
+
+def randomise(
+    model: keras.Model, *, gain: float | None = 2.0, seed: int = 0, head: float = 1.0
+) -> keras.Model:
+    """Draw every weight anew, batch-norm statistics and biases too.
+
+    The values hang on the order of the variables only, whatever the backend.
+
+    Args:
+        model: Changed in place.
+        gain: Variance of a kernel times its fan-in; 2 keeps the size of the values
+            behind ReLUs, where sums of branches grow less is needed. None leaves all
+            but batch norms and biases as they are.
+        seed: Other weights for another seed.
+        head: Times the kernel of the last layer: logits far enough apart that images
+            get different answers.
+
+    Returns:
+        The model.
+    """
+    random = np.random.default_rng(seed)
+    for variable in model.weights:
+        shape = tuple(variable.shape)
+        if variable.name in ("gamma", "moving_variance"):
+            value = random.uniform(0.5, 1.5, shape)
+        elif gain is None and variable.name not in _SHIFTS:
+            continue
+        elif gain is not None and variable.name.endswith("kernel"):
+            # depthwise kernels, (rows, columns, channels, 1), see one channel each
+            depthwise = len(shape) == 4 and shape[-1] == 1
+            fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
+            value = random.normal(0, np.sqrt(gain / fan_in), shape)
+        else:
+            value = random.normal(0, 0.2, shape)
+        variable.assign(value.astype("float32"))
+    if head != 1:
+        last = next(layer for layer in reversed(model.layers) if layer.weights)
+        last.weights[0].assign(head * last.weights[0])
+    return model
