@@ -7,11 +7,18 @@ an image costs neither.
 from kerasnets.data.feed import Feed
 from kerasnets.data.images import decode_image, read_image, resize_images
 from kerasnets.data.pipeline import Augment, Batches, View, batches
-from kerasnets.data.sources import Examples, Source, open_source
+from kerasnets.data.sources import (
+    Examples,
+    LeftOut,
+    Source,
+    check_class_names,
+    open_source,
+)
 from kerasnets.data.splits import spread
 from kerasnets.data.store import (
     PreparedData,
     Split,
+    check_source,
     is_prepared_file,
     load_prepared,
     prepare,
@@ -23,11 +30,14 @@ __all__ = [
     "Batches",
     "Examples",
     "Feed",
+    "LeftOut",
     "PreparedData",
     "Source",
     "Split",
     "View",
     "batches",
+    "check_class_names",
+    "check_source",
     "decode_image",
     "is_prepared_file",
     "load_prepared",

@@ -3,14 +3,13 @@
 import io
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
+from kerasnets.data.formats import HEAD, NAMES, READ, kind_of, missing_reader
 from kerasnets.errors import KerasnetsError
-
-# Pillow reads more, but some of it (EPS) by starting other programs; an MPO is a JPEG
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 
 # A picture is brought cheaply to this many times its final size, then resized well:
 # pixels are off by 0.2 levels of 255 on average (at 1 by up to 3.5, on small JPEGs).
@@ -36,33 +35,33 @@ def decode_image(
 ) -> Image.Image:
     """Decode a picture to RGB, turned the way its EXIF orientation says.
 
-    JPEG, PNG, BMP, GIF (its first frame) or WebP; grey, 16-bit, palette and CMYK
-    pictures become RGB, transparent ones lie on white.
+    JPEG, PNG, BMP, GIF (its first frame), WebP, AVIF, and HEIC where pillow-heif is
+    installed; grey, 16-bit, palette and CMYK pictures become RGB, transparent ones lie
+    on white. What a file is called does not matter.
 
     Args:
         source: a path, or the content of a file.
         name: what an error calls it; the path if None.
         at_least: (width, height); lets a large JPEG be decoded at a fraction of its
-            size that is no smaller than this.
+            size that is no smaller than this. The bound on pixels
+            (``PIL.Image.MAX_IMAGE_PIXELS``) then holds for what is decoded.
 
     Raises:
         KerasnetsError: the file cannot be decoded; it is named with the reason.
     """
-    in_memory = isinstance(source, bytes)
-    name = name or ("the image" if in_memory else str(source))
+    name = name or ("the image" if isinstance(source, bytes) else str(source))
     try:
-        file = io.BytesIO(source) if in_memory else source
-        with Image.open(file, formats=FORMATS) as image:
-            _check_pixels(image)
+        with _file(source) as file, _opened(file) as image:
+            whole = image.size
             if at_least is not None:
                 # the orientation may turn it
                 image.draft(None, (max(at_least), max(at_least)))
+            # a progressive JPEG is kept whole in memory while a fraction is decoded
+            _check_pixels(whole if "progressive" in image.info else image.size)
             image.load()
             return _to_rgb(_upright(image))
     except UnidentifiedImageError as error:
-        raise KerasnetsError(
-            f"{name}: not an image; JPEG, PNG, BMP, GIF and WebP are read"
-        ) from error
+        raise KerasnetsError(f"{name}: {not_read('')}") from error
     except FileNotFoundError as error:
         raise KerasnetsError(f"{name}: no such file") from error
     except _DECODING_ERRORS as error:
@@ -112,13 +111,37 @@ def resize_images(images: np.ndarray, size: int) -> np.ndarray:
     )
 
 
-def _check_pixels(image: Image.Image) -> None:
+def not_read(kind: str) -> str:
+    """Why a file of a kind, as ``formats.kind_of`` tells it, is not read."""
+    if kind in READ:
+        return f"{kind} image; {missing_reader(kind)}"
+    return f"{f'{kind} file' if kind else 'not an image'}; {NAMES} are read"
+
+
+def _file(source: Path | str | bytes) -> BinaryIO:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    return Path(source).open("rb")
+
+
+def _opened(file: BinaryIO) -> Image.Image:
+    """The header of a picture; its pixels are not yet decoded."""
+    kind = kind_of(file.read(HEAD))
+    file.seek(0)
+    if kind not in READ or missing_reader(kind):
+        raise ValueError(not_read(kind))
+    if kind == "JPEG":
+        # Image.open would refuse what is large as a whole
+        return JpegImagePlugin.JpegImageFile(file)
+    return Image.open(file, formats=(READ[kind],))
+
+
+def _check_pixels(size: tuple[int, int]) -> None:
     """Pillow itself only warns, up to twice its limit."""
+    width, height = size
     limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
-        raise ValueError(
-            f"{image.width}x{image.height} pixels; at most {limit:,} are decoded"
-        )
+    if limit is not None and width * height > limit:
+        raise ValueError(f"{width}x{height} pixels; at most {limit:,} are decoded")
 
 
 def _resize(image: Image.Image, width: int, height: int) -> Image.Image:

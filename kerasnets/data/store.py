@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,8 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasnets.data.formats import NAMES
 from kerasnets.data.images import read_image
-from kerasnets.data.sources import Examples, Source
+from kerasnets.data.sources.source import (
+    BAD_IMAGE,
+    Examples,
+    Source,
+    check_class_names,
+    complaint,
+    count_kinds,
+)
 from kerasnets.data.splits import split_indices
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_text
@@ -47,7 +55,9 @@ class PreparedData:
         class_names: the classes, in the order of the labels.
         licence: of the data.
         resolution: side of the images in pixels.
-        skipped: id and reason of each image that could not be decoded.
+        skipped: id and reason of each bad image that was left out.
+        left_out: how many files of each kind are not among the images, the bad ones
+            among them.
     """
 
     source: str
@@ -55,6 +65,7 @@ class PreparedData:
     licence: str
     resolution: int
     skipped: tuple[tuple[str, str], ...]
+    left_out: dict[str, int]
     train: Split
     validation: Split
     test: Split
@@ -80,15 +91,14 @@ def prepare(
             ``SPLIT_images.npy`` and ``SPLIT_labels.npy``.
         resolution: side in pixels to which each whole image is resized.
         seed: of the splits.
-        skip_bad_images: leave out images that cannot be decoded.
+        skip_bad_images: as for ``check_source``; images that cannot be decoded are bad.
         progress: told how many images are decoded.
 
     Raises:
-        KerasnetsError: an image cannot be decoded, a class has too few images, or the
+        KerasnetsError: as for ``check_source``; or an image cannot be decoded, or the
             disk is too full.
     """
-    examples = source.load()
-    _check_classes(source.spec, examples, seed)
+    examples = check_source(source, seed=seed, skip_bad_images=skip_bad_images)
     folder.mkdir(parents=True, exist_ok=True)
     count, shape = len(examples.ids), (resolution, resolution, 3)
     _check_disk(folder, 2 * count * resolution**2 * 3)
@@ -99,7 +109,7 @@ def prepare(
         images = np.lib.format.open_memmap(partial, "w+", np.uint8, (count, *shape))
         hashes, bad = _decode_all(examples, images, resolution, progress)
         if bad and not skip_bad_images:
-            raise KerasnetsError(_complaint(bad))
+            raise KerasnetsError(complaint([bad[i] for i in sorted(bad)]))
         good = np.array([i for i in range(count) if i not in bad], "int64")
         labels = examples.labels[good]
         chosen = split_indices(
@@ -114,6 +124,10 @@ def prepare(
             _save_array(folder / f"{part}_labels.npy", labels, indices)
     finally:
         partial.unlink(missing_ok=True)
+    skipped = [(each.id, each.fault) for each in examples.left_out if each.fault]
+    skipped += [(examples.ids[i], bad[i]) for i in bad]
+    left_out = Counter(count_kinds(examples.left_out))
+    left_out.update([BAD_IMAGE] * len(bad))
     record = {
         "source": source.spec,
         "fingerprint": source.fingerprint,
@@ -121,7 +135,9 @@ def prepare(
         "licence": examples.licence,
         "resolution": resolution,
         "seed": seed,
-        "skipped": [(examples.ids[i], bad[i]) for i in sorted(bad)],
+        "skip_bad_images": skip_bad_images,
+        "skipped": sorted(skipped),
+        "left_out": dict(sorted(left_out.items())),
         "ids": {
             part: [examples.ids[i] for i in good[indices]]
             for part, indices in chosen.items()
@@ -129,6 +145,56 @@ def prepare(
     }
     write_text(folder / "splits.json", json.dumps(record, indent=1) + "\n")
     return load_prepared(folder)
+
+
+def check_source(
+    source: Source, *, seed: int = 0, skip_bad_images: bool = False
+) -> Examples:
+    """Load a set and check all that can be known before an image is decoded.
+
+    Args:
+        source: the set.
+        seed: of the splits.
+        skip_bad_images: leave out, however many they are, files that are called like
+            images and are none, links to no file, pictures that lie in two classes, and
+            pictures of kinds that are not read.
+
+    Raises:
+        KerasnetsError: there is a bad image or one that lies in two classes; most
+            pictures of a class are of kinds that are not read; there is one class only,
+            or one with too few images for the splits.
+    """
+    examples = source.load()
+    faults = [each.fault for each in examples.left_out if each.fault]
+    if not skip_bad_images:
+        if faults:
+            raise KerasnetsError(complaint(faults))
+        _check_unread(source.spec, examples)
+    check_class_names(examples.class_names)
+    if len(examples.class_names) < 2:
+        raise KerasnetsError(f"{source.spec} has one class; two or more are needed")
+    split_indices(
+        examples.labels, examples.parts, examples.ids, examples.class_names, seed
+    )
+    return examples
+
+
+def _check_unread(spec: str, examples: Examples) -> None:
+    """Raise where most pictures of a class are of kinds that are not read."""
+    read = np.bincount(examples.labels, minlength=len(examples.class_names))
+    for name, count in zip(examples.class_names, read.tolist(), strict=True):
+        unread = [
+            each
+            for each in examples.left_out
+            if each.is_picture and each.class_name == name
+        ]
+        if len(unread) > count:
+            kinds = ", ".join(f"{n} {kind}" for kind, n in count_kinds(unread).items())
+            raise KerasnetsError(
+                f"{spec}: of the {count + len(unread)} pictures of class {name!r} "
+                f"{len(unread)} are not read: {kinds}; {NAMES} are; give "
+                "--skip-bad-images to do without them"
+            )
 
 
 def prepare_once(
@@ -152,10 +218,9 @@ def prepare_once(
     }
     try:
         record = json.loads((folder / "splits.json").read_text("utf-8"))
-        if {key: record[key] for key in same} == same:
-            prepared = load_prepared(folder)
-            if skip_bad_images or not prepared.skipped:
-                return prepared
+        is_same = {key: record[key] for key in same} == same
+        if is_same and (skip_bad_images or not record["skip_bad_images"]):
+            return load_prepared(folder)
     except (OSError, ValueError, KeyError, TypeError, KerasnetsError):
         pass  # not there, or not whole
     return prepare(
@@ -203,19 +268,11 @@ def load_prepared(folder: Path) -> PreparedData:
             licence=record["licence"],
             resolution=record["resolution"],
             skipped=tuple((name, reason) for name, reason in record["skipped"]),
+            left_out=record["left_out"],
             **splits,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KerasnetsError(f"{folder} holds no prepared images: {error}") from error
-
-
-def _check_classes(spec: str, examples: Examples, seed: int) -> None:
-    """Fail before the images are decoded, not after."""
-    if len(examples.class_names) < 2:
-        raise KerasnetsError(f"{spec} has one class; two or more are needed")
-    split_indices(
-        examples.labels, examples.parts, examples.ids, examples.class_names, seed
-    )
 
 
 def _decode_all(
@@ -258,12 +315,6 @@ def _in_threads(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-
-
-def _complaint(bad: dict[int, str]) -> str:
-    first = bad[min(bad)]
-    more = f" and {len(bad) - 1} more like it" if len(bad) > 1 else ""
-    return f"{first}{more}; give --skip-bad-images to leave such files out"
 
 
 def _save_array(path: Path, array: np.ndarray, indices: np.ndarray) -> None:

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from kerasnets.data import decode_image, read_image, resize_images
+from kerasnets.data.formats import HEAD, kind_of
 from kerasnets.errors import KerasnetsError
 
 
@@ -115,6 +116,86 @@ def test_webp_and_the_jpeg_of_cameras_that_holds_two_pictures():
     assert decode_image(mpo).getpixel((8, 8)) == (255, 255, 255)
     webp = encoded(frames[0], "WEBP", lossless=True)
     assert decode_image(webp).getpixel((8, 8)) == (255, 255, 255)
+
+
+def test_avif():
+    content = encoded(Image.new("RGB", (16, 12), (200, 30, 60)), "AVIF", quality=95)
+    image = decode_image(content)
+    assert image.size == (16, 12)
+    np.testing.assert_allclose(image.getpixel((8, 6)), (200, 30, 60), atol=3)
+
+
+@pytest.mark.parametrize(
+    ("number", "upright"), [(1, (64, 32)), (6, (32, 64))], ids=["upright", "turned"]
+)
+def test_heic_of_a_phone(number, upright):
+    heif = pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    stored = np.zeros((32, 64, 3), "uint8")
+    stored[:, 32:] = 255  # the right half is white
+    file, image = io.BytesIO(), heif.from_pillow(Image.fromarray(stored))
+    image.info["exif"] = orientation(number).tobytes()  # the file's own turn as well
+    image.save(file, quality=-1)
+    image = decode_image(file.getvalue())
+    assert image.size == upright
+    assert np.asarray(image)[:8, :8].max() < 5
+    assert np.asarray(image)[-8:, -8:].min() > 250
+
+
+def test_heic_without_its_reader_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("kerasnets.data.formats._has_heif", lambda: False)
+    path = tmp_path / "IMG_0001.HEIC"
+    path.write_bytes(b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(100))
+    with pytest.raises(KerasnetsError) as error:
+        decode_image(path)
+    assert str(error.value) == (
+        f"{path}: HEIC image; needs pip install 'kerasnets[heic]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [(form, encoded(Image.new("RGB", (8, 8)), form)) for form in ("JPEG", "PNG", "BMP")]
+    + [(form, encoded(Image.new("P", (8, 8)), form)) for form in ("GIF", "TIFF")]
+    + [
+        ("AVIF", encoded(Image.new("RGB", (8, 8)), "AVIF")),
+        ("WebP", encoded(Image.new("RGB", (8, 8)), "WEBP")),
+        ("JPEG", encoded(Image.new("RGB", (8, 8)), "MPO")),
+        ("HEIC", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic"),
+        # any image of the boxes' kind, of which the brands behind say which
+        ("AVIF", b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif"),
+        ("video", b"\0\0\0\x14ftypqt  \0\0\0\0qt  "),
+        ("camera raw", b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom"),
+        ("", b"BMW is what this text is about, and not a picture."),
+        ("", b""),
+    ],
+)
+def test_kind_is_told_by_the_first_bytes(kind, content):
+    assert kind_of(content[:HEAD]) == kind
+
+
+def test_large_jpeg_is_decoded_at_a_fraction_though_the_whole_is_over_the_bound(
+    tmp_path,
+):
+    # 196 megapixels: Pillow refuses to open what has more than 179
+    path = tmp_path / "photo.jpg"
+    Image.new("L", (14_000, 14_000), 77).save(path, quality=50)
+    np.testing.assert_allclose(read_image(path, 8), np.full((8, 8, 3), 77), atol=2)
+    assert decode_image(path, at_least=(100, 100)).size == (1750, 1750)
+    with pytest.raises(KerasnetsError, match="14000x14000 pixels; at most"):
+        decode_image(path)
+
+
+@pytest.mark.parametrize(
+    ("form", "settings"), [("PNG", {}), ("JPEG", {"progressive": True})]
+)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_what_cannot_be_decoded_at_a_fraction_is_bounded_as_a_whole(
+    monkeypatch, form, settings
+):
+    content = encoded(Image.new("L", (400, 300)), form, **settings)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)
+    with pytest.raises(KerasnetsError, match="400x300 pixels; at most 100,000"):
+        read_image(content, 4)
 
 
 def test_truncated_jpeg_is_named_with_the_reason(tmp_path):

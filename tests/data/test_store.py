@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from kerasnets.data import (
+    check_source,
     load_prepared,
     open_source,
     prepare,
@@ -28,6 +29,11 @@ def images(tmp_path, save_images):
     save_images(tmp_path / "set/cat", 10)
     save_images(tmp_path / "set/dog", 20, first=100)
     return tmp_path / "set"
+
+
+def never(done, total, note=""):
+    """A progress that says that nothing is to be decoded."""
+    raise AssertionError((done, total, note))
 
 
 def contents(folder):
@@ -115,22 +121,26 @@ def test_record(images, tmp_path):
 
 
 def test_bad_images_are_named_or_skipped(images, tmp_path):
-    (images / "cat/003.png").write_text("text")
-    half = (images / "dog/104.png").read_bytes()[:150]
-    (images / "dog/104.png").write_bytes(half)
+    for name in ("dog/104.png", "dog/105.png"):
+        (images / name).write_bytes((images / name).read_bytes()[:150])
     source = open_source(f"folder:{images}")
     with pytest.raises(
         KerasnetsError,
-        match=r"cat/003\.png: not an image.* and 1 more like it; .*--skip-bad-images",
+        match=r"dog/104\.png: .*truncated.* and 1 more like it; .*--skip-bad-images",
     ):
         prepare(source, tmp_path / "run", resolution=8, seed=0)
     assert contents(tmp_path / "run") == {}
+    (images / "cat/003.png").write_text("text")
+    (images / "cat/notes.txt").write_text("text")
+    (images / "dog/105.png").unlink()
+    source = open_source(f"folder:{images}")
     data = prepare(source, tmp_path / "run", resolution=8, seed=0, skip_bad_images=True)
+    assert data.left_out == {".txt file": 1, "bad image": 2}
     assert [name for name, _ in data.skipped] == ["cat/003.png", "dog/104.png"]
     assert "not an image" in data.skipped[0][1]
     assert "truncated" in data.skipped[1][1]
     left = [np.bincount(s.labels) for s in (data.train, data.validation, data.test)]
-    assert np.sum(left, axis=0).tolist() == [9, 19]
+    assert np.sum(left, axis=0).tolist() == [9, 18]
 
 
 def test_class_without_enough_good_images(images, tmp_path):
@@ -148,19 +158,65 @@ def test_class_without_enough_good_images(images, tmp_path):
 
 def test_small_class_is_found_before_anything_is_decoded(tmp_path, save_images):
     save_images(tmp_path / "set/a", 9)
-    save_images(tmp_path / "set/b", 2)
-
-    def progress(done, total, note=""):
-        raise AssertionError((done, total, note))
-
+    save_images(tmp_path / "set/b", 2, first=100)
     with pytest.raises(KerasnetsError, match="'b' has 2 images"):
         prepare(
             open_source(f"folder:{tmp_path}/set"),
             tmp_path / "run",
             resolution=8,
             seed=0,
-            progress=progress,
+            progress=never,
         )
+
+
+def test_what_is_no_image_is_found_before_anything_is_decoded(images, tmp_path):
+    (images / "cat/003.png").write_text("text")
+    (images / "dog/119.jpg").symlink_to(images / "dog/gone.jpg")
+    source = open_source(f"folder:{images}")
+    with pytest.raises(
+        KerasnetsError,
+        match=r"cat/003\.png: not an image.* and 1 more like it; .*--skip-bad-images",
+    ):
+        prepare(source, tmp_path / "run", resolution=8, seed=0, progress=never)
+    with pytest.raises(KerasnetsError, match=r"cat/003\.png"):
+        check_source(source)
+    data = prepare(source, tmp_path / "run", resolution=8, seed=0, skip_bad_images=True)
+    assert [name for name, _ in data.skipped] == ["cat/003.png", "dog/119.jpg"]
+    assert data.skipped[1][1] == f"{images}/dog/119.jpg: a link to no file"
+
+
+@pytest.mark.parametrize("unread", [10, 11])
+def test_class_of_which_most_pictures_are_not_read(images, tmp_path, unread):
+    for i in range(unread):
+        (images / f"cat/scan{i}.tif").write_bytes(b"II*\0" + bytes(60))
+    source, folder = open_source(f"folder:{images}"), tmp_path / "run"
+    if unread > 10:
+        with pytest.raises(
+            KerasnetsError,
+            match=r"of the 21 pictures of class 'cat' 11 .*: 11 TIFF; .*--skip-bad",
+        ):
+            prepare(source, folder, resolution=8, seed=0, progress=never)
+        data = prepare(source, folder, resolution=8, seed=0, skip_bad_images=True)
+        with pytest.raises(KerasnetsError, match="11 are not read"):
+            prepare_once(source, folder, resolution=8, seed=0)
+    else:
+        data = prepare(source, folder, resolution=8, seed=0)
+    assert data.left_out == {"TIFF": unread}
+    assert data.skipped == ()
+    assert load_prepared(folder).left_out == {"TIFF": unread}
+
+
+def test_picture_that_lies_in_two_classes_is_named(images, tmp_path):
+    shutil.copy(images / "cat/007.png", images / "dog/again.png")
+    source = open_source(f"folder:{images}")
+    with pytest.raises(
+        KerasnetsError,
+        match=r"cat/007\.png is the same picture as .*dog/again\.png, .* another class",
+    ):
+        prepare(source, tmp_path / "run", resolution=8, seed=0, progress=never)
+    data = prepare(source, tmp_path / "run", resolution=8, seed=0, skip_bad_images=True)
+    assert [name for name, _ in data.skipped] == ["cat/007.png", "dog/again.png"]
+    assert data.left_out == {"picture that lies in two classes": 2}
 
 
 def test_one_class_is_too_few(tmp_path):

@@ -8,10 +8,15 @@ from pathlib import Path
 from kerasnets.data.sources.digits import open_digits
 from kerasnets.data.sources.folder import open_folder
 from kerasnets.data.sources.npz import open_npz
-from kerasnets.data.sources.source import Examples, Source
+from kerasnets.data.sources.source import (
+    Examples,
+    LeftOut,
+    Source,
+    check_class_names,
+)
 from kerasnets.errors import KerasnetsError
 
-__all__ = ["Examples", "Source", "open_source"]
+__all__ = ["Examples", "LeftOut", "Source", "check_class_names", "open_source"]
 
 
 def open_source(spec: str) -> Source:
@@ -21,7 +26,8 @@ def open_source(spec: str) -> Source:
         spec: ``digits`` (scikit-learn's 1,797 handwritten digits), ``tfds:NAME`` (a
             TFDS image classification set), ``folder:PATH`` (one folder a class, maybe
             within train, validation and test folders) or ``npz:FILE`` (x_train,
-            y_train and maybe x_test, y_test, as in Keras's mnist.npz).
+            y_train and maybe x_test, y_test, as in Keras's mnist.npz). A path may
+            begin with ``~``.
 
     Raises:
         KerasnetsError: the name is of no such form, or nothing usable is there.
@@ -35,9 +41,16 @@ def open_source(spec: str) -> Source:
 
         return open_tfds(spec, rest)
     if kind == "folder" and rest:
-        return open_folder(spec, Path(rest))
+        return open_folder(spec, _path(rest))
     if kind == "npz" and rest:
-        return open_npz(spec, Path(rest))
+        return open_npz(spec, _path(rest))
     raise KerasnetsError(
         f"data {spec!r} is unknown: digits, tfds:NAME, folder:PATH or npz:FILE"
     )
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise KerasnetsError(f"{text}: there is no such home folder") from error

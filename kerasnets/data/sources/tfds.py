@@ -8,13 +8,19 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from kerasnets.data.sources.source import Examples, Source
+from kerasnets.data.sources.source import (
+    Examples,
+    LeftOut,
+    Source,
+    check_class_names,
+)
 from kerasnets.errors import KerasnetsError
 
 
 def open_tfds(spec: str, name: str) -> Source:
     """The TFDS set of that name."""
     builder = find_builder(name)
+    check_class_names(_class_names(builder))
     return Source(spec, builder.info.full_name, lambda: load_builder(builder))
 
 
@@ -61,18 +67,27 @@ def load_builder(builder: tfds.core.DatasetBuilder) -> Examples:
                     yield example[image]
 
     return Examples(
-        class_names=tuple(_features(builder)[label].names),
+        class_names=_class_names(builder),
         licence=f"see {builder.info.homepage or 'the page of the data set in TFDS'}",
         ids=tuple(f"{split}/{i}" for split, i in used),
         labels=np.array([labels[split][i] for split, i in used], "int64"),
         parts=tuple(split if has_parts else "" for split, _ in used),
         contents=contents,
+        left_out=tuple(
+            LeftOut(f"{split}/{i}", "", "image without a label")
+            for split in splits
+            for i in np.flatnonzero(labels[split] < 0)
+        ),
     )
 
 
 def _features(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
     features: Any = builder.info.features
     return dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
+
+
+def _class_names(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
+    return tuple(_features(builder)[_keys(builder)[1]].names)
 
 
 def _keys(builder: tfds.core.DatasetBuilder) -> tuple[str, str]:
