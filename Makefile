@@ -1,42 +1,70 @@
-# make phone   the main job on the built-in digits
-# make test    every check and every test; TESTS=... chooses some
-# Each makes .venv first if need be.
+# make phone       the main job on the built-in digits
+# make test        checks and tests; no torch, no JAX, no MediaPipe
+# make test-peers  tests beside torch, JAX and MediaPipe
+# make test-all    both, the slow ones, and the numeric ones with oneDNN off and on
+# TESTS=... chooses some of the tests. Each makes the environments that it needs.
 
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+PEERS := .venv-peers
 MEDIAPIPE := .venv-mediapipe
 
-.PHONY: phone test check clean
+PYTEST := -m pytest --numprocesses 2 --dist worksteal
+# the most memory that a process of "make test" may take, in GB
+MEMORY := 2.5
+
+.PHONY: phone check test test-peers test-slow test-numeric test-all clean
 
 phone: $(VENV)/installed
-	$(BIN)/kerasnets phone
-
-test: check $(MEDIAPIPE)/installed
-	KERASNETS_MEDIAPIPE_PYTHON=$(CURDIR)/$(MEDIAPIPE)/bin/python \
-	    $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(TESTS)
+	$(VENV)/bin/kerasnets phone
 
 check: $(VENV)/installed-test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
 
-$(VENV)/installed: setup.cfg pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+test: check
+	$(VENV)/bin/python $(PYTEST) -m "not slow and not peers" --memory $(MEMORY) $(TESTS)
+
+test-peers: $(PEERS)/installed $(MEDIAPIPE)/installed
+	KERASNETS_MEDIAPIPE_PYTHON=$(CURDIR)/$(MEDIAPIPE)/bin/python \
+	    $(PEERS)/bin/python $(PYTEST) -m peers $(TESTS)
+
+test-slow: $(VENV)/installed-test
+	$(VENV)/bin/python $(PYTEST) -m "slow and not peers" $(TESTS)
+
+# TensorFlow takes oneDNN by itself only on CPUs with AVX-512 VNNI
+test-numeric: $(VENV)/installed-test
+	TF_ENABLE_ONEDNN_OPTS=0 \
+	    $(VENV)/bin/python $(PYTEST) -m "numeric and not slow and not peers" $(TESTS)
+	TF_ENABLE_ONEDNN_OPTS=1 \
+	    $(VENV)/bin/python $(PYTEST) -m "numeric and not slow and not peers" $(TESTS)
+
+test-all: test test-peers test-slow test-numeric
+
+# $(call install,ENVIRONMENT,WHAT): pip, with the versions that were tested
+define install
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --constraint constraints.txt $(2)
 	touch $@
+endef
+
+$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+	$(call install,$(VENV),--editable .)
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
-	touch $@
+	$(call install,$(VENV),--editable '.[test]')
 
-# MediaPipe needs another absl-py than TF-MOT: it gets a place of its own
+# torch: the pinned version alone, so that pip takes its build for CPUs (2.13.0+cpu)
+# where its settings offer one; newer ones bring 6 GB of CUDA
+$(PEERS)/installed: setup.cfg pyproject.toml constraints.txt
+	$(call install,$(PEERS),--editable '.[peers]')
+
+# MediaPipe needs another absl-py than TF-MOT
 $(MEDIAPIPE)/installed: tests/mediapipe_requirements.txt
 	$(PYTHON) -m venv $(MEDIAPIPE)
-	$(MEDIAPIPE)/bin/python -m pip install --quiet --upgrade pip
 	$(MEDIAPIPE)/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(MEDIAPIPE) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) $(MEDIAPIPE) build *.egg-info .pytest_cache .ruff_cache

@@ -1,11 +1,84 @@
-"""What all tests share."""
+"""What all tests share: tiers, and workers that stay small."""
 
+import ctypes
+import gc
 import os
+import resource
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
 
 # before TensorFlow is first imported
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# what a worker still held after it was last tidied, in GB
+_LEFT = pytest.StashKey[list[float]]()
+
+# whose sums depend on the order in which a CPU adds: a tier of their own runs them with
+# TensorFlow's kernels and with oneDNN's
+NUMERIC = (
+    "applications/test_dense_evaluation",
+    "applications/test_dsn",
+    "applications/test_keras_twins",
+    "applications/test_torch_twins",
+    "applications/test_unet",
+    "applications/test_zoo",
+    "compression/test_bridge",
+    "compression/test_channels",
+    "compression/test_keras_applications",
+    "phone/",
+    "pretrained/",
+    "test_layers",
+    "test_losses",
+    "training/",
+    "transfer/",
+)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--memory",
+        type=float,
+        metavar="GB",
+        help="fail the test after which the process or a child of it has taken more",
+    )
+
 
 def pytest_collection_modifyitems(items):
-    """The slow ones first: no worker is left with them in the end."""
+    """Mark the numeric ones; the slow ones first, no worker is left with them."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        if path.startswith(NUMERIC):
+            item.add_marker(pytest.mark.numeric)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Give back what a file's tests took, or one of them much; hold the limit."""
+    yield
+    left = item.config.stash.setdefault(_LEFT, [0.0])
+    if nextitem is None or nextitem.path != item.path or _resident() > left[0] + 0.3:
+        if "keras" in sys.modules:
+            sys.modules["keras"].utils.clear_session()
+        gc.collect()
+        if sys.platform == "linux":  # glibc keeps what is freed
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+        left[0] = _resident()
+    limit = item.config.getoption("memory")
+    if limit is not None:
+        assert _peak() <= limit, f"{_peak():.2f} GB: more than --memory {limit}"
+
+
+def _resident() -> float:
+    """What this process takes now, in GB."""
+    return psutil.Process().memory_info().rss / 1e9
+
+
+def _peak() -> float:
+    """The most that this process or a child of it has taken so far, in GB."""
+    who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    return max(resource.getrusage(one).ru_maxrss for one in who) * unit / 1e9

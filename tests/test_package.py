@@ -6,42 +6,75 @@ import shutil
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
+import kerasnets
+
 ROOT = Path(__file__).parent.parent
+# what is no Python file and must travel with those
+DATA = {
+    path for path in ROOT.glob("kerasnets/**/*") if path.suffix in (".csv", ".toml")
+}
+
+
+def call(*command, cwd, **environment) -> str:
+    """What a command prints, without the checkout on its path."""
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=cwd,
+        env={
+            **{k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """Built from a copy, so that nothing is left in the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy = folder / "copy"
+    copy.mkdir()
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    without_caches = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "kerasnets", copy / "kerasnets", ignore=without_caches)
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder]
+    call(sys.executable, "-m", "pip", "wheel", *options, copy, cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_wheel_holds_what_is_read_at_run_time_and_nothing_else(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path)
+    assert DATA
+    expected = {path.relative_to(ROOT).as_posix() for path in DATA}
+    assert expected | {"kerasnets/py.typed"} <= set(names)
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"kerasnets"}
+    said = call(
+        sys.executable, "-m", "kerasnets", "--version", cwd=tmp_path, PYTHONPATH="."
+    )
+    assert said == f"{kerasnets.__version__}\n"
 
 
 @pytest.mark.slow
-def test_wheel_does_the_main_job_at_its_defaults(tmp_path):
+def test_wheel_does_the_main_job_at_its_defaults(wheel, tmp_path):
     """Install into an empty environment, run ``kerasnets phone``, check it."""
-    checkout = tmp_path / "checkout"
-    shutil.copytree(
-        ROOT,
-        checkout,
-        symlinks=True,
-        ignore=shutil.ignore_patterns(".venv*", ".git", "saved_models", "*.egg-info"),
-    )
     venv.create(tmp_path / "venv", with_pip=True)
     binaries = tmp_path / "venv" / "bin"
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-
-    def call(*command) -> str:
-        done = subprocess.run(
-            list(map(str, command)),
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    call(binaries / "python", "-m", "pip", "install", "--quiet", checkout)
-    shutil.rmtree(checkout)
-    table = call(binaries / "kerasnets", "phone")
+    install = ["install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel]
+    call(binaries / "python", "-m", "pip", *install, cwd=tmp_path)
+    table = call(binaries / "kerasnets", "phone", cwd=tmp_path)
     folder = tmp_path / "saved_models" / "digits-mobilenet"
     models = json.loads((folder / "run.json").read_text())["models"]
     for name in models:
@@ -54,11 +87,9 @@ def test_wheel_does_the_main_job_at_its_defaults(tmp_path):
     assert int8["madds"] <= 2_000_000
     assert int8["bytes"] <= min(350_000, 0.35 * teacher["bytes"])
     assert min(int8["sparsity"], models["pruned"]["sparsity"]) >= 0.5
+    picture = ROOT / "saved_models" / "digits-mobilenet" / "seven.png"
     answer = call(
-        binaries / "kerasnets",
-        "predict",
-        folder / "int8.tflite",
-        ROOT / "saved_models" / "digits-mobilenet" / "seven.png",
+        binaries / "kerasnets", "predict", folder / "int8.tflite", picture, cwd=tmp_path
     )
     assert ": 7 " in answer
 

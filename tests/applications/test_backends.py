@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from support import tiny_zoo
 
 TESTS = Path(tiny_zoo.__file__).parents[1]
 
 
+@pytest.mark.peers
 def test_every_family_answers_on_jax_as_on_tensorflow():
     path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     child = subprocess.run(

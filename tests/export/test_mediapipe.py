@@ -21,16 +21,14 @@ from kerasnets.export import Classifier, add_metadata, convert
 
 from .conftest import LABELS
 
-PYTHON = os.environ.get("KERASNETS_MEDIAPIPE_PYTHON")
 CLIENT = Path(__file__).parent.parent / "support" / "mediapipe_client.py"
-pytestmark = pytest.mark.skipif(
-    not PYTHON, reason="KERASNETS_MEDIAPIPE_PYTHON names no interpreter with MediaPipe"
-)
+pytestmark = pytest.mark.peers
 
 
 def run(*arguments: str | Path) -> list[dict]:
     """Run a program in MediaPipe's environment; return the JSON lines it prints."""
-    command = [str(PYTHON), *map(str, arguments)]
+    python = os.environ["KERASNETS_MEDIAPIPE_PYTHON"]
+    command = [python, *map(str, arguments)]
     output = subprocess.run(command, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in output.stdout.splitlines()]
 
