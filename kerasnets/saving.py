@@ -11,9 +11,9 @@ from keras.src.saving.serialization_lib import SafeModeScope
 # registers our layers with Keras, so that files that hold them can be read
 import kerasnets.layers  # noqa: F401
 from kerasnets import untrusted, vetted
-from kerasnets.applications.builder import deep_graphs
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import replacing
+from kerasnets.graph import deep_graphs
 
 
 def save_model(model: keras.Model, path: Path) -> None:

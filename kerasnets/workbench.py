@@ -33,6 +33,7 @@ from kerasnets.evaluation import evaluate
 from kerasnets.export.inference import gives_probabilities
 from kerasnets.export.predictors import is_litert
 from kerasnets.files import sha256, write_bytes
+from kerasnets.graph import all_layers
 from kerasnets.pretrained import UNIT, Preprocessing
 from kerasnets.progress import Progress, silent
 from kerasnets.saving import import_plugins, load_model, save_model
@@ -304,7 +305,7 @@ def _has_scales(model: keras.Model) -> bool:
     """Whether batch normalisation scales any channels."""
     return any(
         isinstance(layer, keras.layers.BatchNormalization) and layer.scale
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
     )
 
 

@@ -8,8 +8,8 @@ from kerasnets.analysis.costs import (
     count_params,
     layer_costs,
 )
-from kerasnets.analysis.graph import shapes_only
 from kerasnets.analysis.phone import Finding, PhoneReport, phone_report
+from kerasnets.graph import shapes_only
 
 __all__ = [
     "Finding",

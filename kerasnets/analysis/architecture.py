@@ -16,7 +16,7 @@ import keras
 from keras import layers
 
 from kerasnets.analysis.costs import kernel_text
-from kerasnets.analysis.graph import Use, model_uses
+from kerasnets.graph import Use, model_uses
 from kerasnets.layers import CeilMaxPooling2D, Maxout, SAFPooling2D
 
 # names that a family gives to the layers of one block

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from kerasnets.analysis.graph import Use, model_uses
 from kerasnets.analysis.receptive_field import ReceptiveField, receptive_fields
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import Use, model_uses
 
 _FLOAT32 = 4
 

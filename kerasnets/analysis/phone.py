@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import keras
 
-from kerasnets.analysis.graph import model_uses
 from kerasnets.analysis.phone_rules import BOTH, CONCERNS, INT8, RULES
 from kerasnets.analysis.phone_sites import sites
+from kerasnets.graph import model_uses
 
 _SHOWN = 4
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers as keras_layers
 
 from kerasnets import layers
-from kerasnets.analysis.graph import Use
+from kerasnets.graph import Use
 
 # Measured: 16 times the median costs 4 dB of signal to noise, 64 times 17 dB.
 WIDE_CHANNELS = 16

@@ -15,7 +15,7 @@ from typing import Literal
 import keras
 from keras import layers
 
-from kerasnets.analysis.graph import Use
+from kerasnets.graph import Use
 
 ReceptiveField = tuple[int, ...] | Literal["all"] | None
 

@@ -7,7 +7,7 @@ output first; the layers of the others have names that start with "auxiliary".
 
 import keras
 
-from kerasnets.applications.builder import deep_graphs
+from kerasnets.graph import deep_graphs, maker
 from kerasnets.pretrained import AUXILIARY
 
 WEIGHT = 0.3
@@ -44,4 +44,4 @@ def without_auxiliary(model: keras.Model) -> keras.Model:
 
 
 def _is_auxiliary(output) -> bool:
-    return output._keras_history.operation.name.startswith(AUXILIARY)
+    return maker(output).operation.name.startswith(AUXILIARY)

@@ -1,10 +1,7 @@
 """What all builders share: the row of a variant, input, head, documentation."""
 
-import contextlib
 import functools
-import gc
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,7 @@ import keras
 from keras import layers
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import deep_graphs, gc_paused
 from kerasnets.pretrained import HEAD, UNIT, Preprocessing, Twin, load_weights, origin
 
 
@@ -95,7 +93,7 @@ def variant(
 
     @functools.wraps(build)
     def builder(*args: P.args, **kwargs: P.kwargs) -> keras.Model:
-        with uncollected():
+        with gc_paused():
             return build(row, *args, **kwargs)
 
     parameters = list(inspect.signature(build).parameters.values())[1:]
@@ -354,29 +352,3 @@ def convention(network: Network, form: str) -> Preprocessing:
     """The preprocessing of a network in the manner of the paper or of a library."""
     twin = {"keras": network.keras, "torch": network.torch}.get(form)
     return network.preprocessing if twin is None else twin.preprocessing
-
-
-@contextlib.contextmanager
-def uncollected():
-    """Keep Python's garbage collector still while a network is built.
-
-    It would go through all that was built so far again and again, and find nothing.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@contextlib.contextmanager
-def deep_graphs():
-    """Let Keras, which follows a graph by recursion, follow a thousand layers."""
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 50_000))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)

@@ -8,8 +8,8 @@ others 1x1 convolutions; the map of class scores is averaged over all positions.
 import keras
 from keras import layers
 
-from kerasnets.applications.builder import deep_graphs
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import deep_graphs, maker
 from kerasnets.layers import Maxout
 
 _POOLS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
@@ -85,10 +85,10 @@ def _split(model: keras.Model):
     """
     tensor, tail = model.outputs[0], []
     while True:
-        layer, node, _ = tensor._keras_history
+        call = maker(tensor)
+        layer, read = call.operation, call.inputs
         if isinstance(layer, _POOLS):
             return model.outputs[0], []
-        read = layer._inbound_nodes[node].input_tensors
         if len(read) != 1:
             raise _refusal(
                 model,
@@ -179,7 +179,7 @@ def _carry(x, source: layers.Layer) -> None:
     Their shapes hold as much in the same order: Flatten goes row by row, and so does a
     kernel.
     """
-    target = x._keras_history.operation
+    target = maker(x).operation
     for ours, theirs in zip(target.weights, source.weights, strict=True):
         ours.assign(keras.ops.reshape(theirs, ours.shape))
 
@@ -187,7 +187,7 @@ def _carry(x, source: layers.Layer) -> None:
 def _at_any_size(model: keras.Model) -> keras.Model:
     """A copy of the model, weights too, for images of any size."""
     image, sizes = model.inputs[0], (None, None, model.inputs[0].shape[-1])
-    name = image._keras_history.operation.name
+    name = maker(image).operation.name
     inputs = keras.Input(sizes, dtype=image.dtype, name=name)
     try:
         clone = keras.models.clone_model(

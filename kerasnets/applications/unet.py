@@ -28,6 +28,7 @@ from keras import layers
 from kerasnets import blocks
 from kerasnets.applications import builder
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import calls, deep_graphs
 from kerasnets.pretrained import HEAD
 
 # images when none are given; "same" is at home with powers of two
@@ -155,7 +156,7 @@ def unet_with_encoder(
     """
     for filters in decoder_filters:
         builder.check_count("decoder_filters", filters)
-    with builder.deep_graphs():
+    with deep_graphs():
         *skips, x = _stages(encoder)
         if len(decoder_filters) < len(skips):
             raise KerasnetsError(
@@ -304,20 +305,16 @@ def _stages(encoder: keras.Model) -> list:
 
 def _passages(model: keras.Model) -> Iterator:
     """The maps after the first weights through which everything passes, in order."""
-    nodes = [
-        node
-        for depth in sorted(model._nodes_by_depth, reverse=True)
-        for node in model._nodes_by_depth[depth]
-    ]
-    position = {id(x): i for i, node in enumerate(nodes) for x in node.output_tensors}
-    last_reader = list(range(len(nodes)))
-    for i, node in enumerate(nodes):
-        for tensor in node.input_tensors:
+    walk = calls(model)
+    position = {id(x): i for i, call in enumerate(walk) for x in call.outputs}
+    last_reader = list(range(len(walk)))
+    for i, call in enumerate(walk):
+        for tensor in call.inputs:
             last_reader[position[id(tensor)]] = i
     furthest, learned = 0, False  # who reads a map made before this one, at the latest
-    for i, node in enumerate(nodes):
-        learned = learned or bool(getattr(node.operation, "weights", ()))
-        tensor = node.output_tensors[0]
+    for i, call in enumerate(walk):
+        learned = learned or bool(getattr(call.operation, "weights", ()))
+        tensor = call.outputs[0]
         if learned and furthest <= i and len(tensor.shape) == 4:
             yield tensor
         furthest = max(furthest, last_reader[i])

@@ -10,7 +10,6 @@ what comes out answers like what went in.
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -19,9 +18,9 @@ import tensorflow as tf
 import tf_keras
 
 from kerasnets.compression.inside import call_operation
-from kerasnets.compression.kernels import leaf_layers
 from kerasnets.compression.twins import make_twin
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import graph_of, leaf_layers, replay
 
 # Largest difference of outputs, relative to their largest value: a few units in the
 # last place of float32. Measured on the networks of the tests: 0.0.
@@ -55,9 +54,9 @@ def to_tf_keras(model: keras.Model) -> tf_keras.Model:
         lambda tensor: tf_keras.Input(
             batch_shape=tensor.shape, dtype=tensor.dtype, name=names.of(tensor.name)
         ),
-        _graph(model).input,
+        graph_of(model).input,
     )
-    outputs = _Replay(twins, names).run(model, inputs)
+    outputs = replay(model, inputs, _Replay(twins, names).call)
     twin = tf_keras.Model(inputs, outputs, name=_Names().of(model.name))
     for path, layer in layers.items():
         _copy_weights(layer, twins[id(layer)], path)
@@ -147,7 +146,7 @@ def check_equal(model: keras.Model, twin: tf_keras.Model) -> None:
     rng = np.random.default_rng(0)
     side = _open_side(model)
     inputs = keras.tree.map_structure(
-        lambda tensor: _example(tensor, side, rng), _graph(model).input
+        lambda tensor: _example(tensor, side, rng), graph_of(model).input
     )
     with tf.device("CPU"):
         ours = keras.tree.flatten(model(inputs, training=False))
@@ -170,7 +169,7 @@ def check_equal(model: keras.Model, twin: tf_keras.Model) -> None:
 
 def _open_side(model: keras.Model) -> int:
     """A side that the model takes where it leaves one open."""
-    graph = _graph(model)
+    graph = graph_of(model)
     for side in _SIDES[:-1]:
         examples = keras.tree.map_structure(
             lambda t, side=side: keras.KerasTensor(_closed(t.shape, side), t.dtype),
@@ -207,7 +206,7 @@ def _require_crossable(model: keras.Model) -> None:
             "'tensorflow'"
         )
     _require_functional(model)
-    for tensor in _graph(model).inputs:
+    for tensor in graph_of(model).inputs:
         if tensor.dtype == "string" or tensor.sparse:
             raise KerasnetsError(
                 f"input {tensor.name!r} of {model.name!r} is a "
@@ -225,20 +224,15 @@ def _require_crossable(model: keras.Model) -> None:
 
 
 def _require_functional(model: keras.Model) -> None:
-    for operation in _graph(model).operations:
-        if isinstance(operation, keras.Model):
-            _require_functional(operation)
-
-
-def _graph(model: Any) -> Any:
-    """The functional graph of a model; a built Sequential keeps one inside."""
-    graph = model._functional if isinstance(model, keras.Sequential) else model
-    if not isinstance(graph, keras.Function):
+    graph = graph_of(model)
+    if graph is None:
         raise KerasnetsError(
             f"model {model.name!r} ({type(model).__name__}) is not a functional model "
             "or a built Sequential"
         )
-    return graph
+    for operation in graph.operations:
+        if isinstance(operation, keras.Model):
+            _require_functional(operation)
 
 
 class _Replay:
@@ -252,30 +246,12 @@ class _Replay:
     def __init__(self, twins: dict[int, tf_keras.layers.Layer], names: "_Names"):
         self._twins, self._names = twins, names
 
-    def run(self, model: Any, inputs: Any, prefix: str = "", training=None) -> Any:
-        """The outputs of the model, or of one nested in it, in its mode."""
-        graph = _graph(model)
-        if isinstance(inputs, dict) and not isinstance(graph.input, dict):
-            inputs = [inputs[tensor.name] for tensor in graph.inputs]
-        # Keras's own walk over its nodes: shared layers, lists and keyword arguments
-        return graph._run_through_graph(
-            inputs, operation_fn=lambda op: self._stand_in(op, prefix, training)
-        )
-
-    def _stand_in(self, operation: Any, prefix: str, training) -> Callable:
+    def call(self, operation, path: tuple, args, kwargs: dict, training) -> Any:
         """What is called instead of an operation of the graph."""
-        path = prefix + operation.name
-
-        def call(*args, **kwargs):
-            if isinstance(operation, keras.Model | keras.Function):
-                inputs = args[0] if args else kwargs["inputs"]
-                mode = kwargs.get("training") if training is None else training
-                return self.run(operation, inputs, f"{path}/", mode)
-            if isinstance(operation, keras.Layer):
-                return self._call_layer(operation, path, args, kwargs, training)
-            return call_operation(operation, args, kwargs, self._names.of(path))
-
-        return call
+        place = "/".join(path)
+        if isinstance(operation, keras.Layer):
+            return self._call_layer(operation, place, args, kwargs, training)
+        return call_operation(operation, args, kwargs, self._names.of(place))
 
     def _call_layer(self, layer, path: str, args, kwargs: dict, training) -> Any:
         if id(layer) not in self._twins:
@@ -285,7 +261,6 @@ class _Replay:
             )
         twin = self._twins[id(layer)]
         parameters = inspect.signature(layer.call).parameters
-        kwargs = {key: value for key, value in kwargs.items() if value is not None}
         mode = kwargs.pop("training", None)
         if training is not None:
             mode = training

@@ -7,7 +7,7 @@ network's inputs and outputs stay.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ import keras
 import numpy as np
 
 from kerasnets.analysis import count_madds
-from kerasnets.analysis.graph import graph_of
 from kerasnets.compression.channel_rules import JOINING, RULES
 from kerasnets.compression.channel_ties import Call, Ties
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import graph_of, replay
 
 
 @dataclass(frozen=True)
@@ -79,43 +79,6 @@ def trace(model: keras.Model, spare: Collection[str] = ()) -> Channels:
     return dataclasses.replace(channels, rest=rest)
 
 
-def replay(
-    model: Any,
-    inputs: Any,
-    call: Callable,
-    *,
-    prefix: str = "",
-    training: bool | None = None,
-):
-    """``call(operation, path, args, kwargs)`` for each operation, in the graph's order.
-
-    Nested models are gone through in their place; a path is ``nested_layer``. What
-    ``call`` returns stands for the operation's outputs.
-    """
-
-    def stand_in(operation) -> Callable:
-        def run(*args, **kwargs):
-            kwargs = {key: value for key, value in kwargs.items() if value is not None}
-            path = prefix + operation.name
-            if graph_of(operation) is not None:
-                mode = kwargs.pop("training", training)
-                return replay(
-                    operation, *args, call=call, prefix=f"{path}_", training=mode
-                )
-            if training is not None and _takes_training(operation):
-                kwargs["training"] = training
-            return call(operation, path, args, kwargs)
-
-        return run
-
-    # Keras's own walk over its nodes: shared layers, lists and keyword arguments
-    return graph_of(model)._run_through_graph(inputs, operation_fn=stand_in)
-
-
-def _takes_training(operation) -> bool:
-    return isinstance(operation, keras.Layer) and operation._call_has_training_arg
-
-
 @dataclass(frozen=True)
 class _Tensor:
     """A tensor of the graph: its shape and type, and its channels."""
@@ -141,9 +104,10 @@ class _Tracer:
         self.ties.hold(ids)
         return _Tensor(spec, ids)
 
-    def visit(self, operation, path: str, args: tuple, kwargs: dict):
+    def visit(self, operation, path: tuple, args: tuple, kwargs: dict, training):
         """The output tensors of one use of an operation."""
-        self._name(operation, path)
+        del training  # what passes on channels does it in both modes
+        self._name(operation, "_".join(path))
         tensors = [x for x in keras.tree.flatten((args, kwargs)) if _is_tensor(x)]
         specs: Any = keras.tree.map_structure(
             lambda x: x.spec if _is_tensor(x) else x, (args, kwargs)

@@ -24,11 +24,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets.analysis.graph import graph_of
-from kerasnets.applications.builder import deep_graphs
-from kerasnets.compression.channel_groups import Channels, replay, trace
+from kerasnets.compression.channel_groups import Channels, trace
 from kerasnets.compression.channel_ties import Cut
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import deep_graphs, graph_of, maker, replay, takes_training
 
 CRITERIA = ("batch_norm", "l1")
 _FLOOR = 0.1  # share of the channels of a layer that always stays
@@ -212,8 +211,10 @@ def _rebuilt(model: keras.Model, channels: Channels, kept: np.ndarray) -> keras.
     stays = kept[channels.groups]
     layers: dict[int, tuple[Any, Any]] = {}
 
-    def call(operation, path: str, args: tuple, kwargs: dict):
+    def call(operation, path: tuple, args: tuple, kwargs: dict, training):
         del path
+        if training is not None and takes_training(operation):
+            kwargs["training"] = training
         if not isinstance(operation, keras.Layer):
             return operation(*args, **kwargs)
         if id(operation) not in layers:
@@ -235,7 +236,7 @@ def _rebuilt(model: keras.Model, channels: Channels, kept: np.ndarray) -> keras.
 
 def _input_like(tensor):
     """A new input of the same name, shape and type."""
-    name = tensor._keras_history.operation.name
+    name = maker(tensor).operation.name
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
 
 

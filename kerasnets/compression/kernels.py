@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import leaf_layers
 
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 _MOST = 0.98  # share of a kernel that pruning may take
@@ -79,19 +80,3 @@ def weights_to_keep(
     keep = [max(1, int(left / prunable * size) - size // 2**20) for size in sizes]
     keep[int(np.argmax(sizes))] -= max(0, sum(keep) - left)
     return keep
-
-
-def leaf_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """The layers that compute, each once, by path: ``nested_model/layer``."""
-    found: dict[int, tuple[str, keras.layers.Layer]] = {}
-
-    def collect(model: keras.Model, prefix: str) -> None:
-        for layer in model.layers:
-            path = prefix + layer.name
-            if isinstance(layer, keras.Model):
-                collect(layer, f"{path}/")
-            elif not isinstance(layer, keras.layers.InputLayer):
-                found.setdefault(id(layer), (path, layer))
-
-    collect(model, "")
-    return dict(found.values())

@@ -12,11 +12,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets.analysis.graph import graph_of
 from kerasnets.applications import preprocessing, without_auxiliary
 from kerasnets.data import Split, resize_images
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.float32 import to_float32
+from kerasnets.graph import calls
 from kerasnets.pretrained import UNIT
 
 # A value that lies this share of the range outside it is cut off noticeably: 0.1 of a
@@ -241,29 +241,21 @@ class _Tensors:
 
 def _quantised(model: keras.Model) -> tuple[list[str], list]:
     """Names and tensors of the layers whose values stay tensors in the file."""
-    graph = graph_of(model)
-    if graph is None:
-        raise KerasnetsError(f"model {model.name!r} is not a functional model")
-    nodes = [
-        node
-        for depth in sorted(graph._nodes_by_depth, reverse=True)
-        for node in graph._nodes_by_depth[depth]
-        if not node.is_input
-    ]
+    inner = [call for call in calls(model) if call.inputs]
     readers: dict[int, list] = {}
-    for node in nodes:
-        for tensor in node.input_tensors:
-            readers.setdefault(id(tensor), []).append(node.operation)
+    for call in inner:
+        for tensor in call.inputs:
+            readers.setdefault(id(tensor), []).append(call.operation)
     names, tensors = [], []
-    for node in nodes:
-        tensor = node.output_tensors[0]
+    for call in inner:
+        tensor = call.outputs[0]
         next_ones = readers.get(id(tensor), [])
-        if not isinstance(node.operation, _PASSING) and not (
-            isinstance(node.operation, _FOLDED)
+        if not isinstance(call.operation, _PASSING) and not (
+            isinstance(call.operation, _FOLDED)
             and len(next_ones) == 1
             and isinstance(next_ones[0], _FOLDING)
         ):
-            names.append(node.operation.name)
+            names.append(call.operation.name)
             tensors.append(tensor)
     return names, tensors
 

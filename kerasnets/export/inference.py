@@ -7,6 +7,7 @@ import keras
 from kerasnets.applications import without_auxiliary
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.float32 import to_float32
+from kerasnets.graph import all_layers, maker, output_index
 from kerasnets.layers import LocalResponseNorm
 
 _PROBABILITIES = (keras.activations.softmax, keras.activations.sigmoid)
@@ -55,10 +56,10 @@ def gives_probabilities(model: keras.Model) -> bool:
 
 def _is_probability(tensor: Any) -> bool:
     """Follow a Keras tensor back through what changes no value."""
-    history = tensor._keras_history
-    operation = history.operation
+    call = maker(tensor)
+    operation = call.operation
     if isinstance(operation, keras.Model):
-        return _is_probability(operation.outputs[history.tensor_index])
+        return _is_probability(operation.outputs[output_index(tensor)])
     activation = getattr(operation, "activation", None)
     if activation in _PROBABILITIES:
         return True
@@ -66,8 +67,7 @@ def _is_probability(tensor: Any) -> bool:
         isinstance(operation, keras.layers.Activation)
         and activation is keras.activations.linear
     ):
-        node = operation._inbound_nodes[history.node_index]
-        return _is_probability(node.input_tensors[0])
+        return _is_probability(call.inputs[0])
     # the layer, or the operation of the same name from keras.ops
     return type(operation).__name__ in ("Softmax", "Sigmoid")
 
@@ -79,16 +79,11 @@ def with_builtin_response_norm(model: keras.Model) -> keras.Model:
     are too few for the sum of squares. The weights are shared; the model itself where
     it has no such layer.
     """
-    if not any(type(layer) is LocalResponseNorm for layer in _leaves(model)):
+    if not any(type(layer) is LocalResponseNorm for layer in all_layers(model)):
         return model
     return keras.models.clone_model(
         model, clone_function=_builtin_or_same, recursive=True
     )
-
-
-def _leaves(model: keras.Model) -> list[keras.layers.Layer]:
-    """Return the layers, those of nested models too."""
-    return list(model._flatten_layers(include_self=False))
 
 
 def _builtin_or_same(layer: keras.layers.Layer) -> keras.layers.Layer:

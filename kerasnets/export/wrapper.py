@@ -11,6 +11,7 @@ import numpy as np
 from kerasnets import applications
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.inference import gives_probabilities
+from kerasnets.graph import maker
 from kerasnets.pretrained import UNIT, Preprocessing
 
 TASKS = ("classifier", "segmenter", "generic")
@@ -225,9 +226,7 @@ def end_names(model: keras.Model, end: str) -> list[str]:
         return sorted(ends)
     numbers = [""] if len(tensors) == 1 else [f"_{i}" for i in range(len(tensors))]
     names = [
-        f"{end}{number}"
-        if _is_made_up(tensor)
-        else tensor._keras_history.operation.name
+        f"{end}{number}" if _is_made_up(tensor) else maker(tensor).operation.name
         for number, tensor in zip(numbers, tensors, strict=True)
     ]
     if len({*names}) < len(names):
@@ -240,6 +239,6 @@ def end_names(model: keras.Model, end: str) -> list[str]:
 
 def _is_made_up(tensor: Any) -> bool:
     """Whether Keras named the operation that a tensor comes from."""
-    operation = tensor._keras_history.operation
+    operation = maker(tensor).operation
     plain = _COUNTED.sub("", operation.name).replace("_", "")
     return plain == type(operation).__name__.lower()

@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import maker
 from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin
 
 _SHOWN = 3
@@ -108,7 +109,7 @@ def _from_torch_order(layer, variable, tensor: np.ndarray) -> np.ndarray:
     if role == "kernel" and tensor.ndim == 4:
         return tensor.transpose(2, 3, 1, 0)  # (out, in, h, w)
     if role == "kernel" and tensor.ndim == 2:
-        before = layer.input._keras_history.operation
+        before = maker(layer.input).operation
         if isinstance(before, layers.Flatten):
             height, width, channels = before.input.shape[1:]
             if tensor.shape[1] == height * width * channels:

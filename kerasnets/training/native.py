@@ -17,6 +17,8 @@ from typing import Any
 
 import keras
 
+from kerasnets.graph import all_layers
+
 
 @contextlib.contextmanager
 def native_kernels(model: keras.Model) -> Iterator[None]:
@@ -27,7 +29,7 @@ def native_kernels(model: keras.Model) -> Iterator[None]:
     """
     batch_norms, convolutions = [], []
     if keras.backend.backend() == "tensorflow":
-        layers = [layer for layer in model._flatten_layers() if layer.built]
+        layers = [layer for layer in all_layers(model) if layer.built]
         batch_norms = [layer for layer in layers if _has_fused_kernel(layer)]
         convolutions = [] if _on_gpu() else [x for x in layers if _is_grouped(x)]
     for layer in batch_norms:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from kerasnets.graph import all_layers
 from kerasnets.losses import MulticlassSquaredHinge
 
 
@@ -74,7 +75,7 @@ def undecayed_variables(model: keras.Model) -> list[keras.Variable]:
     """
     decayed = {
         id(getattr(layer, name))
-        for layer in model._flatten_layers(include_self=False)
+        for layer in all_layers(model)
         if not isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D)
         for name in ("kernel", "pointwise_kernel")
         if hasattr(layer, name)

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from kerasnets.compression import sparsity
-from kerasnets.compression.kernels import leaf_layers, weights_to_keep
+from kerasnets.compression.kernels import weights_to_keep
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import leaf_layers
 
 
 @pytest.fixture

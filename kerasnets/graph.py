@@ -1,11 +1,17 @@
-"""The calls of layers that a model makes, in order, and what feeds each.
+"""Keras's graph of layers: read, walked and called again.
 
-A functional model is walked node by node, nested models in their place. What has no
-graph (a subclassed model, a user's layer made of layers) is run once on symbolic
-tensors while every call of a layer is written down.
+Everything in the package that follows a graph does it with these functions, on every
+Keras backend. They and ``saving`` alone touch Keras's private attributes;
+``tests/test_graph.py`` names each of them and what it means.
+
+A functional model is walked node by node. What has no graph (a subclassed model, a
+user's layer made of layers) is run once on symbolic tensors while every call of a layer
+is written down.
 """
 
 import contextlib
+import gc
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +19,202 @@ from typing import Any
 import keras
 
 from kerasnets.errors import KerasnetsError
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an operation in a functional graph.
+
+    Attributes:
+        operation: The layer, the nested model or the operation of ``keras.ops``.
+        inputs: Tensors of the graph that it takes; none for an input layer.
+        outputs: Tensors that it gives.
+        args: What it is called with by position, tensors where they belong.
+        kwargs: What it is called with by name, likewise.
+    """
+
+    operation: Any
+    inputs: tuple
+    outputs: tuple
+    args: tuple
+    kwargs: dict[str, Any]
+
+
+def graph_of(model: Any) -> Any:
+    """Give the functional graph of a model; None where it has none.
+
+    A built Sequential keeps one inside.
+    """
+    graph = model._functional if isinstance(model, keras.Sequential) else model
+    return graph if isinstance(graph, keras.Function) else None
+
+
+def calls(model: Any) -> list[Call]:
+    """List the calls of a functional model from its inputs to its outputs.
+
+    Input layers come first; a nested model is one call.
+
+    Raises:
+        KerasnetsError: The model has no graph.
+    """
+    return [_call(node) for node in _nodes(_require_graph(model))]
+
+
+def maker(tensor: Any) -> Call:
+    """Give the call that made a tensor of a graph: its history, one step back."""
+    history = tensor._keras_history
+    return _call(history.operation._inbound_nodes[history.node_index])
+
+
+def output_index(tensor: Any) -> int:
+    """Tell which of the outputs of its maker a tensor is, from 0."""
+    return tensor._keras_history.tensor_index
+
+
+def consumers(model: Any, tensor: Any) -> list[Call]:
+    """List the calls of a functional model that take a tensor, in running order.
+
+    Args:
+        model: The model.
+        tensor: A tensor of its graph: one of ``model.inputs``, or of the outputs of a
+            call.
+
+    Raises:
+        KerasnetsError: The model has no graph.
+    """
+    return [call for call in calls(model) if any(one is tensor for one in call.inputs)]
+
+
+def leaf_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """Give the layers that compute, each once, by path: ``nested_model/layer``.
+
+    Input layers are left out; what a layer that is no model is made of is its own.
+    """
+    found: dict[int, tuple[str, keras.layers.Layer]] = {}
+
+    def collect(model: keras.Model, prefix: str) -> None:
+        for layer in model.layers:
+            path = prefix + layer.name
+            if isinstance(layer, keras.Model):
+                collect(layer, f"{path}/")
+            elif not isinstance(layer, keras.layers.InputLayer):
+                found.setdefault(id(layer), (path, layer))
+
+    collect(model, "")
+    return dict(found.values())
+
+
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """List all layers of a model, nested models and what layers are made of too."""
+    return list(model._flatten_layers(include_self=False))
+
+
+def replay(
+    model: Any,
+    inputs: Any,
+    call: Callable,
+    *,
+    path: tuple[str, ...] = (),
+    training: bool | None = None,
+) -> Any:
+    """Call something else for each operation of a functional model, in its order.
+
+    Shared layers, lists and keyword arguments come as the graph has them. Nested models
+    are gone through in their place.
+
+    Args:
+        model: Functional, or a built Sequential.
+        inputs: What stands for the model's inputs, in their structure.
+        call: ``call(operation, path, args, kwargs, training)`` with the names of the
+            nested models and of the operation, what stands for its arguments, and the
+            mode that a model around it was called in (None: that of the whole model).
+            What it returns stands for the operation's outputs.
+        path: Names of the models around this one.
+        training: The mode that they were called in.
+
+    Returns:
+        What stands for the model's outputs, in their structure.
+
+    Raises:
+        KerasnetsError: The model has no graph.
+    """
+    graph = _require_graph(model)
+    if isinstance(inputs, dict) and not isinstance(graph.input, dict):
+        inputs = [inputs[tensor.name] for tensor in graph.inputs]
+
+    def stand_in(operation) -> Callable:
+        here = (*path, operation.name)
+
+        def run(*args, **kwargs):
+            if isinstance(operation, keras.Layer):  # what was not said
+                kwargs = {k: value for k, value in kwargs.items() if value is not None}
+            if graph_of(operation) is None:
+                return call(operation, here, args, kwargs, training)
+            given = args[0] if args else kwargs["inputs"]
+            mode = kwargs.get("training") if training is None else training
+            return replay(operation, given, call, path=here, training=mode)
+
+        return run
+
+    # Keras's own walk over its nodes
+    return graph._run_through_graph(inputs, operation_fn=stand_in)
+
+
+def takes_training(operation: Any) -> bool:
+    """Whether an operation is called otherwise in training."""
+    return isinstance(operation, keras.Layer) and operation._call_has_training_arg
+
+
+@contextlib.contextmanager
+def gc_paused() -> Iterator[None]:
+    """Keep Python's garbage collector still while a network is built.
+
+    It would go through all that was built so far again and again, and find nothing.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def deep_graphs() -> Iterator[None]:
+    """Let Keras, which follows a graph by recursion, follow a thousand layers."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 50_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _require_graph(model: Any) -> Any:
+    graph = graph_of(model)
+    if graph is None:
+        raise KerasnetsError(
+            f"model {model.name!r} ({type(model).__name__}) is not a functional model "
+            "or a built Sequential"
+        )
+    return graph
+
+
+def _nodes(graph: Any) -> list:
+    """Keras's nodes of a graph, in the order in which it runs them."""
+    depths = graph._nodes_by_depth
+    return [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
+
+
+def _call(node: Any) -> Call:
+    return Call(
+        node.operation,
+        tuple(node.input_tensors),
+        tuple(node.output_tensors),
+        tuple(node.arguments.args),
+        dict(node.arguments.kwargs),
+    )
 
 
 @dataclass(frozen=True)
@@ -75,12 +277,6 @@ def model_uses(model: keras.Model, input_shape: tuple | None = None) -> list[Use
     return uses
 
 
-def graph_of(model: Any) -> Any:
-    """The functional graph of a model; None where it has none."""
-    graph = model._functional if isinstance(model, keras.Sequential) else model
-    return graph if isinstance(graph, keras.Function) else None
-
-
 def _build(model: keras.Model, input_shape: tuple | None) -> None:
     """Build a model that was made without the shape of its input."""
     if input_shape is None:
@@ -129,24 +325,21 @@ def _walk(graph, specs: list, sources: list[int | None], uses: list[Use]) -> lis
     """
     # by the identity of a tensor of the graph: what stands for it here, who made it
     spec = {id(t): s for t, s in zip(graph.inputs, specs, strict=True)}
-    maker = {id(t): s for t, s in zip(graph.inputs, sources, strict=True)}
+    made_by = {id(t): s for t, s in zip(graph.inputs, sources, strict=True)}
     same = all(id(t) == id(s) for t, s in zip(graph.inputs, specs, strict=True))
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            made = _visit(node, spec, maker, uses, same)
-            for tensor, (output, position) in zip(
-                node.output_tensors, made, strict=True
-            ):
-                spec[id(tensor)], maker[id(tensor)] = output, position
-    return [(spec[id(tensor)], maker[id(tensor)]) for tensor in graph.outputs]
+    for node in _nodes(graph):
+        made = _visit(node, spec, made_by, uses, same)
+        for tensor, (output, position) in zip(node.output_tensors, made, strict=True):
+            spec[id(tensor)], made_by[id(tensor)] = output, position
+    return [(spec[id(tensor)], made_by[id(tensor)]) for tensor in graph.outputs]
 
 
-def _visit(node, spec: dict, maker: dict, uses: list[Use], same: bool) -> list:
+def _visit(node, spec: dict, made_by: dict, uses: list[Use], same: bool) -> list:
     """Add the uses of one node; its outputs as (spec, position of the maker)."""
     layer, graph = node.operation, graph_of(node.operation)
     tensors = node.input_tensors or node.output_tensors
     inputs = [spec[id(tensor)] for tensor in tensors]
-    sources = [maker[id(tensor)] for tensor in tensors]
+    sources = [made_by[id(tensor)] for tensor in tensors]
     if graph is not None:
         return _walk(graph, inputs, sources, uses)
     arguments, options = node.arguments.fill_in(spec)
