@@ -37,7 +37,7 @@ COSTS = [
     )
 ]
 # files beside the rooms that all may use
-CORE = ("layers.py", "blocks.py", "losses.py", "errors.py", "graph.py")
+CORE = ("layers.py", "blocks.py", "losses.py", "errors.py", "graph.py", "traits.py")
 
 
 def name_of(path):
@@ -53,7 +53,7 @@ PORTABLE = [
     or ".".join((path.parent.name, path.stem)) in COSTS
 ]
 SHARED = (
-    *("layers", "blocks", "errors", "graph"),
+    *("layers", "blocks", "errors", "graph", "traits"),
     *("untrusted", "pretrained", "applications"),
 )
 # the families that a paper itself builds on
@@ -123,7 +123,10 @@ def test_networks_need_nothing_but_keras_and_numpy(path):
 
 
 def test_what_the_zoo_stands_on_does_not_know_it():
-    below = [PACKAGE / f"{name}.py" for name in ("layers", "blocks", "losses", "graph")]
+    below = [
+        PACKAGE / f"{name}.py"
+        for name in ("layers", "blocks", "losses", "graph", "traits")
+    ]
     below += (PACKAGE / "pretrained").glob("*.py")
     for path in below:
         assert not any("applications" in name.split(".")[:2] for name in imports(path))

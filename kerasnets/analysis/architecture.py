@@ -18,6 +18,7 @@ from keras import layers
 from kerasnets.analysis.costs import kernel_text
 from kerasnets.graph import Use, model_uses
 from kerasnets.layers import CeilMaxPooling2D, Maxout, SAFPooling2D
+from kerasnets.traits import traits_of
 
 # names that a family gives to the layers of one block
 _NAMED = re.compile(
@@ -38,11 +39,6 @@ _POOLS = {
 }
 # the way up of a U-Net is not a branch of a block
 _GROWING = (layers.Conv2DTranspose, layers.UpSampling2D)
-_CONVOLUTIONS = {
-    layers.DepthwiseConv2D: "depthwise",
-    layers.SeparableConv2D: "separable",
-    layers.Conv2DTranspose: "transposed",
-}
 
 CONVOLUTION, POOLING, DENSE = "convolution", "pooling", "dense layer"
 RESIDUAL, INCEPTION, CONCATENATION = "residual block", "inception module", "dense unit"
@@ -224,9 +220,11 @@ def layer_words(layer) -> str:
     window = kernel_text(layer)
     if window.startswith("1x1/") and hasattr(layer, "pool_size"):
         return "subsampled"
-    for kind, words in (_POOLS | _CONVOLUTIONS).items():
+    for kind, words in _POOLS.items():
         if isinstance(layer, kind):
             return f"{window} {words}".strip()
+    if word := traits_of(layer).word:
+        return f"{window} {word}"
     if isinstance(layer, layers.Dense):
         return f"dense {layer.units}"
     if isinstance(layer, Maxout):

@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass
 
 import keras
-from keras import layers
 
 from kerasnets.analysis.receptive_field import ReceptiveField, receptive_fields
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import Use, model_uses
+from kerasnets.traits import kernels_of, sides, traits_of
 
 _FLOAT32 = 4
 
@@ -159,22 +159,17 @@ def kernel_text(layer) -> str:
 
 def _madds(use: Use) -> int:
     """Multiply-adds of one use of a layer for one image."""
-    layer = use.layer
-    kernels = [
-        getattr(layer, name)
-        for name in ("kernel", "depthwise_kernel", "pointwise_kernel")
-        if hasattr(layer, name)
-    ]
+    layer, kernels = use.layer, kernels_of(use.layer)
     if not kernels and not hasattr(layer, "count_madds"):
         return 0
     # a transposed convolution spreads each input position, the others gather for
     # each output position
-    transposed = isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose)
-    shape = (use.inputs if transposed else use.outputs)[0]
+    shape = (use.inputs if traits_of(layer).transposed else use.outputs)[0]
     _require_fixed(use, shape)
     if hasattr(layer, "count_madds"):
         return layer.count_madds(shape)
-    return math.prod(shape[1:-1]) * sum(math.prod(kernel.shape) for kernel in kernels)
+    weights = sum(math.prod(kernel.shape) for kernel in kernels.values())
+    return math.prod(sides(layer, shape)) * weights
 
 
 def _require_fixed(use: Use, shape: tuple) -> None:

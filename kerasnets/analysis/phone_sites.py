@@ -10,20 +10,12 @@ from keras import layers as keras_layers
 
 from kerasnets import layers
 from kerasnets.graph import Use
+from kerasnets.traits import kernels_of, traits_of
 
 # Measured: 16 times the median costs 4 dB of signal to noise, 64 times 17 dB.
 WIDE_CHANNELS = 16
 # Parameters of a dense layer that make a file too big for a quick download.
 HUGE_DENSE = 1_000_000
-# Layers that do nothing but in training.
-_GONE = (
-    keras_layers.Dropout,
-    keras_layers.GaussianDropout,
-    keras_layers.GaussianNoise,
-    keras_layers.Identity,
-    keras_layers.SpatialDropout2D,
-    layers.StochasticDepth,
-)
 
 
 @dataclass(frozen=True)
@@ -76,13 +68,13 @@ def sites(uses: Sequence[Use]) -> list[Site]:
             mobile=mobile,
         )
         for i, use in enumerate(uses)
-        if not isinstance(use.layer, _GONE)
+        if not traits_of(use.layer).idle
     ]
 
 
 def _origin(uses: Sequence[Use], position: int) -> int:
     """The use whose values another one gets, past layers that a file lacks."""
-    while isinstance(uses[position].layer, _GONE):
+    while traits_of(uses[position].layer).idle:
         sources = uses[position].sources
         if not sources:
             return position
@@ -102,8 +94,7 @@ def computes(*names: str) -> Callable[[Site], bool]:
 
 def is_grouped_transposed(site: Site) -> bool:
     """Whether a transposed convolution has groups."""
-    kind = type(site.layer).__name__
-    return "Transpose" in kind and getattr(site.layer, "groups", 1) > 1
+    return traits_of(site.layer).transposed and getattr(site.layer, "groups", 1) > 1
 
 
 def has_open_sides(site: Site) -> bool:
@@ -158,8 +149,7 @@ def is_capped_elsewhere(site: Site) -> bool:
 def is_relu_on_joined(site: Site) -> bool:
     """Whether a ReLU of its own follows a concatenation."""
     joined = any(isinstance(x, keras_layers.Concatenate) for x in site.before)
-    folds = hasattr(site.layer, "kernel")
-    return joined and not folds and "relu" in site.functions
+    return joined and not kernels_of(site.layer) and "relu" in site.functions
 
 
 def is_softmax_inside(site: Site) -> bool:
@@ -186,7 +176,7 @@ def stands_alone(site: Site) -> bool:
     if not isinstance(site.layer, keras_layers.BatchNormalization):
         return False
     linear = [
-        hasattr(x, "kernel") or hasattr(x, "depthwise_kernel")
+        bool(kernels_of(x))
         for x in site.before
         if getattr(getattr(x, "activation", None), "__name__", "linear") == "linear"
     ]

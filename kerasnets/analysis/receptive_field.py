@@ -16,6 +16,7 @@ import keras
 from keras import layers
 
 from kerasnets.graph import Use
+from kerasnets.traits import sides, traits_of
 
 ReceptiveField = tuple[int, ...] | Literal["all"] | None
 
@@ -65,8 +66,8 @@ def _field(use: Use, fields: list[_Field]) -> _Field:
     if use.sources is None or not use.outputs:
         return None
     if not use.sources:
-        sides = _sides(use.layer, use.outputs[0])
-        return tuple(_Axis() for _ in sides) or "all"
+        places = _sides(use.layer, use.outputs[0])
+        return tuple(_Axis() for _ in places) or "all"
     seen = [fields[source] for source in use.sources]
     if None in seen:
         return None
@@ -95,7 +96,7 @@ def _through(use: Use, field: tuple[_Axis, ...]) -> _Field:
         return "all"
     window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if window is not None:
-        see = _spread if "Transpose" in type(layer).__name__ else _gather
+        see = _spread if traits_of(layer).transposed else _gather
         return tuple(
             see(axis, side, *_window(layer, window, i))
             for i, (axis, side) in enumerate(zip(field, before, strict=True))
@@ -162,6 +163,5 @@ def _shifted(field: tuple[_Axis, ...], ends, sign: int) -> tuple[_Axis, ...]:
 
 
 def _sides(layer, shape: tuple) -> tuple:
-    """The spatial sides of a map (batch, ..., channels); () of a vector."""
-    form = getattr(layer, "data_format", None) or keras.config.image_data_format()
-    return tuple(shape[2:] if form == "channels_first" else shape[1:-1])
+    """The spatial sides of a map, ``shape`` with its batch; () of a vector."""
+    return sides(layer, shape, keras.config.image_data_format())

@@ -10,26 +10,9 @@ from keras import layers
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import deep_graphs, maker
-from kerasnets.layers import Maxout
+from kerasnets.traits import traits_of
 
 _POOLS = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
-# what may stand among dense layers: it does the same at every position of a map
-_BETWEEN = (
-    layers.Dense,
-    layers.Activation,
-    layers.ReLU,
-    layers.LeakyReLU,
-    layers.PReLU,
-    layers.ELU,
-    layers.Softmax,
-    layers.Dropout,
-    layers.AlphaDropout,
-    layers.GaussianDropout,
-    layers.GaussianNoise,
-    layers.BatchNormalization,
-    layers.Identity,
-    Maxout,
-)
 
 
 def to_fully_convolutional(model: keras.Model) -> keras.Model:
@@ -111,8 +94,9 @@ def _check(model: keras.Model, tail: list) -> None:
     """Raise where a layer after Flatten cannot be moved to a map."""
     first = next(i for i, x in enumerate(tail) if isinstance(x, layers.Dense))
     for i, layer in enumerate(tail):
-        # before the first dense layer, the weights of a layer are laid out by pixels
-        if not isinstance(layer, _BETWEEN) or (i < first and layer.weights):
+        # what does the same at every position of a map may stand among dense layers;
+        # before the first of them weights are laid out by pixels
+        if not traits_of(layer).pointwise or (i < first and layer.weights):
             raise _refusal(
                 model,
                 f"has {layer.name!r} ({type(layer).__name__}) after Flatten, which has "

@@ -1,4 +1,4 @@
-"""What a layer does with the channels that it gets.
+"""What a layer does with the channels that it gets, by the word of its traits.
 
 Convolutions and dense layers make new ids, what treats every channel alike passes them
 on, a depthwise convolution repeats them, a sum ties those of its inputs. A rule returns
@@ -22,6 +22,7 @@ from keras import layers
 
 from kerasnets import layers as own
 from kerasnets.compression.channel_ties import Call, Cut, Ties
+from kerasnets.traits import TABLE, Channels, traits_of
 
 
 def _pass_on(ties: Ties, call: Call):
@@ -72,11 +73,12 @@ def _convolve(ties: Ties, call: Call):
     groups = getattr(layer, "groups", 1)
     _tie_rows(ties, outs.reshape(groups, -1))
     ins = _tie_rows(ties, ins.reshape(groups, -1))
-    transposed = isinstance(layer, layers.Conv1DTranspose | layers.Conv2DTranspose)
-    kernel = {-1: ins, -2: outs} if transposed else {-2: ins, -1: outs}
-    ties.cuts[id(layer)] = Cut({key: outs}, axes=(kernel, {-1: outs}))
+    row = traits_of(layer)
+    (kernel,) = row.kernels
+    axes = {kernel.ins: ins, kernel.outs: outs}
+    ties.cuts[id(layer)] = Cut({key: outs}, axes=(axes, {-1: outs}))
     window = math.prod(layer.kernel_size) if key == "filters" else 1
-    positions = _positions(call.inputs[0] if transposed else call.output)
+    positions = _positions(call.inputs[0] if row.transposed else call.output)
     ties.costs.append((positions * window, ins, outs))
     return outs
 
@@ -202,44 +204,26 @@ _ELEMENTWISE = (
 )
 
 
-def _keras(*names: str) -> tuple[type, ...]:
-    """Layers of Keras, each for one, two and three dimensions where it has a "?"."""
-    spelled = [name.replace("?", rank) for name in names for rank in "123"]
-    found = {getattr(layers, name, None) for name in spelled}
-    return tuple(layer for layer in found if layer is not None)
-
-
-_PASSING = (
-    *("MaxPooling?D", "AveragePooling?D", "GlobalMaxPooling?D", "ZeroPadding?D"),
-    *("GlobalAveragePooling?D", "AdaptiveAveragePooling?D", "AdaptiveMaxPooling?D"),
-    *("Cropping?D", "UpSampling?D", "SpatialDropout?D", "Dropout", "AlphaDropout"),
-    *("GaussianDropout", "GaussianNoise", "Identity", "ActivityRegularization"),
-    *("Resizing", "ReLU", "LeakyReLU", "ELU"),
-)
-_SUMS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average")
-
+_BY_TRAIT: dict[Channels, Callable] = {
+    "makes": _convolve,
+    "repeats": _convolve_depthwise,
+    "separates": _convolve_separably,
+    "passes": _pass_on,
+    "weighs": _weigh,
+    "ties": _tie,
+    "joins": _join,
+    "tiles": _tile,
+}
 # what is done at a layer of exactly this class
 RULES: dict[type, Callable] = {
-    **dict.fromkeys(_keras(*_PASSING), _pass_on),
-    own.ScaledTanh: _pass_on,
-    own.StochasticDepth: _pass_on,
-    own.SAFPooling2D: _pass_on,
-    own.CeilMaxPooling2D: _pass_on,
+    **{
+        kind: _BY_TRAIT[row.channels]
+        for kind, row in TABLE.items()
+        if row.channels in _BY_TRAIT
+    },
     layers.Activation: _activate,
     layers.Rescaling: _rescale,
     layers.BatchNormalization: _normalize,
-    layers.PReLU: _weigh,
-    own.Subsampling: _weigh,
-    **dict.fromkeys(_keras("Conv?D", "Dense"), _convolve),
-    layers.Conv1DTranspose: _convolve,
-    layers.Conv2DTranspose: _convolve,
-    **dict.fromkeys(_keras("DepthwiseConv?D"), _convolve_depthwise),
-    **dict.fromkeys(_keras("SeparableConv?D"), _convolve_separably),
-    **dict.fromkeys(_keras(*_SUMS), _tie),
-    own.HighwayGate: _tie,
-    layers.Concatenate: _join,
-    layers.Flatten: _tile,
-    own.SpatialPyramidPooling: _tile,
     layers.Reshape: _reshape,
     own.ChannelPad: _pad_channels,
     own.Maxout: _maximum_of_pieces,

@@ -13,8 +13,8 @@ from tensorflow_model_optimization.python.core.clustering.keras.cluster_wrapper 
     ClusterWeights,
 )
 
+from kerasnets.compression.kernels import chosen_layers, kernel_of
 from kerasnets.compression.magnitude import pruned_layers
-from kerasnets.compression.selection import chosen_layers, kernel_of
 from kerasnets.compression.settings import ClusterSettings, PruneSettings, Settings
 from kerasnets.errors import KerasnetsError
 

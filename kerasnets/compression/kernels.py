@@ -1,29 +1,28 @@
-"""How much of a network is zero."""
+"""The kernels of a network: how much of them is zero, and which a step works on."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import leaf_layers
+from kerasnets.traits import TABLE, kernels_of, traits_of
 
-_KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+if TYPE_CHECKING:
+    import tf_keras
+
+# What TF-MOT prunes and clusters, by the name of the class, which tf_keras shares: no
+# depthwise kernels, which are few weights that the accuracy hangs on, and no
+# Conv1DTranspose, which it does not know.
+_COMPRESSIBLE = {
+    kind.__name__: row.kernels[-1].name
+    for kind, row in TABLE.items()
+    if row.kernels and not row.depthwise and kind is not keras.layers.Conv1DTranspose
+}
 _MOST = 0.98  # share of a kernel that pruning may take
-_LAYERS_WITH_KERNELS = tuple(
-    getattr(keras.layers, name)
-    for name in (
-        *(
-            f"{kind}Conv{rank}D"
-            for kind in ("", "Depthwise", "Separable")
-            for rank in (1, 2)
-        ),
-        "Conv3D",
-        *(f"Conv{rank}DTranspose" for rank in (1, 2, 3)),
-        "Dense",
-    )
-)
 
 
 def sparsity(model: keras.Model) -> float:
@@ -41,11 +40,9 @@ def sparsity(model: keras.Model) -> float:
 def kernels(model: keras.Model) -> Iterator[np.ndarray]:
     """The kernel weights of a Keras model, each once."""
     for layer in leaf_layers(model).values():
-        if isinstance(layer, _LAYERS_WITH_KERNELS):
-            for name in _KERNELS:
-                # a separable convolution has a None for the kernel that it lacks
-                if getattr(layer, name, None) is not None:
-                    yield np.asarray(keras.ops.convert_to_numpy(getattr(layer, name)))
+        if traits_of(layer).kernels:
+            for kernel in kernels_of(layer).values():
+                yield np.asarray(keras.ops.convert_to_numpy(kernel))
 
 
 def weights_to_keep(
@@ -80,3 +77,51 @@ def weights_to_keep(
     keep = [max(1, int(left / prunable * size) - size // 2**20) for size in sizes]
     keep[int(np.argmax(sizes))] -= max(0, sum(keep) - left)
     return keep
+
+
+def kernel_of(layer: "tf_keras.layers.Layer") -> np.ndarray:
+    """The kernel of a layer that can be pruned and clustered."""
+    return getattr(layer, _COMPRESSIBLE[type(layer).__name__]).numpy()
+
+
+def chosen_layers(
+    twin: "tf_keras.Model",
+    *,
+    names: Collection[str] = (),
+    spare_ends: bool = False,
+    classes: Collection[str] = tuple(_COMPRESSIBLE),
+) -> Mapping[str, "tf_keras.layers.Layer"]:
+    """The layers to prune or to cluster by name, in the order of the network.
+
+    Args:
+        twin: the network.
+        names: of them; without any all that can be.
+        spare_ends: leave the first and the last layer that could be out.
+        classes: of the layers that can be.
+
+    Raises:
+        KerasnetsError: a name is not one of such a layer, or none is left.
+    """
+    able = {
+        layer.name: layer
+        for layer in twin.layers
+        if type(layer).__name__ in _COMPRESSIBLE and type(layer).__name__ in classes
+    }
+    known = ", ".join(able) or "none"
+    if unknown := [name for name in names if name not in able]:
+        raise KerasnetsError(
+            f"layers {', '.join(unknown)} of {twin.name!r} have no kernel to compress; "
+            f"layers that have one: {known}"
+        )
+    ends = {*list(able)[:1], *list(able)[-1:]} if spare_ends else set()
+    chosen = {
+        name: layer
+        for name, layer in able.items()
+        if name not in ends and (not names or name in names)
+    }
+    if not chosen:
+        raise KerasnetsError(
+            f"{twin.name!r} has no convolution or dense kernel to compress; layers "
+            f"that have one: {known}{' (the ends are spared)' if ends else ''}"
+        )
+    return chosen

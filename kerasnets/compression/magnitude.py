@@ -7,13 +7,25 @@ import keras
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-from kerasnets.compression.kernels import kernels, weights_to_keep
-from kerasnets.compression.selection import chosen_layers, kernel_of
+from kerasnets.compression.kernels import (
+    chosen_layers,
+    kernel_of,
+    kernels,
+    weights_to_keep,
+)
 from kerasnets.compression.settings import PruneSettings, Settings
 from kerasnets.errors import KerasnetsError
+from kerasnets.traits import names
 
 # whose kernels have the input channels where TF-MOT's 2:4 pattern looks for them
-_OF_FOUR = ("Conv2D", "Dense", "SeparableConv2D")
+_OF_FOUR = names(
+    lambda row: (
+        bool(row.kernels)
+        and row.rank in (0, 2)
+        and not row.depthwise
+        and not row.transposed
+    )
+)
 
 
 def check(

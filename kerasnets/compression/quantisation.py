@@ -21,16 +21,21 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 
 from kerasnets.applications import preprocessing
 from kerasnets.compression.clustering import clustered_layers, names_of_pruned
+from kerasnets.compression.kernels import kernel_of
 from kerasnets.compression.scheme import Kept, Scheme, float_config
-from kerasnets.compression.selection import kernel_of
 from kerasnets.compression.settings import ClusterSettings, QATSettings, Settings
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
 from kerasnets.pretrained import UNIT
+from kerasnets.traits import names
 
 _PREFIX = "quant_"
 # layers whose kernels TF-MOT's quantisers can keep zeros and clusters of
-_KEEP = ("Conv2D", "Dense")
+_KEEP = names(
+    lambda row: (
+        row.fuses and bool(row.kernels) and not row.depthwise and row.rank in (0, 2)
+    )
+)
 # of the ranges of activations: a hundred steps or so count
 _DECAY = 0.99
 

@@ -31,6 +31,8 @@ from tensorflow_model_optimization.python.core.quantization.keras.default_8bit i
     default_8bit_quantize_scheme,
 )
 
+from kerasnets.traits import names
+
 _Activation = quantize_aware_activation.QuantizeAwareActivation
 _ACTIVATIONS = (
     _Activation._PRE_QUANT_ACTIVATIONS
@@ -38,9 +40,9 @@ _ACTIVATIONS = (
     | _Activation._NO_QUANTIZE_ACTIVATIONS
 )
 _NoConfig = default_8bit_quantize_configs.NoOpQuantizeConfig
-_BEFORE_RELU = ("Conv2D", "DepthwiseConv2D", "Dense")
+_BEFORE_RELU = names(lambda row: row.fuses and bool(row.kernels))
 # split in two layers by TF-MOT, which lose the way back
-_SPLIT = ("SeparableConv1D", "SeparableConv2D")
+_SPLIT = names(lambda row: len(row.kernels) > 1)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.export.float32 import to_float32
 from kerasnets.graph import calls
 from kerasnets.pretrained import UNIT
+from kerasnets.traits import traits_of
 
 # A value that lies this share of the range outside it is cut off noticeably: 0.1 of a
 # range is 25 steps of an int8 tensor.
@@ -26,23 +27,8 @@ FAR = 0.1
 TOO_MANY = 0.01
 _BATCH = 8
 _CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
-# Layers whose results the converter folds into those that follow, so that the file has
-# no range of theirs: before batch normalisation and before a capped or plain ReLU.
-_FOLDED = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Dense,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.BatchNormalization,
-)
-_FOLDING = (keras.layers.BatchNormalization, keras.layers.ReLU)
-# Layers that pass values on as they are.
-_PASSING = (
-    keras.layers.Dropout,
-    keras.layers.Flatten,
-    keras.layers.Identity,
-    keras.layers.Reshape,
-)
+# Layers that pass values on as they are, in another order or not.
+_RESHAPING = (keras.layers.Flatten, keras.layers.Reshape)
 
 
 @dataclass(frozen=True)
@@ -250,11 +236,10 @@ def _quantised(model: keras.Model) -> tuple[list[str], list]:
     for call in inner:
         tensor = call.outputs[0]
         next_ones = readers.get(id(tensor), [])
-        if not isinstance(call.operation, _PASSING) and not (
-            isinstance(call.operation, _FOLDED)
-            and len(next_ones) == 1
-            and isinstance(next_ones[0], _FOLDING)
-        ):
+        traits = traits_of(call.operation)
+        passes = traits.idle or isinstance(call.operation, _RESHAPING)
+        folds = traits.fuses and [traits_of(x).fused for x in next_ones] == [True]
+        if not passes and not folds:
             names.append(call.operation.name)
             tensors.append(tensor)
     return names, tensors

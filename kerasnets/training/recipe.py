@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras import layers
 
 from kerasnets.graph import all_layers
 from kerasnets.losses import MulticlassSquaredHinge
+from kerasnets.traits import kernels_of
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,9 @@ def undecayed_variables(model: keras.Model) -> list[keras.Variable]:
     need none of it (Howard et al. 2017, section 3.2).
     """
     decayed = {
-        id(getattr(layer, name))
+        id(kernel)
         for layer in all_layers(model)
-        if not isinstance(layer, layers.DepthwiseConv1D | layers.DepthwiseConv2D)
-        for name in ("kernel", "pointwise_kernel")
-        if hasattr(layer, name)
+        for kernel in kernels_of(layer, depthwise=False).values()
     }
     return [
         variable

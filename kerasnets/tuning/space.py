@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
-from keras import layers
 
 from kerasnets import applications
 from kerasnets.analysis import count_madds, count_params
 from kerasnets.errors import KerasnetsError
+from kerasnets.traits import channels_made, kernels_of
 
 
 @dataclass(frozen=True)
@@ -152,14 +152,8 @@ def estimate_int8_bytes(model: keras.Model) -> int:
     """The size of the model's int8 file, known before it is trained."""
     total = _BYTES_PER_FILE
     for layer in model.layers:
-        kernel = getattr(layer, "kernel", None)
-        if kernel is None:
-            continue
-        depthwise = isinstance(layer, layers.DepthwiseConv2D)
-        channels = kernel.shape[-1] * (kernel.shape[-2] if depthwise else 1)
-        total += (
-            math.prod(kernel.shape)
-            + channels * _BYTES_PER_CHANNEL
-            + _BYTES_PER_OPERATION
-        )
+        channels = channels_made(layer)
+        for name, kernel in kernels_of(layer).items():
+            total += math.prod(kernel.shape) + channels[name] * _BYTES_PER_CHANNEL
+            total += _BYTES_PER_OPERATION
     return total
