@@ -10,9 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kerasnets.compression.bridge import check_equal, from_tf_keras, to_tf_keras
+    from kerasnets.compression.bridge import (
+        KerasInside,
+        check_equal,
+        from_tf_keras,
+        register_twin,
+        to_tf_keras,
+    )
     from kerasnets.compression.channels import prune_channels
-    from kerasnets.compression.inside import KerasInside
     from kerasnets.compression.kernels import sparsity
     from kerasnets.compression.pruning import prune
     from kerasnets.compression.recipes import RECIPES, compress
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
         PruneSettings,
         QATSettings,
     )
-    from kerasnets.compression.twins import register_twin
 
 __all__ = [
     "RECIPES",
@@ -42,7 +46,7 @@ __all__ = [
 _MODULES = {
     "RECIPES": "recipes",
     "ClusterSettings": "settings",
-    "KerasInside": "inside",
+    "KerasInside": "bridge",
     "PruneSettings": "settings",
     "QATSettings": "settings",
     "check_equal": "bridge",
@@ -50,7 +54,7 @@ _MODULES = {
     "from_tf_keras": "bridge",
     "prune": "pruning",
     "prune_channels": "channels",
-    "register_twin": "twins",
+    "register_twin": "bridge",
     "sparsity": "kernels",
     "to_tf_keras": "bridge",
 }

@@ -11,11 +11,11 @@ import tf_keras
 
 from kerasnets import __version__
 from kerasnets.applications import preprocessing
-from kerasnets.compression import clustering, magnitude, quantisation
 from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
 from kerasnets.compression.kernels import sparsity
 from kerasnets.compression.loop import train
 from kerasnets.compression.settings import Settings, from_json
+from kerasnets.compression.steps import cluster, prune, qat
 from kerasnets.data import Feed, PreparedData, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
@@ -27,7 +27,7 @@ from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import Checkpoint, seed_everything
 
 # each has check, before anything trains; wrap, for training; unwrap, after it
-_WORK = {"prune": magnitude, "cluster": clustering, "qat": quantisation}
+_WORK = {"prune": prune, "cluster": cluster, "qat": qat}
 
 
 def compress_here(

@@ -21,7 +21,7 @@ import numpy as np
 from keras import layers
 
 from kerasnets import layers as own
-from kerasnets.compression.channel_ties import Call, Cut, Ties
+from kerasnets.compression.channels.ties import Call, Cut, Ties
 from kerasnets.traits import TABLE, Channels, traits_of
 
 

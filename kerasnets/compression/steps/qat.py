@@ -20,10 +20,10 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
 )
 
 from kerasnets.applications import preprocessing
-from kerasnets.compression.clustering import clustered_layers, names_of_pruned
 from kerasnets.compression.kernels import kernel_of
-from kerasnets.compression.scheme import Kept, Scheme, float_config
 from kerasnets.compression.settings import ClusterSettings, QATSettings, Settings
+from kerasnets.compression.steps.cluster import clustered_layers, names_of_pruned
+from kerasnets.compression.steps.qat_scheme import Kept, Scheme, float_config
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
 from kerasnets.pretrained import UNIT

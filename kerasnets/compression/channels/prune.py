@@ -24,8 +24,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets.compression.channel_groups import Channels, trace
-from kerasnets.compression.channel_ties import Cut
+from kerasnets.compression.channels.groups import Channels, trace
+from kerasnets.compression.channels.ties import Cut
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import deep_graphs, graph_of, maker, replay, takes_training
 

@@ -21,7 +21,7 @@ import keras
 import tf_keras
 
 from kerasnets import layers as own_layers
-from kerasnets.compression.inside import KerasInside
+from kerasnets.compression.bridge.wrappers import KerasInside
 from kerasnets.errors import KerasnetsError
 
 _MAKERS: dict[type, Callable] = {}

@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from kerasnets.compression.inside import call_operation
-from kerasnets.compression.twins import make_twin
+from kerasnets.compression.bridge.counterparts import make_twin
+from kerasnets.compression.bridge.wrappers import call_operation
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import graph_of, leaf_layers, replay
 

@@ -163,7 +163,7 @@ def call_operation(operation: keras.Operation, args, kwargs, name: str) -> Any:
     tensors: list = []
 
     def taken(x):
-        if not tf_keras.backend.is_keras_tensor(x):
+        if not (tf.is_tensor(x) and tf_keras.backend.is_keras_tensor(x)):
             return x
         tensors.append(x)
         return TensorAt(len(tensors) - 1)

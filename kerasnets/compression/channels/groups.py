@@ -15,8 +15,8 @@ import keras
 import numpy as np
 
 from kerasnets.analysis import count_madds
-from kerasnets.compression.channel_rules import JOINING, RULES
-from kerasnets.compression.channel_ties import Call, Ties
+from kerasnets.compression.channels.rules import JOINING, RULES
+from kerasnets.compression.channels.ties import Call, Ties
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import graph_of, replay
 

@@ -14,8 +14,8 @@ from tensorflow_model_optimization.python.core.clustering.keras.cluster_wrapper 
 )
 
 from kerasnets.compression.kernels import chosen_layers, kernel_of
-from kerasnets.compression.magnitude import pruned_layers
 from kerasnets.compression.settings import ClusterSettings, PruneSettings, Settings
+from kerasnets.compression.steps.prune import pruned_layers
 from kerasnets.errors import KerasnetsError
 
 _Init = tfmot.clustering.keras.CentroidInitialization

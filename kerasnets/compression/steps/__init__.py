@@ -1,0 +1,1 @@
+"""What TF-MOT does to a network while it is trained, a file a step."""
