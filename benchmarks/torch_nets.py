@@ -10,9 +10,9 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional
+import torch  # pyright: ignore[reportMissingImports]
+from torch import nn  # pyright: ignore[reportMissingImports]
+from torch.nn import functional  # pyright: ignore[reportMissingImports]
 
 CLASSES = 10
 

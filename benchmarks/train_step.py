@@ -204,7 +204,7 @@ def train_torch(
 ) -> None:
     """Train the network in plain torch round by round."""
     turns = Turns()
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
     from torch_nets import NETWORKS
 
     torch.set_num_threads(options.threads)
@@ -233,7 +233,7 @@ def train_torch(
 
 def assert_same(net, images, ours: dict[str, Any]) -> None:
     """Carry our weights over to torch's network and compare the two."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
     import torch_nets
 
     net.eval()
