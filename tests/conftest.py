@@ -28,6 +28,8 @@ NUMERIC = (
     "compression/test_bridge",
     "compression/test_channels",
     "compression/test_keras_applications",
+    "jobs/test_every_family",
+    "jobs/test_phone",
     "phone/",
     "pretrained/",
     "test_layers",
