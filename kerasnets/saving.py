@@ -63,7 +63,7 @@ def load_model(path: Path | str) -> keras.Model:
 
 
 def import_plugins(plugins: Sequence[str]) -> None:
-    """Import modules of the user that register layers (and their twins).
+    """Import modules of the user that register layers (and their counterparts).
 
     Raises:
         KerasnetsError: one cannot be imported.

@@ -196,6 +196,11 @@ def traits_of(layer: Any) -> Traits:
     return UNKNOWN
 
 
+def is_identity(layer: Any) -> bool:
+    """Whether a layer gives what it takes, in training too; subclasses may not."""
+    return TABLE.get(type(layer), UNKNOWN).identity
+
+
 def kernels_of(layer: Any, *, depthwise: bool = True) -> dict[str, Any]:
     """Give the kernels of a layer by their names; none where it has none.
 

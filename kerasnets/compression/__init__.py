@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         KerasInside,
         check_equal,
         from_tf_keras,
-        register_twin,
+        register_counterpart,
         to_tf_keras,
     )
     from kerasnets.compression.channels import prune_channels
@@ -38,7 +38,7 @@ __all__ = [
     "from_tf_keras",
     "prune",
     "prune_channels",
-    "register_twin",
+    "register_counterpart",
     "sparsity",
     "to_tf_keras",
 ]
@@ -54,7 +54,7 @@ _MODULES = {
     "from_tf_keras": "bridge",
     "prune": "pruning",
     "prune_channels": "channels",
-    "register_twin": "bridge",
+    "register_counterpart": "bridge",
     "sparsity": "kernels",
     "to_tf_keras": "bridge",
 }

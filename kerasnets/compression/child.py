@@ -12,10 +12,9 @@ import tf_keras
 from kerasnets import __version__
 from kerasnets.applications import preprocessing
 from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
-from kerasnets.compression.kernels import sparsity
 from kerasnets.compression.loop import train
 from kerasnets.compression.settings import Settings, from_json
-from kerasnets.compression.steps import cluster, prune, qat
+from kerasnets.compression.steps import last_step
 from kerasnets.data import Feed, PreparedData, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
@@ -25,9 +24,6 @@ from kerasnets.pretrained import UNIT
 from kerasnets.progress import Progress
 from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import Checkpoint, seed_everything
-
-# each has check, before anything trains; wrap, for training; unwrap, after it
-_WORK = {"prune": prune, "cluster": cluster, "qat": qat}
 
 
 def compress_here(
@@ -67,10 +63,10 @@ def compress_here(
         )
         for number in range(1, len(steps) + 1)
     ]
-    twin = None
+    aware = None
     for index, checkpoint in enumerate(checkpoints):
         _seed(seed)
-        model, twin = do_step(
+        model, aware = do_step(
             model,
             teacher,
             _images(model, teacher, prepared, recipe[index], seed),
@@ -80,7 +76,7 @@ def compress_here(
         )
     if recipe[-1].kind == "qat":
         file = add_metadata(
-            convert_aware(twin, like=model),
+            convert_aware(aware, like=model),
             name=model.name,
             labels=prepared.class_names,
             author=f"kerasnets {__version__}",
@@ -98,9 +94,9 @@ def check(model: keras.Model, recipe: Sequence[Settings]) -> None:
     Raises:
         KerasnetsError: with what would be accepted.
     """
-    twin = to_tf_keras(model)
-    for index, step in enumerate(recipe):
-        _WORK[step.kind].check(twin, model, step, recipe[:index])
+    net = to_tf_keras(model)
+    for index in range(len(recipe)):
+        last_step(model, net, recipe[: index + 1]).check()
 
 
 def do_step(
@@ -112,37 +108,15 @@ def do_step(
     progress: Progress,
 ) -> tuple[keras.Model, tf_keras.Model]:
     """Do the last step of ``recipe`` after the others; what it trained is given too."""
-    *before, settings = recipe
-    work = _WORK[settings.kind]
-    twin = to_tf_keras(model)
-    steps = settings.epochs * images.steps_per_epoch
-    wrapped, end_epoch = work.wrap(twin, model, settings, before, steps)
+    settings, step = recipe[-1], last_step(model, to_tf_keras(model), recipe)
+    wrapped, end_epoch = step.wrap(settings.epochs * images.steps_per_epoch)
     train(wrapped, teacher, images, settings, checkpoint, progress, end_epoch)
-    bare = work.unwrap(wrapped, twin, settings)
+    bare = step.unwrap(wrapped)
     # A negative weight times its mask is -0.0: as +0.0 all zeros compress alike.
     bare.set_weights([weight + 0.0 for weight in bare.get_weights()])
     result = from_tf_keras(bare, like=model)
-    _check_sparsity(model, result, settings)
+    step.check_result(result)
     return result, wrapped
-
-
-def _check_sparsity(
-    model: keras.Model, result: keras.Model, settings: Settings
-) -> None:
-    """Refuse a step that missed its zeros, or lost some."""
-    reached, before = sparsity(result), sparsity(model)
-    if settings.kind != "prune" and reached < before:
-        raise KerasnetsError(
-            f"{settings.kind} left sparsity {reached:.4f} of {before:.4f}; no less "
-            "than before is accepted"
-        )
-    asked = settings.sparsity if settings.kind == "prune" else 0
-    # how many zeros a 2:4 pattern brings depends on the kernels
-    if reached < asked and settings.pattern == "unstructured":
-        raise KerasnetsError(
-            f"pruning reached sparsity {reached:.4f}, {asked} was asked for: weights "
-            "of equal size are kept or pruned together"
-        )
 
 
 def _images(

@@ -85,7 +85,7 @@ def kernel_of(layer: "tf_keras.layers.Layer") -> np.ndarray:
 
 
 def chosen_layers(
-    twin: "tf_keras.Model",
+    net: "tf_keras.Model",
     *,
     names: Collection[str] = (),
     spare_ends: bool = False,
@@ -94,7 +94,7 @@ def chosen_layers(
     """The layers to prune or to cluster by name, in the order of the network.
 
     Args:
-        twin: the network.
+        net: the network.
         names: of them; without any all that can be.
         spare_ends: leave the first and the last layer that could be out.
         classes: of the layers that can be.
@@ -104,13 +104,13 @@ def chosen_layers(
     """
     able = {
         layer.name: layer
-        for layer in twin.layers
+        for layer in net.layers
         if type(layer).__name__ in _COMPRESSIBLE and type(layer).__name__ in classes
     }
     known = ", ".join(able) or "none"
     if unknown := [name for name in names if name not in able]:
         raise KerasnetsError(
-            f"layers {', '.join(unknown)} of {twin.name!r} have no kernel to compress; "
+            f"layers {', '.join(unknown)} of {net.name!r} have no kernel to compress; "
             f"layers that have one: {known}"
         )
     ends = {*list(able)[:1], *list(able)[-1:]} if spare_ends else set()
@@ -121,7 +121,7 @@ def chosen_layers(
     }
     if not chosen:
         raise KerasnetsError(
-            f"{twin.name!r} has no convolution or dense kernel to compress; layers "
+            f"{net.name!r} has no convolution or dense kernel to compress; layers "
             f"that have one: {known}{' (the ends are spared)' if ends else ''}"
         )
     return chosen

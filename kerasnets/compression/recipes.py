@@ -79,7 +79,8 @@ def compress(
             logits; the loss of every step is then ``distillation_loss``.
         seed: of everything random.
         plugins: modules that the child imports first, by their full names: those that
-            register Keras layers of your own and their twins (``register_twin``).
+            register Keras layers of your own and their counterparts in tf_keras
+            (``register_counterpart``).
         checkpoint_seconds: least time between two writes of a checkpoint.
         progress: told after each epoch, with loss and accuracy on the training images.
 

@@ -14,9 +14,10 @@ from kerasnets.compression import (
     KerasInside,
     check_equal,
     from_tf_keras,
-    register_twin,
+    register_counterpart,
     to_tf_keras,
 )
+from kerasnets.compression.bridge import names_in_tf_keras
 from kerasnets.errors import KerasnetsError
 from kerasnets.layers import ChannelPad, StochasticDepth
 
@@ -35,16 +36,16 @@ def outputs(model, inputs):
 
 
 def assert_crosses(model, inputs):
-    """There and back: the same outputs; another weight in the twin arrives."""
-    twin = to_tf_keras(randomise(model, gain=None, seed=1))
-    back = from_tf_keras(twin, like=model)
+    """There and back: the same outputs; another weight in the net arrives."""
+    net = to_tf_keras(randomise(model, gain=None, seed=1))
+    back = from_tf_keras(net, like=model)
     expected = outputs(model, inputs)
-    for crossed in (twin, back):
+    for crossed in (net, back):
         for ours, theirs in zip(expected, outputs(crossed, inputs), strict=True):
             np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-6)
     assert back is not model
-    assert twin.count_params() == model.count_params()
-    return twin
+    assert net.count_params() == model.count_params()
+    return net
 
 
 def test_shared_layer_nested_model_several_inputs_and_outputs():
@@ -63,11 +64,11 @@ def test_shared_layer_nested_model_several_inputs_and_outputs():
     )
     rng = np.random.default_rng(0)
     inputs = [rng.normal(size=(2, 8, 8, 3)).astype("float32") for _ in range(2)]
-    twin = assert_crosses(model, inputs)
-    names = [layer.name for layer in twin.layers]
+    net = assert_crosses(model, inputs)
+    names = [layer.name for layer in net.layers]
     assert names.count("shared") == names.count("inner/conv") == 1
     assert "outer/inner_like/depthwise" in names
-    assert set(twin(inputs)) == {"both", "sum"}
+    assert set(net(inputs)) == {"both", "sum"}
 
 
 def inner_like():
@@ -85,10 +86,10 @@ def test_keyword_inputs_and_a_fixed_mode_cross():
     x = layers.Attention(name="attention")(inputs=[query, query])
     model = keras.Model(image, layers.Dropout(0.5, seed=3)(x))
     inputs = np.random.default_rng(0).normal(size=(5, 4, 4, 3)).astype("float32")
-    twin = assert_crosses(model, inputs)
-    before = twin.get_layer(f"{frozen.name}/bn").get_weights()
-    twin(inputs, training=True)
-    after = twin.get_layer(f"{frozen.name}/bn").get_weights()
+    net = assert_crosses(model, inputs)
+    before = net.get_layer(f"{frozen.name}/bn").get_weights()
+    net(inputs, training=True)
+    after = net.get_layer(f"{frozen.name}/bn").get_weights()
     np.testing.assert_array_equal(before, after)
 
 
@@ -99,16 +100,20 @@ def test_unknown_layer_is_named_with_the_way_out():
 
     image = keras.Input((3,))
     model = keras.Model(image, Twice(name="double")(image), name="doubled")
-    with pytest.raises(KerasnetsError, match=r"'double' \(Twice\).*register_twin"):
+    with pytest.raises(
+        KerasnetsError, match=r"'double' \(Twice\).*register_counterpart"
+    ):
         to_tf_keras(model)
 
-    register_twin(
+    register_counterpart(
         Twice, lambda layer: tf_keras.layers.Rescaling(2.0, trainable=layer.trainable)
     )
     np.testing.assert_array_equal(to_tf_keras(model)(np.ones((1, 3))), [[2, 2, 2]])
 
-    register_twin(Twice, lambda _: tf_keras.layers.Rescaling(2.1))
-    with pytest.raises(KerasnetsError, match="'doubled' and its tf_keras twin differ"):
+    register_counterpart(Twice, lambda _: tf_keras.layers.Rescaling(2.1))
+    with pytest.raises(
+        KerasnetsError, match="'doubled' and its tf_keras counterpart differ"
+    ):
         to_tf_keras(model)
 
 
@@ -124,16 +129,16 @@ def test_operations_of_the_graph_cross():
     first, last = parts
     model = keras.Model(image, [ops.add(weights, x), last[:, 0], ops.exp(first)])
     inputs = np.random.default_rng(0).uniform(size=(2, 8, 8, 3)).astype("float32")
-    twin = assert_crosses(model, inputs)
-    copy = tf_keras.Model.from_config(tf_keras_config(twin))  # as TF-MOT copies it
-    copy.set_weights(twin.get_weights())
-    for one, other in zip(outputs(twin, inputs), outputs(copy, inputs), strict=True):
+    net = assert_crosses(model, inputs)
+    copy = tf_keras.Model.from_config(tf_keras_config(net))  # as TF-MOT copies it
+    copy.set_weights(net.get_weights())
+    for one, other in zip(outputs(net, inputs), outputs(copy, inputs), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def tf_keras_config(twin):
-    twin.use_legacy_config = True
-    return twin.get_config()
+def tf_keras_config(net):
+    net.use_legacy_config = True
+    return net.get_config()
 
 
 def test_a_model_shared_at_several_places_and_depths():
@@ -148,18 +153,54 @@ def test_a_model_shared_at_several_places_and_depths():
     model = keras.Model({"a": a, "b": b}, {"x": x, "y": [inner(x)["plain"], a - b]})
     rng = np.random.default_rng(0)
     inputs = {key: rng.normal(size=(2, 4)).astype("float32") for key in ("a", "b")}
-    twin = assert_crosses(model, inputs)
-    assert len(twin.trainable_variables) == 2
-    assert set(twin(inputs)) == {"x", "y"}
+    net = assert_crosses(model, inputs)
+    assert len(net.trainable_variables) == 2
+    assert set(net(inputs)) == {"x", "y"}
 
 
 def test_names_that_tensorflow_does_not_take():
     image = keras.Input((3,), name="my image")
     x = layers.Dense(3, name="block 1")(image)
     x = layers.Dense(3, name="block_1")(x)
-    model = keras.Model(image, layers.ReLU(name="_\u00fc")(x), name="my model!")
-    twin = assert_crosses(model, np.ones((2, 3), "float32"))
-    assert [x.name for x in twin.layers] == ["my_image", "block_1", "block_1/2", "x_"]
+    x = layers.Dense(3, name="\u5c42[1]")(x)
+    x = layers.Dense(3, name="\u5c64[1]")(x)
+    model = keras.Model(image, layers.ReLU(name="_\u00fc")(x), name="_my model!")
+    net = assert_crosses(model, np.ones((2, 3), "float32"))
+    assert [x.name for x in net.layers] == [
+        "my_image",
+        *("block_1", "block_1/2"),
+        *("x_1_", "x_1_/2"),
+        "x_",
+    ]
+    assert net.name == "xmy_model_"
+    assert names_in_tf_keras(model)["\u5c64[1]"] == "x_1_/2"
+    back = from_tf_keras(net, like=model)
+    assert [x.name for x in back.layers] == [x.name for x in model.layers]
+    assert back.name == model.name
+
+
+def test_a_number_for_a_name_that_came_twice_is_free():
+    inner_image = keras.Input((3,))
+    inner = keras.Model(
+        inner_image, layers.Dense(3, name="2")(inner_image), name="block_1"
+    )
+    image = keras.Input((3,), name="image")
+    x = inner(layers.Dense(3, name="block 1")(image))
+    model = keras.Model(image, layers.Dense(3, name="block.1")(x))
+    again = keras.Model(image, layers.Dense(3, name="block(1")(model(image)))
+    net = assert_crosses(again, np.ones((2, 3), "float32"))
+    assert len({layer.name for layer in net.layers}) == len(net.layers) == 5
+
+
+def test_layers_that_give_what_they_take_do_not_cross():
+    image = keras.Input((4, 4, 3), name="image")
+    x = layers.Identity(name="nothing")(image)
+    x = layers.Conv2D(2, 3, name="conv")(inputs=x)
+    model = keras.Model(image, layers.Identity(name="end")(x), name="net")
+    net = assert_crosses(model, np.ones((1, 4, 4, 3), "float32"))
+    assert [layer.name for layer in net.layers] == ["image", "conv"]
+    back = from_tf_keras(net, like=model)
+    assert [layer.name for layer in back.layers] == [x.name for x in model.layers]
 
 
 def test_sides_left_open_and_a_fixed_batch():
@@ -176,9 +217,9 @@ def test_layers_that_are_in_training_by_default_follow_the_model():
     image = keras.Input((64,))
     model = keras.Model(image, StochasticDepth(0.999999)(image))
     ones = np.ones((2, 64), "float32")
-    twin = to_tf_keras(model)
-    np.testing.assert_array_equal(twin(ones), ones)
-    np.testing.assert_array_equal(twin(ones, training=True), 0 * ones)
+    net = to_tf_keras(model)
+    np.testing.assert_array_equal(net(ones), ones)
+    np.testing.assert_array_equal(net(ones, training=True), 0 * ones)
 
 
 def test_functions_need_no_registration():
@@ -222,9 +263,9 @@ def test_what_cannot_be_made_again_is_named():
         return 0 * ops.sum(weights)
 
     model = _of(layers.Dense(2, kernel_regularizer=nothing, name="own"))
-    twin = to_tf_keras(model)
+    net = to_tf_keras(model)
     with pytest.raises(KerasnetsError, match=r"'own' \(Dense\).*get_config"):
-        from_tf_keras(twin, like=model)
+        from_tf_keras(net, like=model)
     model = _of(layers.Dense(2, name="dense"))
     model.compile(loss=nothing)
     with pytest.raises(KerasnetsError, match="give one that is not compiled"):
@@ -269,7 +310,7 @@ def test_the_process_stays_as_it_was():
     assert not done.returncode, done.stderr
 
 
-def test_a_twin_of_another_model_is_refused():
+def test_the_net_of_another_model_is_refused():
     image = keras.Input((3,))
     one = keras.Model(image, layers.Dense(2, name="one")(image))
     other = keras.Model(image, layers.Dense(2, name="other")(image))
@@ -281,13 +322,13 @@ def test_a_twin_of_another_model_is_refused():
         check_equal(renamed, to_tf_keras(one))
 
 
-def test_weights_of_the_twin_arrive_and_like_stays():
+def test_weights_of_the_net_arrive_and_like_stays():
     image = keras.Input((3,))
     like = keras.Model(image, layers.Dense(2, name="dense")(image))
     kernel, _ = like.get_weights()
-    twin = to_tf_keras(like)
-    twin.set_weights([np.full((3, 2), 5.0), np.full(2, 7.0)])
-    back = from_tf_keras(twin, like=like)
+    net = to_tf_keras(like)
+    net.set_weights([np.full((3, 2), 5.0), np.full(2, 7.0)])
+    back = from_tf_keras(net, like=like)
     np.testing.assert_array_equal(back(np.ones((1, 3))), [[22, 22]])
     np.testing.assert_array_equal(like.get_weights()[0], kernel)
 
@@ -315,18 +356,18 @@ def test_keras_inside_trains_its_own_weights_and_keeps_state():
                 self.count.assign_add(1.0)
             return inputs * self.scale
 
-    register_twin(Counting, KerasInside)
+    register_counterpart(Counting, KerasInside)
     image = keras.Input((2,))
     model = keras.Model(image, Counting(name="counting")(image))
     model.get_layer("counting").scale.assign([2.0, 3.0])
-    twin = to_tf_keras(model)
+    net = to_tf_keras(model)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(twin(tf.constant([[1.0, 10.0]]), training=True))
-    (gradient,) = tape.gradient(loss, twin.trainable_variables)
+        loss = tf.reduce_sum(net(tf.constant([[1.0, 10.0]]), training=True))
+    (gradient,) = tape.gradient(loss, net.trainable_variables)
     np.testing.assert_array_equal(gradient, [1, 10])
-    scale, count = twin.get_layer("counting").get_weights()
+    scale, count = net.get_layer("counting").get_weights()
     assert count == 1
     np.testing.assert_array_equal(scale, [2, 3])
     assert model.get_layer("counting").count.numpy() == 0
-    back = from_tf_keras(twin, like=model)
+    back = from_tf_keras(net, like=model)
     assert back.get_layer("counting").count.numpy() == 1

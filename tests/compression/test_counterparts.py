@@ -125,18 +125,18 @@ def drawn(model):
 
 
 def there_and_back(model):
-    """The twin; the outputs of the model, its twin and what comes back are equal."""
-    twin = to_tf_keras(drawn(model))
+    """The net; the outputs of the model, its net and what comes back are equal."""
+    net = to_tf_keras(drawn(model))
     rng = np.random.default_rng(2)
     inputs = keras.tree.map_structure(
         lambda x: rng.uniform(-1, 1, (3, *x.shape[1:])).astype("float32"), model.input
     )
     expected = keras.tree.flatten(model(inputs, training=False))
-    for crossed in (twin, from_tf_keras(twin, like=model)):
+    for crossed in (net, from_tf_keras(net, like=model)):
         found = keras.tree.flatten(crossed(inputs, training=False))
         for one, other in zip(expected, found, strict=True):
             np.testing.assert_allclose(other, one, rtol=1e-6, atol=2e-6)
-    return twin
+    return net
 
 
 @pytest.mark.parametrize("name", ALIKE)
@@ -144,9 +144,9 @@ def test_tf_keras_layer_of_the_same_class(name):
     shape, make = ALIKE[name]
     made = list(make())
     image = keras.Input(shape)
-    twin = there_and_back(keras.Model(image, [layer(image) for layer in made]))
+    net = there_and_back(keras.Model(image, [layer(image) for layer in made]))
     for layer in made:
-        crossed = twin.get_layer(layer.name)
+        crossed = net.get_layer(layer.name)
         assert type(crossed) is getattr(tf_keras.layers, type(layer).__name__)
 
 
@@ -179,9 +179,9 @@ def test_what_tf_keras_lacks_or_wraps_runs_as_it_is(name):
     shape, make = INSIDE[name]
     made = list(make())
     image = keras.Input(shape)
-    twin = there_and_back(keras.Model(image, [layer(image) for layer in made]))
+    net = there_and_back(keras.Model(image, [layer(image) for layer in made]))
     for layer in made:
-        assert type(twin.get_layer(layer.name)) is KerasInside
+        assert type(net.get_layer(layer.name)) is KerasInside
 
 
 def test_layers_of_two_inputs():
@@ -200,8 +200,8 @@ def test_layers_of_two_inputs():
             heads(query=a, value=b, use_causal_mask=True),
         ],
     )
-    twin = there_and_back(model)
-    assert not any(isinstance(layer, KerasInside) for layer in twin.layers)
+    net = there_and_back(model)
+    assert not any(isinstance(layer, KerasInside) for layer in net.layers)
 
 
 def test_masks_go_along():
@@ -216,9 +216,9 @@ def test_masks_go_along():
             layers.GlobalAveragePooling1D()(words * 2.0),  # operations drop the mask
         ],
     )
-    twin = to_tf_keras(drawn(model))
+    net = to_tf_keras(drawn(model))
     inputs = np.array([[1, 2, 0, 0, 0], [3, 0, 4, 0, 6]])
-    for one, other in zip(model(inputs), twin(inputs), strict=True):
+    for one, other in zip(model(inputs), net(inputs), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-6, atol=2e-6)
 
 
@@ -235,10 +235,10 @@ def test_every_activation_keeps_its_formula(name):
     function = getattr(keras.activations, name)
     image = keras.Input((8,))
     layer = layers.Activation(function, name="activation")
-    twin = to_tf_keras(keras.Model(image, layer(image))).get_layer("activation")
-    twin = type(twin).from_config(twin.get_config())  # as TF-MOT copies it
+    net = to_tf_keras(keras.Model(image, layer(image))).get_layer("activation")
+    net = type(net).from_config(net.get_config())  # as TF-MOT copies it
     inputs = np.linspace(-4, 4, 16, dtype="float32").reshape(2, 8)
-    np.testing.assert_allclose(twin(inputs), function(inputs), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(net(inputs), function(inputs), rtol=1e-6, atol=1e-7)
 
 
 def test_a_function_with_the_name_of_an_activation_is_not_taken_for_it():
@@ -256,12 +256,14 @@ def test_a_layer_with_the_name_of_keras_s_is_not_taken_for_it():
             return 2 * inputs
 
     image = keras.Input((2,))
-    with pytest.raises(KerasnetsError, match=r"'mine' \(ReLU\) has no twin"):
+    with pytest.raises(KerasnetsError, match=r"'mine' \(ReLU\) has no counterpart"):
         to_tf_keras(keras.Model(image, ReLU(name="mine")(image)))
 
 
 def test_code_in_a_layer_does_not_cross():
     image = keras.Input((2,))
     twice = layers.Lambda(lambda x: 2 * x, name="twice")
-    with pytest.raises(KerasnetsError, match=r"'twice' \(Lambda\).*register_twin"):
+    with pytest.raises(
+        KerasnetsError, match=r"'twice' \(Lambda\).*register_counterpart"
+    ):
         to_tf_keras(keras.Model(image, twice(image)))

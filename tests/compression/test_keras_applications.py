@@ -69,14 +69,14 @@ NETWORKS = {
 def test_it_goes_there_and_back(name):
     keras.utils.set_random_seed(0)
     model = randomise(NETWORKS[name](), gain=None, seed=1)
-    twin = to_tf_keras(model)
-    back = from_tf_keras(twin, like=model)
+    net = to_tf_keras(model)
+    back = from_tf_keras(net, like=model)
     side = model.input_shape[1]
     images = np.random.default_rng(2).uniform(-1, 1, (2, side, side, 3))
     expected = np.asarray(model(images, training=False))
-    for crossed in (twin, back):
+    for crossed in (net, back):
         found = np.asarray(crossed(images.astype("float32"), training=False))
         scale = np.max(np.abs(expected))
         np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=1e-6)
-    assert twin.count_params() == model.count_params()
+    assert net.count_params() == model.count_params()
     keras.backend.clear_session()

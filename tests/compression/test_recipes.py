@@ -170,17 +170,17 @@ def test_refused_before_training(folder, case, text):
     assert text in json.loads((folder / "refusals.json").read_text())[case]
 
 
-# a layer and its twin, as a user's module would register them
+# a layer and its counterpart, as a user's module would register them
 PLUGIN = """
 import keras, tf_keras
-from kerasnets.compression import register_twin
+from kerasnets.compression import register_counterpart
 
 @keras.saving.register_keras_serializable("plugin")
 class Same(keras.layers.Layer):
     def call(self, inputs):
         return inputs
 
-register_twin(Same, lambda layer: tf_keras.layers.Activation("linear"))
+register_counterpart(Same, lambda layer: tf_keras.layers.Activation("linear"))
 """
 
 # Prunes and quantises with a teacher in a process of its own, as a user would.

@@ -4,9 +4,10 @@ from kerasnets.compression.bridge.convert import (
     TOLERANCE,
     check_equal,
     from_tf_keras,
+    names_in_tf_keras,
     to_tf_keras,
 )
-from kerasnets.compression.bridge.counterparts import register_twin
+from kerasnets.compression.bridge.counterparts import register_counterpart
 from kerasnets.compression.bridge.wrappers import KerasInside
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "KerasInside",
     "check_equal",
     "from_tf_keras",
-    "register_twin",
+    "names_in_tf_keras",
+    "register_counterpart",
     "to_tf_keras",
 ]

@@ -1,15 +1,15 @@
 """The bridge between Keras 3 and tf_keras: a model crosses with its weights.
 
 TF-MOT works on tf_keras models only. The functional graph is replayed from inputs to
-outputs with a tf_keras layer for each Keras layer (see ``twins``) and each call of an
-operation (``x + 3``, ``keras.ops.mean(x)``), nested models flattened, and the weights
-are copied layer by layer. Both models are run on the same numbers at every crossing:
-what comes out answers like what went in.
+outputs with a tf_keras layer for each Keras layer (see ``counterparts``) and each call
+of an operation (``x + 3``, ``keras.ops.mean(x)``), nested models flattened, and the
+weights are copied layer by layer. Layers that give what they take, in training too,
+stay on this side. Both models are run on the same numbers at every crossing: what comes
+out answers like what went in.
 """
 
 import inspect
 import re
-from collections import Counter
 from typing import Any
 
 import keras
@@ -17,10 +17,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from kerasnets.compression.bridge.counterparts import make_twin
+from kerasnets.compression.bridge.counterparts import make_counterpart
 from kerasnets.compression.bridge.wrappers import call_operation
 from kerasnets.errors import KerasnetsError
-from kerasnets.graph import graph_of, leaf_layers, replay
+from kerasnets.graph import graph_of, input_like, leaf_layers, replay
+from kerasnets.traits import is_identity
 
 # Largest difference of outputs, relative to their largest value: a few units in the
 # last place of float32. Measured on the networks of the tests: 0.0.
@@ -36,19 +37,21 @@ _FORMATS = ("float32", "int32", "int64", "uint8", "bool")
 def to_tf_keras(model: keras.Model) -> tf_keras.Model:
     """Rebuild a functional Keras 3 model in tf_keras, in float32, weights included.
 
-    Nested models are flattened: their layers are named ``nested_model/layer``, with _
-    for what TensorFlow does not take in a name. Initialisers, regularisers and
-    constraints stay behind. Which layers cross, and as what: see ``twins``.
+    Nested models are flattened: their layers are named ``nested_model/layer``. Names
+    that TensorFlow does not take are changed (see ``names_in_tf_keras``). Initialisers,
+    regularisers and constraints stay behind. Which layers cross, and as what: see
+    ``counterparts``.
 
     Raises:
-        KerasnetsError: the model is not functional (or a built Sequential), computes
-            in another format than float32, holds a layer without a twin (see
-            ``register_twin``), or its twin gives other outputs.
+        KerasnetsError: The model is not functional (or a built Sequential), computes
+            in another format than float32, holds a layer without a counterpart (see
+            ``register_counterpart``), or its counterpart gives other outputs.
     """
     _require_crossable(model)
-    layers, names = leaf_layers(model), _Names()
-    twins = {
-        id(layer): make_twin(layer, names.of(path)) for path, layer in layers.items()
+    layers, names = _layers_that_cross(model), _Names()
+    made = {
+        id(layer): make_counterpart(layer, names.of(path))
+        for path, layer in layers.items()
     }
     inputs = keras.tree.map_structure(
         lambda tensor: tf_keras.Input(
@@ -56,43 +59,68 @@ def to_tf_keras(model: keras.Model) -> tf_keras.Model:
         ),
         graph_of(model).input,
     )
-    outputs = replay(model, inputs, _Replay(twins, names).call)
-    twin = tf_keras.Model(inputs, outputs, name=_Names().of(model.name))
+    outputs = replay(model, inputs, _Replay(made, names).call)
+    net = tf_keras.Model(inputs, outputs, name=_Names().of(model.name))
     for path, layer in layers.items():
-        _copy_weights(layer, twins[id(layer)], path)
-    check_equal(model, twin)
-    return twin
+        _copy_weights(layer, made[id(layer)], path)
+    check_equal(model, net)
+    return net
 
 
-def from_tf_keras(twin: tf_keras.Model, like: keras.Model) -> keras.Model:
-    """A new Keras 3 model built like ``like``, with the weights of its twin.
+def from_tf_keras(net: tf_keras.Model, like: keras.Model) -> keras.Model:
+    """Give a new Keras 3 model built like ``like``, with the weights of ``net``.
 
     Args:
-        twin: what ``to_tf_keras(like)`` returned, with other weights by now.
-        like: gives the configuration; it stays as it is.
+        net: What ``to_tf_keras(like)`` returned, with other weights by now.
+        like: Gives configuration and names; it stays as it is.
 
     Raises:
-        KerasnetsError: the twin lacks a layer of ``like``, has weights of another shape
+        KerasnetsError: ``net`` lacks a layer of ``like``, has weights of another shape
             or gives other outputs.
     """
     _require_crossable(like)
-    model, names = _clone(like), _Names()
-    twins = {layer.name: layer for layer in twin.layers}
-    for path, layer in leaf_layers(model).items():
-        if (name := names.of(path)) not in twins:
+    model = _clone(like)
+    crossed, names = _layers_that_cross(model), names_in_tf_keras(like)
+    known = {layer.name: layer for layer in net.layers}
+    for path, layer in crossed.items():
+        if names[path] not in known:
             raise KerasnetsError(
-                f"the tf_keras model {twin.name!r} has no layer {name!r}: it is not a "
-                f"twin of {like.name!r}"
+                f"the tf_keras model {net.name!r} has no layer {names[path]!r}: it was "
+                f"not made of {like.name!r}"
             )
-        _copy_weights(twins[name], layer, path)
-    check_equal(model, twin)
+        _copy_weights(known[names[path]], layer, path)
+    check_equal(model, net)
     return model
+
+
+def names_in_tf_keras(model: keras.Model) -> dict[str, str]:
+    """Give the name that each layer has in tf_keras, by its path in the Keras model.
+
+    Keras takes any name, TensorFlow letters, digits and a few signs: others become _,
+    and where two names are the same then, the second gets a number.
+    """
+    names = _Names()
+    return {path: names.of(path) for path in _layers_that_cross(model)}
+
+
+def _layers_that_cross(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """The layers that have a counterpart, by path."""
+    return {
+        path: layer
+        for path, layer in leaf_layers(model).items()
+        if not is_identity(layer)
+    }
 
 
 def _clone(model: keras.Model) -> keras.Model:
     """A model of the same configuration with weights of its own."""
+    inputs = None  # Keras names those that it makes after tensors, not after layers
+    if not isinstance(model, keras.Sequential):
+        inputs = keras.tree.map_structure(input_like, model.input)
     try:
-        return keras.models.clone_model(model, clone_function=_cloned, recursive=True)
+        return keras.models.clone_model(
+            model, inputs, clone_function=_cloned, recursive=True
+        )
     except TypeError as error:  # compiled with a loss, say, that is not registered
         raise KerasnetsError(
             f"model {model.name!r} cannot be cloned: give one that is not compiled, or "
@@ -120,21 +148,21 @@ def _cloned(operation: keras.Operation) -> keras.Operation:
 
 
 def _copy_weights(source: Any, target: Any, path: str) -> None:
-    """Copy the weights from a layer to its twin, whichever way."""
+    """Copy the weights from a layer to its counterpart, whichever way."""
     weights = source.get_weights()
     shapes = [weight.shape for weight in weights]
     expected = [weight.shape for weight in target.get_weights()]
     if shapes != expected:
         raise KerasnetsError(
-            f"layer {path!r} and its twin ({type(target).__name__}) have weights of "
-            f"other shapes: {shapes} and {expected}"
+            f"layer {path!r} and its counterpart ({type(target).__name__}) have "
+            f"weights of other shapes: {shapes} and {expected}"
         )
     target.set_weights(weights)
     if hasattr(target, "finalize_state"):  # Normalization computes with what it keeps
         target.finalize_state()
 
 
-def check_equal(model: keras.Model, twin: tf_keras.Model) -> None:
+def check_equal(model: keras.Model, net: tf_keras.Model) -> None:
     """Run both models on the same random inputs and compare all outputs.
 
     On the CPU, where both call the same kernels: a GPU may choose another algorithm
@@ -150,20 +178,21 @@ def check_equal(model: keras.Model, twin: tf_keras.Model) -> None:
     )
     with tf.device("CPU"):
         ours = keras.tree.flatten(model(inputs, training=False))
-        theirs = keras.tree.flatten(twin(inputs, training=False))
+        theirs = keras.tree.flatten(net(inputs, training=False))
     for ours_one, theirs_one in zip(ours, theirs, strict=True):
         expected = np.asarray(ours_one, "float64")
         if expected.shape != theirs_one.shape:
             raise KerasnetsError(
                 f"{model.name!r} gives outputs of shape {expected.shape}, its tf_keras "
-                f"twin of {tuple(theirs_one.shape)}"
+                f"counterpart of {tuple(theirs_one.shape)}"
             )
         difference = np.max(np.abs(np.asarray(theirs_one) - expected))
         if not difference <= TOLERANCE * np.max(np.abs(expected)):  # NaN fails too
             raise KerasnetsError(
-                f"{model.name!r} and its tf_keras twin differ by {difference:.2g} in "
-                f"outputs of up to {np.max(np.abs(expected)):.2g}; at most "
-                f"{TOLERANCE:g} of these is accepted"
+                f"{model.name!r} and its tf_keras counterpart differ by "
+                f"{difference:.2g} in outputs of up to "
+                f"{np.max(np.abs(expected)):.2g}; at most {TOLERANCE:g} of these is "
+                "accepted"
             )
 
 
@@ -236,61 +265,66 @@ def _require_functional(model: keras.Model) -> None:
 
 
 class _Replay:
-    """Calls the twin of each layer of a graph, in order, on tf_keras tensors.
+    """Calls the counterpart of each layer of a graph, in order, on tf_keras tensors.
 
     Args:
-        twins: tf_keras layers by the ``id`` of the Keras layer.
-        names: gives the layers that call operations theirs.
+        made: tf_keras layers by the ``id`` of the Keras layer.
+        names: Gives the layers that call operations theirs.
     """
 
-    def __init__(self, twins: dict[int, tf_keras.layers.Layer], names: "_Names"):
-        self._twins, self._names = twins, names
+    def __init__(self, made: dict[int, tf_keras.layers.Layer], names: "_Names"):
+        self._made, self._names = made, names
 
     def call(self, operation, path: tuple, args, kwargs: dict, training) -> Any:
         """What is called instead of an operation of the graph."""
         place = "/".join(path)
+        if is_identity(operation):
+            return args[0] if args else next(iter(kwargs.values()))
         if isinstance(operation, keras.Layer):
             return self._call_layer(operation, place, args, kwargs, training)
         return call_operation(operation, args, kwargs, self._names.of(place))
 
     def _call_layer(self, layer, path: str, args, kwargs: dict, training) -> Any:
-        if id(layer) not in self._twins:
+        if id(layer) not in self._made:
             raise KerasnetsError(
                 f"layer {path!r} is in a keras.Function, which keeps no weights: make "
                 "that a keras.Model"
             )
-        twin = self._twins[id(layer)]
+        made = self._made[id(layer)]
         parameters = inspect.signature(layer.call).parameters
         mode = kwargs.pop("training", None)
         if training is not None:
             mode = training
         elif "training" in parameters and mode == parameters["training"].default:
             mode = None  # filled in by Keras: the mode of the call decides
-        if mode is not None and twin._expects_training_arg:
+        if mode is not None and made._expects_training_arg:
             kwargs["training"] = mode
         if not args:  # tf_keras wants the first argument of all by position
             args = (kwargs.pop(next(iter(parameters))),)
-        return twin(*args, **_without_own_masks(kwargs, twin))
+        return made(*args, **_without_own_masks(kwargs, made))
 
 
 class _Names:
     """Names that TensorFlow takes, each its own."""
 
     def __init__(self):
-        self._given: Counter[str] = Counter()
+        self._given: set[str] = set()
 
     def of(self, path: str) -> str:
         """The path, with _ for other signs than letters and digits; /2 if it's gone."""
-        name = re.sub(r"[^A-Za-z0-9_./-]", "_", path)
-        name = re.sub(r"^[^A-Za-z0-9]", "x", name)
-        self._given[name] += 1
-        again = self._given[name]
-        return name if again == 1 else f"{name}/{again}"
+        plain = re.sub(r"[^A-Za-z0-9_./-]", "_", path)
+        plain = name = re.sub(r"^[^A-Za-z0-9]", "x", plain) or "x"
+        count = 1
+        while name in self._given:
+            count += 1
+            name = f"{plain}/{count}"
+        self._given.add(name)
+        return name
 
 
-def _without_own_masks(kwargs: dict, twin: tf_keras.layers.Layer) -> dict:
+def _without_own_masks(kwargs: dict, made: tf_keras.layers.Layer) -> dict:
     """Without masks that Keras hands on by name and tf_keras with the tensors."""
-    parameters = inspect.signature(twin.call).parameters
+    parameters = inspect.signature(made.call).parameters
     if any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
         return kwargs
     return {

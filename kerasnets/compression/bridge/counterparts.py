@@ -1,14 +1,15 @@
 """Which tf_keras layer stands in for which Keras layer.
 
 =====================================  ================================================
-layer                                  twin
+layer                                  counterpart
 =====================================  ================================================
 Keras's, tf_keras has it too           the tf_keras layer of the same configuration
 Keras's, tf_keras lacks it, or one of  ``KerasInside``: the Keras layer itself, on
 its settings, or it wraps layers       weights that tf_keras trains and TF-MOT leaves
                                        dense
 of kerasnets                           ``KerasInside``
-yours                                  what ``register_twin`` was told
+that gives what it takes               none: the tensors go past it
+yours                                  what ``register_counterpart`` was told
 Lambda and layers of other libraries   none
 =====================================  ================================================
 """
@@ -27,7 +28,7 @@ from kerasnets.errors import KerasnetsError
 _MAKERS: dict[type, Callable] = {}
 
 # What a config says about training from scratch, number formats and random state:
-# a twin gets its weights by copy, computes in float32, draws from tf_keras's seeds.
+# weights come by copy, all is computed in float32, tf_keras's seeds are drawn from.
 _NOT_CARRIED = ("initializer", "regularizer", "constraint", "dtype", "seed")
 
 _OTHER_NAME = {("LeakyReLU", "negative_slope"): "alpha"}
@@ -44,14 +45,14 @@ _OTHER_MEANING = ("RandomCrop",)
 _FOREIGN = ("Lambda", "TFSMLayer", "FlaxLayer", "JaxLayer", "TorchModuleWrapper")
 
 
-def register_twin(
+def register_counterpart(
     layer_class: type[keras.layers.Layer],
     make: Callable[[keras.layers.Layer], tf_keras.layers.Layer],
 ) -> None:
-    """Tell the bridge how to make the tf_keras twin of a layer class.
+    """Tell the bridge how to make the tf_keras counterpart of a layer class.
 
     Args:
-        layer_class: the Keras 3 class; subclasses need a twin of their own.
+        layer_class: the Keras 3 class; subclasses need a counterpart of their own.
         make: called with each layer of that class, returns a new tf_keras layer whose
             weights have the shapes and the order of the layer's weights. The bridge
             names it and copies the weights. ``KerasInside`` is such a function.
@@ -59,22 +60,22 @@ def register_twin(
     _MAKERS[layer_class] = make
 
 
-def make_twin(layer: keras.layers.Layer, name: str) -> tf_keras.layers.Layer:
+def make_counterpart(layer: keras.layers.Layer, name: str) -> tf_keras.layers.Layer:
     """The tf_keras layer that computes what ``layer`` does, weights not yet copied.
 
     Raises:
-        KerasnetsError: tf_keras has no such layer and no twin is registered.
+        KerasnetsError: tf_keras has no such layer and no counterpart is registered.
     """
-    make = _MAKERS.get(type(layer), _twin_of_keras if _is_of_keras(layer) else None)
+    make = _MAKERS.get(type(layer), _of_keras if _is_of_keras(layer) else None)
     if make is None:
         raise KerasnetsError(
-            f"layer {name!r} ({type(layer).__name__}) has no twin in tf_keras; give it "
-            "one with kerasnets.compression.register_twin (KerasInside runs the layer "
-            "as it is)"
+            f"layer {name!r} ({type(layer).__name__}) has no counterpart in tf_keras; "
+            "give it one with kerasnets.compression.register_counterpart (KerasInside "
+            "runs the layer as it is)"
         )
-    twin = make(layer)
-    twin._name = name  # where Layer keeps it; the constructor may not take a name
-    return twin
+    made = make(layer)
+    made._name = name  # where Layer keeps it; the constructor may not take a name
+    return made
 
 
 def _is_of_keras(layer: keras.layers.Layer) -> bool:
@@ -83,15 +84,15 @@ def _is_of_keras(layer: keras.layers.Layer) -> bool:
     return library == "keras" and type(layer).__name__ not in _FOREIGN
 
 
-def _twin_of_keras(layer: keras.layers.Layer) -> tf_keras.layers.Layer:
+def _of_keras(layer: keras.layers.Layer) -> tf_keras.layers.Layer:
     """The tf_keras layer of the same class and configuration, else the layer itself."""
     name = type(layer).__name__
-    twin_class = getattr(tf_keras.layers, name, None)
+    tf_class = getattr(tf_keras.layers, name, None)
     same = getattr(keras.layers, name, None) is type(layer)
-    if twin_class is None or not same or name in _OTHER_MEANING:
+    if tf_class is None or not same or name in _OTHER_MEANING:
         return KerasInside(layer)
-    config = _config_in_tf_keras(layer, _init_arguments(twin_class))
-    return KerasInside(layer) if config is None else twin_class(**config)
+    config = _config_in_tf_keras(layer, _init_arguments(tf_class))
+    return KerasInside(layer) if config is None else tf_class(**config)
 
 
 def _config_in_tf_keras(layer: keras.layers.Layer, known: set[str]) -> dict | None:
@@ -99,15 +100,15 @@ def _config_in_tf_keras(layer: keras.layers.Layer, known: set[str]) -> dict | No
     config: dict[str, Any] = {"dtype": layer.compute_dtype}
     settings: dict[str, Any] = layer.get_config()
     for name, value in settings.items():
-        twin_name = _OTHER_NAME.get((type(layer).__name__, name), name)
-        if twin_name in known and name.endswith("_initializer"):
+        tf_name = _OTHER_NAME.get((type(layer).__name__, name), name)
+        if tf_name in known and name.endswith("_initializer"):
             config[name] = "zeros"  # overwritten by the copy; draws no numbers
         elif name.endswith(_NOT_CARRIED):
             continue
         elif callable(function := getattr(layer, name, None)) and "activation" in name:
-            config[twin_name] = _activation(function)
-        elif twin_name in known and not _holds_layer(value):
-            config[twin_name] = value
+            config[tf_name] = _activation(function)
+        elif tf_name in known and not _holds_layer(value):
+            config[tf_name] = value
         elif not _is_default(layer, name, value):
             return None
     return config
@@ -145,7 +146,7 @@ def _activation(function: Callable) -> Callable:
 
 for _layer_class in vars(own_layers).values():
     if isinstance(_layer_class, type) and issubclass(_layer_class, keras.Layer):
-        register_twin(_layer_class, KerasInside)
+        register_counterpart(_layer_class, KerasInside)
 
 
 def _batch_normalization(layer: keras.layers.BatchNormalization):
@@ -154,12 +155,12 @@ def _batch_normalization(layer: keras.layers.BatchNormalization):
     TensorFlow's fused kernel gives other last digits, and a moving variance that is
     larger by n / (n - 1).
     """
-    twin = _twin_of_keras(layer)
-    twin.fused = False
-    return twin
+    made = _of_keras(layer)
+    made.fused = False
+    return made
 
 
-register_twin(keras.layers.BatchNormalization, _batch_normalization)
+register_counterpart(keras.layers.BatchNormalization, _batch_normalization)
 
 # tf_keras finds Keras's own activations under these names when it copies a layer
 for _name, _function in vars(keras.activations).items():

@@ -27,8 +27,8 @@ class _Held:
 class KerasInside(tf_keras.layers.Layer):
     """A tf_keras layer that runs a Keras layer on weights of its own.
 
-    The twin for layers that tf_keras lacks. TF-MOT trains its weights and leaves them
-    dense, as it does with every layer that it does not know.
+    The counterpart for layers that tf_keras lacks. TF-MOT trains its weights and leaves
+    them dense, as it does with every layer that it does not know.
 
     Args:
         layer: a built Keras layer (TensorFlow backend); it stays as it is.
@@ -45,7 +45,7 @@ class KerasInside(tf_keras.layers.Layer):
         """Make a weight for each variable of the layer, random state included."""
         layer = self._keras_layer()
         trained = {id(variable) for variable in layer.trainable_variables}
-        self._twin_of = {
+        self._own_of = {
             id(variable): self.add_weight(
                 name=variable.name,
                 shape=variable.shape,
@@ -65,13 +65,13 @@ class KerasInside(tf_keras.layers.Layer):
         layer = self._keras_layer()
         if "mask" not in inspect.signature(layer.call).parameters:
             kwargs.pop("mask", None)  # tf_keras hands it to whoever takes **kwargs
-        twins = list(zip(layer.variables, self._twins(layer.variables), strict=True))
-        with keras.StatelessScope(state_mapping=twins) as scope:
+        pairs = list(zip(layer.variables, self._own(layer.variables), strict=True))
+        with keras.StatelessScope(state_mapping=pairs) as scope:
             outputs = layer(*args, training=training, **kwargs)
-        for variable, twin in twins:
+        for variable, own in pairs:
             value = scope.get_current_value(variable)
-            if value is not twin:
-                twin.assign(value)
+            if value is not own:
+                own.assign(value)
         return outputs
 
     def compute_mask(self, inputs, mask=None):
@@ -81,13 +81,13 @@ class KerasInside(tf_keras.layers.Layer):
 
     def get_weights(self):
         """The weights in the order of the Keras layer's, without random state."""
-        return [w.numpy() for w in self._twins(self._keras_layer().weights)]
+        return [w.numpy() for w in self._own(self._keras_layer().weights)]
 
     def set_weights(self, weights):
         """Set what ``get_weights`` returns."""
-        twins = self._twins(self._keras_layer().weights)
-        for twin, value in zip(twins, weights, strict=True):
-            twin.assign(value)
+        own_ones = self._own(self._keras_layer().weights)
+        for own, value in zip(own_ones, weights, strict=True):
+            own.assign(value)
 
     def get_config(self):
         """For copies within this process: the layer itself is in it."""
@@ -98,8 +98,8 @@ class KerasInside(tf_keras.layers.Layer):
         """A copy with weights of its own."""
         return cls(config["layer"].value, name=config["name"])
 
-    def _twins(self, variables) -> list:
-        return [self._twin_of[id(variable)] for variable in variables]
+    def _own(self, variables) -> list:
+        return [self._own_of[id(variable)] for variable in variables]
 
 
 @_registered

@@ -27,7 +27,7 @@ import numpy as np
 from kerasnets.compression.channels.groups import Channels, trace
 from kerasnets.compression.channels.ties import Cut
 from kerasnets.errors import KerasnetsError
-from kerasnets.graph import deep_graphs, graph_of, maker, replay, takes_training
+from kerasnets.graph import deep_graphs, graph_of, input_like, replay, takes_training
 
 CRITERIA = ("batch_norm", "l1")
 _FLOOR = 0.1  # share of the channels of a layer that always stays
@@ -223,7 +223,7 @@ def _rebuilt(model: keras.Model, channels: Channels, kept: np.ndarray) -> keras.
             layers[id(operation)] = operation, copy
         return layers[id(operation)][1](*args, **kwargs)
 
-    inputs = keras.tree.map_structure(_input_like, graph_of(model).input)
+    inputs = keras.tree.map_structure(input_like, graph_of(model).input)
     with deep_graphs():
         pruned = keras.Model(inputs, replay(model, inputs, call), name=model.name)
     for operation, copy in layers.values():
@@ -232,12 +232,6 @@ def _rebuilt(model: keras.Model, channels: Channels, kept: np.ndarray) -> keras.
     if hasattr(model, "preprocessing"):
         pruned.preprocessing = model.preprocessing
     return pruned
-
-
-def _input_like(tensor):
-    """A new input of the same name, shape and type."""
-    name = maker(tensor).operation.name
-    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
 
 
 def _copy(layer, cut: Cut, name: str, stays: np.ndarray):

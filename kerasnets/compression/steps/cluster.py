@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-import keras
 import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras
@@ -16,6 +15,7 @@ from tensorflow_model_optimization.python.core.clustering.keras.cluster_wrapper 
 from kerasnets.compression.kernels import chosen_layers, kernel_of
 from kerasnets.compression.settings import ClusterSettings, PruneSettings, Settings
 from kerasnets.compression.steps.prune import pruned_layers
+from kerasnets.compression.steps.step import Step, no_more
 from kerasnets.errors import KerasnetsError
 
 _Init = tfmot.clustering.keras.CentroidInitialization
@@ -26,76 +26,63 @@ _INITIALISATIONS = {
 }
 
 
-def check(
-    twin: tf_keras.Model,
-    model: keras.Model,
-    settings: ClusterSettings,
-    before: Sequence[Settings],
-) -> None:
-    """Refuse a network without a kernel that clustering would change."""
-    del model, before
-    chosen = clustered_layers(twin, settings)
-    most = max(np.unique(kernel_of(layer)).size for layer in chosen.values())
-    if most <= settings.number_of_clusters:
-        raise KerasnetsError(
-            f"number_of_clusters {settings.number_of_clusters}: no kernel of "
-            f"{twin.name!r} to cluster has more than {most} different weights; less "
-            "than that is accepted"
-        )
+class Cluster(Step[ClusterSettings]):
+    """The weights of a kernel share a few values."""
 
+    def check(self) -> None:
+        """Refuse a network without a kernel that clustering would change."""
+        chosen, clusters = self._chosen(), self.settings.number_of_clusters
+        most = max(np.unique(kernel_of(layer)).size for layer in chosen.values())
+        if most <= clusters:
+            raise KerasnetsError(
+                f"number_of_clusters {clusters}: no kernel of {self.net.name!r} to "
+                f"cluster has more than {most} different weights; less than that is "
+                "accepted"
+            )
 
-def wrap(
-    twin: tf_keras.Model,
-    model: keras.Model,
-    settings: ClusterSettings,
-    before: Sequence[Settings],
-    steps: int,
-) -> tuple[tf_keras.Model, Callable[[], None]]:
-    """Wrap the layers to cluster; nothing is due after an epoch."""
-    del model, steps
-    clusters = settings.number_of_clusters
-    chosen = clustered_layers(twin, settings)
-    sparse = names_of_pruned(twin, before)
+    def wrap(self, updates: int) -> tuple[tf_keras.Model, Callable[[], None]]:
+        """Wrap the layers to cluster, which moves the weights within each step."""
+        del updates
+        chosen, clusters = self._chosen(), self.settings.number_of_clusters
+        sparse = names_of_pruned(self.net, self.before)
 
-    def wrapped(layer):
-        if layer.name not in chosen or np.unique(kernel_of(layer)).size <= clusters:
-            return layer
-        return ClusterWeights(
-            layer,
-            clusters,
-            _INITIALISATIONS[settings.initialisation],
-            preserve_sparsity=layer.name in sparse,
-            cluster_per_channel=settings.per_channel
-            and _fills_channels(layer, clusters),
-        )
+        def wrapped(layer):
+            if layer.name not in chosen or np.unique(kernel_of(layer)).size <= clusters:
+                return layer
+            return ClusterWeights(
+                layer,
+                clusters,
+                _INITIALISATIONS[self.settings.initialisation],
+                preserve_sparsity=layer.name in sparse,
+                cluster_per_channel=self.settings.per_channel
+                and _fills_channels(layer, clusters),
+            )
 
-    return tf_keras.models.clone_model(twin, clone_function=wrapped), _nothing
+        clone = tf_keras.models.clone_model(self.net, clone_function=wrapped)
+        return clone, no_more
 
+    def unwrap(self, wrapped: tf_keras.Model) -> tf_keras.Model:
+        """Give the network without wrappers, each kernel of its few values."""
+        return tfmot.clustering.keras.strip_clustering(wrapped)
 
-def unwrap(
-    clustered: tf_keras.Model, twin: tf_keras.Model, settings: ClusterSettings
-) -> tf_keras.Model:
-    """The network without wrappers, each kernel of its few values."""
-    del twin, settings
-    return tfmot.clustering.keras.strip_clustering(clustered)
+    def _chosen(self) -> Mapping[str, tf_keras.layers.Layer]:
+        return clustered_layers(self.net, self.settings)
 
 
 def clustered_layers(
-    twin: tf_keras.Model, settings: ClusterSettings
+    net: tf_keras.Model, settings: ClusterSettings
 ) -> Mapping[str, tf_keras.layers.Layer]:
     """The layers whose kernels get few values, by name."""
-    return chosen_layers(twin, names=settings.layers, spare_ends=settings.spare_ends)
+    return chosen_layers(net, names=settings.layers, spare_ends=settings.spare_ends)
 
 
-def names_of_pruned(
-    twin: tf_keras.Model, before: Sequence[Settings]
-) -> Collection[str]:
+def names_of_pruned(net: tf_keras.Model, before: Sequence[Settings]) -> Collection[str]:
     """The layers that earlier steps gave zeros."""
     return {
         name
         for step in before
         if isinstance(step, PruneSettings)
-        for name in pruned_layers(twin, step)
+        for name in pruned_layers(net, step)
     }
 
 
@@ -105,7 +92,3 @@ def _fills_channels(layer: tf_keras.layers.Layer, clusters: int) -> bool:
     if not isinstance(layer, tf_keras.layers.Conv2D):
         return False
     return bool((np.count_nonzero(kernel, axis=(0, 1, 2)) > clusters).all())
-
-
-def _nothing() -> None:
-    """The wrapper moves the weights within each step."""

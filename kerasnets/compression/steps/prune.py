@@ -1,6 +1,6 @@
 """Magnitude pruning with TF-MOT: the smallest weights become zero."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -11,9 +11,11 @@ from kerasnets.compression.kernels import (
     chosen_layers,
     kernel_of,
     kernels,
+    sparsity,
     weights_to_keep,
 )
-from kerasnets.compression.settings import PruneSettings, Settings
+from kerasnets.compression.settings import PruneSettings
+from kerasnets.compression.steps.step import Step
 from kerasnets.errors import KerasnetsError
 from kerasnets.traits import names
 
@@ -28,88 +30,86 @@ _OF_FOUR = names(
 )
 
 
-def check(
-    twin: tf_keras.Model,
-    model: keras.Model,
-    settings: PruneSettings,
-    before: Sequence[Settings],
-) -> None:
-    """Refuse a network that cannot be pruned so."""
-    del before
-    final_sparsities(twin, model, settings)
+class Prune(Step[PruneSettings]):
+    """The smallest weights of the kernels become zero."""
 
+    def check(self) -> None:
+        """Refuse a network that cannot be pruned so."""
+        final_sparsities(self.net, self.model, self.settings)
 
-def wrap(
-    twin: tf_keras.Model,
-    model: keras.Model,
-    settings: PruneSettings,
-    before: Sequence[Settings],
-    steps: int,
-) -> tuple[tf_keras.Model, Callable[[], None]]:
-    """Wrap the layers to prune; with it what is due after each epoch."""
-    del before
-    final = final_sparsities(twin, model, settings)
-    updates = settings.update_steps(steps)
+    def wrap(self, updates: int) -> tuple[tf_keras.Model, Callable[[], None]]:
+        """Wrap the layers to prune; masks are brought up to date after each epoch."""
+        settings = self.settings
+        final = final_sparsities(self.net, self.model, settings)
+        when = settings.update_steps(updates)
 
-    def wrapped(layer):
-        if layer.name not in final:
-            return layer
-        return tfmot.sparsity.keras.prune_low_magnitude(
-            layer,
-            pruning_schedule=_schedule(settings, final[layer.name], updates),
-            block_size=settings.block_size,
-            sparsity_m_by_n=(2, 4) if settings.pattern == "2:4" else None,
-        )
+        def wrapped(layer):
+            if layer.name not in final:
+                return layer
+            return tfmot.sparsity.keras.prune_low_magnitude(
+                layer,
+                pruning_schedule=_schedule(settings, final[layer.name], when),
+                block_size=settings.block_size,
+                sparsity_m_by_n=(2, 4) if settings.pattern == "2:4" else None,
+            )
 
-    pruned = tf_keras.models.clone_model(twin, clone_function=wrapped)
-    masks = tfmot.sparsity.keras.UpdatePruningStep()
-    masks.set_model(pruned)
-    masks.on_train_begin()
-    return pruned, lambda: masks.on_epoch_end(batch=-1)
+        pruned = tf_keras.models.clone_model(self.net, clone_function=wrapped)
+        masks = tfmot.sparsity.keras.UpdatePruningStep()
+        masks.set_model(pruned)
+        masks.on_train_begin()
+        return pruned, lambda: masks.on_epoch_end(batch=-1)
 
+    def unwrap(self, wrapped: tf_keras.Model) -> tf_keras.Model:
+        """Give the network without wrappers; its zeros are exact."""
+        return tfmot.sparsity.keras.strip_pruning(wrapped)
 
-def unwrap(
-    pruned: tf_keras.Model, twin: tf_keras.Model, settings: PruneSettings
-) -> tf_keras.Model:
-    """The network without wrappers; its zeros are exact."""
-    del twin, settings
-    return tfmot.sparsity.keras.strip_pruning(pruned)
+    def check_result(self, result: keras.Model) -> None:
+        """Refuse a step that missed its zeros.
+
+        How many zeros a 2:4 pattern brings depends on the kernels.
+        """
+        reached, asked = sparsity(result), self.settings.sparsity
+        if reached < asked and self.settings.pattern == "unstructured":
+            raise KerasnetsError(
+                f"pruning reached sparsity {reached:.4f}, {asked} was asked for: "
+                "weights of equal size are kept or pruned together"
+            )
 
 
 def pruned_layers(
-    twin: tf_keras.Model, settings: PruneSettings
+    net: tf_keras.Model, settings: PruneSettings
 ) -> Mapping[str, tf_keras.layers.Layer]:
     """The layers that get zeros, by name."""
     if settings.policy is None:
         return chosen_layers(
-            twin,
+            net,
             names=settings.layers,
             spare_ends=settings.spare_ends,
             **({"classes": _OF_FOUR} if settings.pattern == "2:4" else {}),
         )
     policy = tfmot.sparsity.keras.PruneForLatencyOnXNNPack()
     try:
-        policy.ensure_model_supports_pruning(twin)
+        policy.ensure_model_supports_pruning(net)
     except ValueError as error:
         raise KerasnetsError(
-            f"XNNPACK's sparse kernels do not run {twin.name!r}: "
+            f"XNNPACK's sparse kernels do not run {net.name!r}: "
             f"{str(error).rstrip('.')}; a network such as "
             "kerasnets.applications.MobileNet(padding='symmetric') is accepted"
         ) from error
     able = chosen_layers(
-        twin, names=settings.layers, spare_ends=settings.spare_ends, classes=("Conv2D",)
+        net, names=settings.layers, spare_ends=settings.spare_ends, classes=("Conv2D",)
     )
     return {name: layer for name, layer in able.items() if policy.allow_pruning(layer)}
 
 
 def final_sparsities(
-    twin: tf_keras.Model, model: keras.Model, settings: PruneSettings
+    net: tf_keras.Model, model: keras.Model, settings: PruneSettings
 ) -> dict[str, float]:
     """The share of zeros that each layer gets so that ``model`` gets the sparsity.
 
     Kernels that stay dense count too: the others get the more zeros.
     """
-    chosen = pruned_layers(twin, settings)
+    chosen = pruned_layers(net, settings)
     if settings.pattern == "2:4":
         return dict.fromkeys(chosen, 0.5)
     _check_blocks(chosen, settings.block_size)

@@ -24,6 +24,7 @@ from kerasnets.compression.kernels import kernel_of
 from kerasnets.compression.settings import ClusterSettings, QATSettings, Settings
 from kerasnets.compression.steps.cluster import clustered_layers, names_of_pruned
 from kerasnets.compression.steps.qat_scheme import Kept, Scheme, float_config
+from kerasnets.compression.steps.step import Step, no_more
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
 from kerasnets.pretrained import UNIT
@@ -40,68 +41,57 @@ _KEEP = names(
 _DECAY = 0.99
 
 
-def check(
-    twin: tf_keras.Model,
-    model: keras.Model,
-    settings: QATSettings,
-    before: Sequence[Settings],
-) -> None:
-    """Refuse a network with layers that TF-MOT does not quantise; name them all."""
-    known = [layer.name for layer in twin.layers]
-    if unknown := [name for name in settings.float_layers if name not in known]:
-        raise KerasnetsError(
-            f"float_layers names {', '.join(unknown)}; {twin.name!r} has no such layer"
-        )
-    _check_kept(twin, settings, before)
-    scheme = Scheme(settings.float_layers)
-    aware = _quantise_aware(twin, settings.float_layers, scheme)
-    if refused := tuple(sorted(scheme.refused)):
-        classes = {layer.name: type(layer).__name__ for layer in twin.layers}
-        named = ", ".join(f"{name} ({classes[name]})" for name in refused)
-        raise KerasnetsError(
-            f"{model.name!r} has layers that TF-MOT cannot quantise: {named}; "
-            f"QATSettings(float_layers={refused!r}) leaves them in float32, at the "
-            "cost of two conversions and a float operator each"
-        )
-    if settings.float_layers:
-        convert_aware(aware, like=model)  # they may compute what LiteRT cannot
+class QuantiseAware(Step[QATSettings]):
+    """The network trains with its numbers rounded to 8 bits."""
 
+    def check(self) -> None:
+        """Refuse a network with layers that TF-MOT does not quantise; name them all."""
+        names = self.settings.float_layers
+        known = {layer.name: type(layer).__name__ for layer in self.net.layers}
+        if unknown := [name for name in names if name not in known]:
+            raise KerasnetsError(
+                f"float_layers names {', '.join(unknown)}; {self.net.name!r} has no "
+                "such layer"
+            )
+        _check_kept(self.net, self.settings, self.before)
+        scheme = Scheme(names)
+        aware = _quantise_aware(self.net, names, scheme)
+        if refused := tuple(sorted(scheme.refused)):
+            listed = ", ".join(f"{name} ({known[name]})" for name in refused)
+            raise KerasnetsError(
+                f"{self.model.name!r} has layers that TF-MOT cannot quantise: "
+                f"{listed}; QATSettings(float_layers={refused!r}) leaves them in "
+                "float32, at the cost of two conversions and a float operator each"
+            )
+        if names:  # they may compute what LiteRT cannot
+            convert_aware(aware, like=self.model)
 
-def wrap(
-    twin: tf_keras.Model,
-    model: keras.Model,
-    settings: QATSettings,
-    before: Sequence[Settings],
-    steps: int,
-) -> tuple[tf_keras.Model, Callable[[], None]]:
-    """The quantise-aware network; nothing is due after an epoch."""
-    del steps
-    scheme = Scheme(settings.float_layers, _kept(twin, before))
-    aware = _quantise_aware(twin, settings.float_layers, scheme)
-    _start_ranges(aware, model)
-    return aware, lambda: None
+    def wrap(self, updates: int) -> tuple[tf_keras.Model, Callable[[], None]]:
+        """Give the quantise-aware network."""
+        del updates
+        names = self.settings.float_layers
+        scheme = Scheme(names, _kept(self.net, self.before))
+        aware = _quantise_aware(self.net, names, scheme)
+        _start_ranges(aware, self.model)
+        return aware, no_more
 
-
-def unwrap(
-    aware: tf_keras.Model, twin: tf_keras.Model, settings: QATSettings
-) -> tf_keras.Model:
-    """The float network, with the weights that the quantise-aware one rounds."""
-    del settings
-    trained = {layer.name.removeprefix(_PREFIX): layer for layer in aware.layers}
-    for layer in twin.layers:
-        if layer.weights:
-            _copy_back(trained[layer.name], layer)
-    return twin
+    def unwrap(self, wrapped: tf_keras.Model) -> tf_keras.Model:
+        """Give the float network, with the weights that the other one rounds."""
+        trained = {layer.name.removeprefix(_PREFIX): layer for layer in wrapped.layers}
+        for layer in self.net.layers:
+            if layer.weights:
+                _copy_back(trained[layer.name], layer)
+        return self.net
 
 
 def _check_kept(
-    twin: tf_keras.Model, settings: QATSettings, before: Sequence[Settings]
+    net: tf_keras.Model, settings: QATSettings, before: Sequence[Settings]
 ) -> None:
     """Refuse to lose the zeros and clusters of a layer."""
     lost = [
         layer.name
-        for layer in twin.layers
-        if layer.name in {*names_of_pruned(twin, before), *_clusters(twin, before)}
+        for layer in net.layers
+        if layer.name in {*names_of_pruned(net, before), *_clusters(net, before)}
         and (layer.name in settings.float_layers or type(layer).__name__ not in _KEEP)
     ]
     if lost:
@@ -113,23 +103,23 @@ def _check_kept(
 
 
 def _clusters(
-    twin: tf_keras.Model, before: Sequence[Settings]
+    net: tf_keras.Model, before: Sequence[Settings]
 ) -> Mapping[str, ClusterSettings]:
     """The clustering of each layer that earlier steps clustered."""
     return {
         name: step
         for step in before
         if isinstance(step, ClusterSettings)
-        for name in clustered_layers(twin, step)
+        for name in clustered_layers(net, step)
     }
 
 
-def _kept(twin: tf_keras.Model, before: Sequence[Settings]) -> dict[str, Kept]:
+def _kept(net: tf_keras.Model, before: Sequence[Settings]) -> dict[str, Kept]:
     """What the kernels of the layers keep."""
-    sparse, clustered = names_of_pruned(twin, before), _clusters(twin, before)
+    sparse, clustered = names_of_pruned(net, before), _clusters(net, before)
     kept = {name: Kept(zeros=True) for name in sparse}
     for name, step in clustered.items():
-        kernel = kernel_of(twin.get_layer(name))
+        kernel = kernel_of(net.get_layer(name))
         alike = np.unique(kernel).size <= step.number_of_clusters
         clusters = "whole" if alike else "channel"
         kept[name] = Kept(zeros=name in sparse, clusters=clusters)
@@ -137,7 +127,7 @@ def _kept(twin: tf_keras.Model, before: Sequence[Settings]) -> dict[str, Kept]:
 
 
 def _quantise_aware(
-    twin: tf_keras.Model, float_layers: Collection[str], scheme: Scheme
+    net: tf_keras.Model, float_layers: Collection[str], scheme: Scheme
 ) -> tf_keras.Model:
     """A copy of the network with fake quantisation."""
 
@@ -145,18 +135,18 @@ def _quantise_aware(
         config = float_config() if layer.name in float_layers else None
         return tfmot.quantization.keras.quantize_annotate_layer(layer, config)
 
-    functions = [getattr(layer, "activation", None) for layer in twin.layers]
+    functions = [getattr(layer, "activation", None) for layer in net.layers]
     known = {name: f for f in functions if (name := getattr(f, "__name__", None))}
     try:
         with tfmot.quantization.keras.quantize_scope(known):
             return tfmot.quantization.keras.quantize_apply(
-                tf_keras.models.clone_model(twin, clone_function=annotated),
+                tf_keras.models.clone_model(net, clone_function=annotated),
                 scheme,
                 quantized_layer_name_prefix=_PREFIX,
             )
     except (ValueError, TypeError, RuntimeError) as error:
         raise KerasnetsError(
-            f"TF-MOT cannot make {twin.name!r} quantise-aware: "
+            f"TF-MOT cannot make {net.name!r} quantise-aware: "
             f"{str(error).strip().splitlines()[0]}"
         ) from error
 
