@@ -4,8 +4,12 @@ TensorFlow and TFDS are imported when a pipeline or a TFDS set is first used: de
 an image costs neither.
 """
 
+from kerasnets.data.checks import check_source
+from kerasnets.data.decoded import Split
+from kerasnets.data.encoded import EncodedSplit
 from kerasnets.data.feed import Feed
-from kerasnets.data.images import decode_image, read_image, resize_images
+from kerasnets.data.image_store import ImageStore
+from kerasnets.data.images import Window, decode_image, read_image, resize_images
 from kerasnets.data.pipeline import Augment, Batches, View, batches
 from kerasnets.data.sources import (
     Examples,
@@ -17,8 +21,6 @@ from kerasnets.data.sources import (
 from kerasnets.data.splits import spread
 from kerasnets.data.store import (
     PreparedData,
-    Split,
-    check_source,
     is_prepared_file,
     load_prepared,
     prepare,
@@ -28,13 +30,16 @@ from kerasnets.data.store import (
 __all__ = [
     "Augment",
     "Batches",
+    "EncodedSplit",
     "Examples",
     "Feed",
+    "ImageStore",
     "LeftOut",
     "PreparedData",
     "Source",
     "Split",
     "View",
+    "Window",
     "batches",
     "check_class_names",
     "check_source",

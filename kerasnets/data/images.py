@@ -1,12 +1,21 @@
 """From a file to upright RGB pixels."""
 
+import contextlib
 import io
+import math
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    UnidentifiedImageError,
+)
 
 from kerasnets.data.formats import HEAD, NAMES, READ, kind_of, missing_reader
 from kerasnets.errors import KerasnetsError
@@ -14,6 +23,17 @@ from kerasnets.errors import KerasnetsError
 # A picture is brought cheaply to this many times its final size, then resized well:
 # pixels are off by 0.2 levels of 255 on average (at 1 by up to 3.5, on small JPEGs).
 _GAP = 3
+
+# from the stored to the upright picture, by EXIF orientation
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # what Pillow raises on files that are damaged or no images at all
 _DECODING_ERRORS = (
@@ -25,6 +45,24 @@ _DECODING_ERRORS = (
     # where the caller makes errors of warnings
     Image.DecompressionBombWarning,
 )
+
+
+class Header(NamedTuple):
+    """Size of a picture as it is stored, in pixels, and its EXIF orientation."""
+
+    height: int
+    width: int
+    orientation: int
+
+
+class Window(NamedTuple):
+    """A part of an upright picture, in its pixels, and whether it is mirrored."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    is_mirrored: bool = False
 
 
 def decode_image(
@@ -49,25 +87,21 @@ def decode_image(
     Raises:
         KerasnetsError: the file cannot be decoded; it is named with the reason.
     """
-    name = name or ("the image" if isinstance(source, bytes) else str(source))
-    try:
-        with _file(source) as file, _opened(file) as image:
-            whole = image.size
-            if at_least is not None:
-                # the orientation may turn it
-                image.draft(None, (max(at_least), max(at_least)))
-            # a progressive JPEG is kept whole in memory while a fraction is decoded
-            _check_pixels(whole if "progressive" in image.info else image.size)
-            image.load()
-            return _to_rgb(_upright(image))
-    except UnidentifiedImageError as error:
-        raise KerasnetsError(f"{name}: {not_read('')}") from error
-    except FileNotFoundError as error:
-        raise KerasnetsError(f"{name}: no such file") from error
-    except _DECODING_ERRORS as error:
-        # an error of the system repeats the path after its reason
-        reason = getattr(error, "strerror", None) or error
-        raise KerasnetsError(f"{name}: {reason}") from error
+    return _decode(source, name, at_least, None)[0]
+
+
+def read_header(source: Path | str | bytes, *, name: str | None = None) -> Header:
+    """Read the size and the orientation of a picture; its pixels are not decoded.
+
+    Args:
+        source: a path, or the content of a file.
+        name: what an error calls it; the path if None.
+
+    Raises:
+        KerasnetsError: the file is no picture that is read.
+    """
+    with _opened(source, name) as image:
+        return Header(image.height, image.width, _orientation(image))
 
 
 def read_image(
@@ -75,8 +109,9 @@ def read_image(
     size: int | tuple[int, int],
     *,
     name: str | None = None,
+    window: Window | None = None,
 ) -> np.ndarray:
-    """Decode a picture and resize the whole of it, without keeping its proportions.
+    """Decode a picture and resize it, or a part, without keeping its proportions.
 
     MediaPipe's ``ImageClassifier`` feeds a network the same way.
 
@@ -85,6 +120,7 @@ def read_image(
             or (h, w, 3).
         size: side, or (height, width), in pixels.
         name: what an error calls it; the path if None.
+        window: the part; the whole if None.
 
     Returns:
         uint8 (height, width, 3).
@@ -97,9 +133,43 @@ def read_image(
         # Pillow knows no axis of one channel
         pixels = source[:, :, 0] if source.shape[2:] == (1,) else source
         image = Image.fromarray(pixels).convert("RGB")
+        whole = image.size
     else:
-        image = decode_image(source, name=name, at_least=(_GAP * width, _GAP * height))
-    return np.asarray(_resize(image, width, height))
+        at_least = (_GAP * width, _GAP * height)
+        image, whole = _decode(source, name, at_least, window)
+    if window is None:
+        return np.asarray(_resize(image, width, height))
+    # the image may be decoded at a fraction of its size
+    across, down = image.width / whole[0], image.height / whole[1]
+    box = (
+        window.left * across,
+        window.top * down,
+        min((window.left + window.width) * across, image.width),
+        min((window.top + window.height) * down, image.height),
+    )
+    resized = np.asarray(_resize(image, width, height, box))
+    return resized[:, ::-1] if window.is_mirrored else resized
+
+
+def stored_window(window: Window, header: Header) -> Window:
+    """The window as it lies in the picture as it is stored, before it is turned."""
+    top, left, height, width, is_mirrored = window
+    if header.orientation >= 5:
+        top, left, height, width = left, top, width, height
+    if header.orientation in (3, 4, 6, 7):
+        top = header.height - top - height
+    if header.orientation in (2, 3, 7, 8):
+        left = header.width - left - width
+    return Window(top, left, height, width, is_mirrored)
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Stored pixels (h, w, ...), or a part of them, turned as EXIF says."""
+    if orientation in (3, 4, 6, 7):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 7, 8):
+        pixels = pixels[:, ::-1]
+    return pixels.swapaxes(0, 1) if orientation >= 5 else pixels
 
 
 def resize_images(images: np.ndarray, size: int) -> np.ndarray:
@@ -124,16 +194,54 @@ def _file(source: Path | str | bytes) -> BinaryIO:
     return Path(source).open("rb")
 
 
-def _opened(file: BinaryIO) -> Image.Image:
-    """The header of a picture; its pixels are not yet decoded."""
-    kind = kind_of(file.read(HEAD))
-    file.seek(0)
-    if kind not in READ or missing_reader(kind):
-        raise ValueError(not_read(kind))
-    if kind == "JPEG":
-        # Image.open would refuse what is large as a whole
-        return JpegImagePlugin.JpegImageFile(file)
-    return Image.open(file, formats=(READ[kind],))
+@contextlib.contextmanager
+def _opened(source: Path | str | bytes, name: str | None) -> Iterator[Image.Image]:
+    """The picture, its pixels not yet decoded; errors in it are ``KerasnetsError``."""
+    name = name or ("the image" if isinstance(source, bytes) else str(source))
+    try:
+        with _file(source) as file:
+            kind = kind_of(file.read(HEAD))
+            file.seek(0)
+            if kind not in READ or missing_reader(kind):
+                raise ValueError(not_read(kind))
+            if kind == "JPEG":
+                # Image.open would refuse what is large as a whole
+                opened = JpegImagePlugin.JpegImageFile(file)
+            else:
+                opened = Image.open(file, formats=(READ[kind],))
+            with opened as image:
+                yield image
+    except UnidentifiedImageError as error:
+        raise KerasnetsError(f"{name}: {not_read('')}") from error
+    except FileNotFoundError as error:
+        raise KerasnetsError(f"{name}: no such file") from error
+    except _DECODING_ERRORS as error:
+        # an error of the system repeats the path after its reason
+        reason = getattr(error, "strerror", None) or error
+        raise KerasnetsError(f"{name}: {reason}") from error
+
+
+def _decode(
+    source: Path | str | bytes,
+    name: str | None,
+    at_least: tuple[int, int] | None,
+    window: Window | None,
+) -> tuple[Image.Image, tuple[int, int]]:
+    """The upright picture, a part of it in ``at_least`` pixels, and its whole size."""
+    with _opened(source, name) as image:
+        stored, orientation = image.size, _orientation(image)
+        whole = stored[::-1] if orientation >= 5 else stored
+        if at_least is not None:
+            share = 1.0
+            if window is not None:
+                share = min(window.width / whole[0], window.height / whole[1])
+            # the orientation may turn it
+            side = math.ceil(max(at_least) / share)
+            image.draft(None, (side, side))
+        # a progressive JPEG is kept whole in memory while a fraction is decoded
+        _check_pixels(stored if "progressive" in image.info else image.size)
+        image.load()
+        return _to_rgb(_upright(image, orientation)), whole
 
 
 def _check_pixels(size: tuple[int, int]) -> None:
@@ -144,15 +252,52 @@ def _check_pixels(size: tuple[int, int]) -> None:
         raise ValueError(f"{width}x{height} pixels; at most {limit:,} are decoded")
 
 
-def _resize(image: Image.Image, width: int, height: int) -> Image.Image:
-    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=_GAP)
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _resize(
+    image: Image.Image,
+    width: int,
+    height: int,
+    box: tuple[float, float, float, float] | None = None,
+) -> Image.Image:
+    return image.resize(
+        (width, height), Image.Resampling.BILINEAR, box, reducing_gap=_GAP
+    )
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; the pixels need not be decoded."""
     try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF raises nearly anything; the pixels are loaded
-        return image
+        if isinstance(image, PngImagePlugin.PngImageFile) and not _has_late_exif(image):
+            exif = Image.Image.getexif(image)  # theirs decodes the image to look
+        else:
+            exif = image.getexif()
+        orientation = exif.get(ExifTags.Base.Orientation, 1)
+    except Exception:  # damaged EXIF raises nearly anything
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _has_late_exif(image: PngImagePlugin.PngImageFile) -> bool:
+    """Whether a PNG file has EXIF or XMP behind its pixels."""
+    file, is_late = image.fp, False
+    if file is None:
+        return False
+    here = file.tell()
+    try:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if is_late and kind in (b"eXIf", b"iTXt"):
+                return True
+            is_late = is_late or kind == b"IDAT"
+            file.seek(length + 4, io.SEEK_CUR)
+        return False
+    finally:
+        file.seek(here)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

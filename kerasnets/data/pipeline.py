@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasnets.data.store import Split
+from kerasnets.data.decoded import Split
 from kerasnets.errors import KerasnetsError
 
 if TYPE_CHECKING:

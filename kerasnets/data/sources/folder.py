@@ -120,6 +120,7 @@ def _load(root: Path, images: list[_Image], left_out: list[LeftOut]) -> Examples
         contents=lambda: (images[i].path for i in kept),
         left_out=(*left_out, *copies),
         groups=tuple(groups[i] for i in kept),
+        root=root,
     )
 
 

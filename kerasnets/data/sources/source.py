@@ -48,6 +48,8 @@ class Examples:
         left_out: What else the set holds.
         groups: For each image a number that only images of the same bytes share, where
             that can be known without reading all of them.
+        root: The folder in which the ids are the paths of the images, where they are
+            files of their own.
     """
 
     class_names: tuple[str, ...]
@@ -58,6 +60,7 @@ class Examples:
     contents: Callable[[], Iterator[Path | bytes | np.ndarray]]
     left_out: tuple[LeftOut, ...] = ()
     groups: tuple[int, ...] | None = None
+    root: Path | None = None
 
 
 @dataclass(frozen=True)
