@@ -17,22 +17,26 @@ _ROOMS = (
     "data",
     "evaluation",
     "export",
+    "jobs",
     "layers",
     "losses",
-    "phone",
     "pretrained",
+    "reports",
+    "runs",
+    "saving",
     "training",
     "transfer",
     "tuning",
-    "workbench",
 )
 
 
 def __getattr__(name: str) -> ModuleType:
+    if name == "phone":  # the main job, at hand
+        return importlib.import_module(f"{__name__}.jobs.phone")
     if name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_ROOMS]
+    return [*globals(), *_ROOMS, "phone"]

@@ -30,7 +30,6 @@ NUMERIC = (
     "compression/test_keras_applications",
     "jobs/test_every_family",
     "jobs/test_phone",
-    "phone/",
     "pretrained/",
     "test_layers",
     "test_losses",

@@ -21,6 +21,7 @@ ROOMS = (
     "evaluation",
     "export",
     "pretrained",
+    "reports",
     "training",
     "transfer",
     "tuning",
@@ -142,7 +143,7 @@ def test_what_the_zoo_stands_on_does_not_know_it():
         ("ai_edge_quantizer", "export"),
         ("onnxruntime", "export"),
         ("keras_tuner", "tuning"),
-        ("matplotlib", "analysis"),
+        ("matplotlib", "reports"),
     ],
 )
 def test_library_has_one_door(library, room):
@@ -170,14 +171,14 @@ def test_converter_has_one_door():
 def test_room_does_not_know_who_uses_it(room):
     for path in (PACKAGE / room).rglob("*.py"):
         for name in imports(path):
-            for above in ("phone", "workbench", "cli", "terminal", "runs"):
+            for above in ("cli", "jobs", "runs", "terminal"):
                 assert not f"{name}.".startswith(f"kerasnets.{above}."), path
 
 
 def test_all_rooms_are_known():
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert folders == {*ROOMS, "phone"}
-    assert folders <= set(kerasnets._ROOMS)
+    assert folders == {*ROOMS, "cli", "jobs", "runs"}
+    assert folders - {"cli"} <= set(kerasnets._ROOMS)
 
 
 def test_family_imports_no_other_family_than_its_paper():

@@ -1,4 +1,4 @@
-"""What networks cost and see, how they look, and what a run came to."""
+"""What networks cost and see, in numbers."""
 
 from kerasnets.analysis.costs import (
     LayerCost,

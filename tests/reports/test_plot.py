@@ -5,9 +5,9 @@ import pytest
 from keras import layers
 
 from kerasnets import applications
-from kerasnets.analysis import plot
-from kerasnets.analysis.architecture import Block, architecture_blocks
 from kerasnets.errors import KerasnetsError
+from kerasnets.reports import plot
+from kerasnets.reports.architecture import Block, architecture_blocks
 
 
 def told(model):

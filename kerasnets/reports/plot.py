@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from kerasnets.analysis import architecture as found
-from kerasnets.analysis.architecture import Block, architecture_blocks
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_bytes
+from kerasnets.reports import architecture as found
+from kerasnets.reports.architecture import Block, architecture_blocks
 
 __all__ = ["Block", "architecture_blocks", "draw", "picture_path"]
 

@@ -6,7 +6,6 @@ import keras
 
 from kerasnets import __version__, applications, compression, export, transfer, tuning
 from kerasnets.analysis import count_madds, count_params
-from kerasnets.analysis.card import model_card
 from kerasnets.data import (
     Split,
     batches,
@@ -18,7 +17,9 @@ from kerasnets.data import (
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.files import write_bytes, write_text
-from kerasnets.phone.job import Job, Stage
+from kerasnets.jobs.phone.settings import Settings
+from kerasnets.reports.card import model_card
+from kerasnets.runs import Job as AnyJob, Stage
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
     precision_policy,
@@ -27,6 +28,7 @@ from kerasnets.training import (
     train,
 )
 
+Job = AnyJob[Settings]
 MODELS = ("teacher", "student", "distilled", "pruned", "int8")
 
 
@@ -247,7 +249,7 @@ def report(job: Job) -> dict:
     """Write the model card."""
     card = model_card(
         name=job.folder.resolve().name,
-        settings=job.settings.as_json(),
+        settings=asdict(job.settings),
         results=job.results,
     )
     write_text(job.folder / "README.md", card)

@@ -1,17 +1,35 @@
 """What can be chosen about a run, and what is taken where nothing is."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 from kerasnets import applications, tuning
 from kerasnets.compression import PruneSettings
 from kerasnets.data import Augment, open_source
-from kerasnets.errors import KerasnetsError
+from kerasnets.jobs import defaults
+from kerasnets.jobs.checks import check_whole
 from kerasnets.training import Recipe, resolve_precision
 from kerasnets.tuning import SearchPlan, read_plan
 
 # one file under two names: the wheel carries the link's copy
 DEFAULT_SEARCH = Path(tuning.__file__).parent / "mobilenet_digits.toml"
+
+
+class Choices(TypedDict, total=False):
+    """Arguments of ``choose_settings``, all of which may be left out."""
+
+    data: str
+    teacher: str
+    student: str
+    max_madds: int
+    max_bytes: int
+    trials: int | None
+    search_file: Path | None
+    resolution: int | None
+    precision: str
+    seed: int
+    skip_bad_images: bool
 
 
 @dataclass(frozen=True)
@@ -58,10 +76,6 @@ class Settings:
     pruning: PruneSettings
     calibration: int
 
-    def as_json(self) -> dict:
-        """The settings as ``run.json`` holds them."""
-        return asdict(self)
-
     def default_folder(self) -> Path:
         """saved_models/DATA-STUDENT, with what is special in file names left out."""
         kind, _, rest = self.data.partition(":")
@@ -71,15 +85,15 @@ class Settings:
 
 def choose_settings(
     *,
-    data: str = "digits",
-    teacher: str = "resnet20",
-    student: str = "mobilenet",
-    max_madds: int = 2_000_000,
-    max_bytes: int = 350_000,
+    data: str = defaults.DATA,
+    teacher: str = defaults.TEACHER,
+    student: str = defaults.STUDENT,
+    max_madds: int = defaults.MAX_MADDS,
+    max_bytes: int = defaults.MAX_BYTES,
     trials: int | None = None,
     search_file: Path | None = None,
     resolution: int | None = None,
-    precision: str = "auto",
+    precision: str = defaults.PRECISION,
     seed: int = 0,
     skip_bad_images: bool = False,
 ) -> Settings:
@@ -107,10 +121,10 @@ def choose_settings(
     kind = open_source(data).spec.partition(":")[0]
     plan = read_plan(search_file or DEFAULT_SEARCH)
     if trials is not None:
-        plan = replace(plan, trials=_at_least_one("trials", trials))
+        plan = replace(plan, trials=check_whole("trials", trials))
     augment = _augment_for(data)
     side = _RESOLUTIONS[kind] if resolution is None else resolution
-    side = _at_least_one("resolution", side)
+    side = check_whole("resolution", side)
     return Settings(
         data=data,
         resolution=side,
@@ -119,10 +133,10 @@ def choose_settings(
         teacher_size=min(side, _TEACHER_SIZES.get(data, side)),
         student=student,
         search=plan,
-        max_madds=_at_least_one("max_madds", max_madds),
-        max_bytes=_at_least_one("max_bytes", max_bytes),
+        max_madds=check_whole("max_madds", max_madds),
+        max_bytes=check_whole("max_bytes", max_bytes),
         precision=resolve_precision(precision),
-        seed=_at_least_one("seed", seed, least=0),
+        seed=check_whole("seed", seed, 0),
         augment=augment,
         teacher_recipe=Recipe(
             epochs=12, learning_rate=_teacher_rate(teacher), weight_decay=5e-4
@@ -164,11 +178,3 @@ def _augment_for(data: str) -> Augment:
         flip=photos,
         border="mirror" if photos else "black",
     )
-
-
-def _at_least_one(name: str, value: int, least: int = 1) -> int:
-    if type(value) is not int or value < least:
-        raise KerasnetsError(
-            f"{name} {value!r} is not a whole number of {least} or more"
-        )
-    return value

@@ -19,6 +19,7 @@ from kerasnets import compression, phone
 from kerasnets.data import load_prepared, read_image
 from kerasnets.export import Classifier, file_sparsity
 from kerasnets.files import sha256
+from kerasnets.runs.engine import show_nothing
 
 STAGES = [stage.name for stage in phone.STAGES]
 SCRIPT = Path(tiny_run.__file__)
@@ -104,7 +105,7 @@ def test_second_start_does_nothing_again(finished):
 
     def display(name, done):
         shown.append((name, done))
-        return phone._show_nothing(name, done)
+        return show_nothing(name, done)
 
     again = phone.run_with(tiny_run.tiny_settings(), finished.folder, display=display)
     assert shown == [(name, True) for name in STAGES]
@@ -119,7 +120,7 @@ def test_changed_setting_redoes_its_stage_and_those_after(finished, tmp_path):
 
     def display(name, done):
         shown[name] = done
-        return phone._show_nothing(name, done)
+        return show_nothing(name, done)
 
     changed = replace(tiny_run.tiny_settings(), calibration=30)
     phone.run_with(changed, folder, display=display)

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from support.tiny_files import network, save_colours
 
-from kerasnets import cli, phone, workbench
+from kerasnets import cli, phone
+from kerasnets.jobs import export
 
-EXAMPLE = Path(__file__).parent.parent / "saved_models" / "digits-mobilenet"
+EXAMPLE = Path(__file__).parents[2] / "saved_models" / "digits-mobilenet"
 
 
 @pytest.fixture
@@ -267,7 +268,7 @@ def test_list_chooses_and_sorts(run):
 
 def test_list_of_nothing(run):
     code, out, _ = run("list", "--max-params", "1")
-    assert (code, out) == (0, "no network of the zoo is like that\n")
+    assert (code, out) == (0, "no network matches these filters\n")
     assert json.loads(run("list", "--max-params", "1", "--json")[1]) == []
 
 
@@ -334,7 +335,7 @@ def files(tmp_path_factory) -> Path:
     head.kernel.assign(-head.kernel)
     other.save(folder / "other.keras")
     save_colours(folder / "colours.npz")
-    workbench.export_file(
+    export.run(
         folder / "net.keras",
         folder / "net.tflite",
         format="int8",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kerasnets.analysis.tables import figures_row
+from kerasnets.reports.tables import figures_row
 
 _ROLES = {
     "teacher": "the network that taught, float32",

@@ -8,7 +8,8 @@ from rich import box
 from rich.console import Console
 
 from kerasnets.analysis import cost
-from kerasnets.analysis.tables import (
+from kerasnets.applications.builder import Network, Published
+from kerasnets.reports.tables import (
     comparison_table,
     figures_table,
     file_table,
@@ -19,7 +20,6 @@ from kerasnets.analysis.tables import (
     sources,
     zoo_table,
 )
-from kerasnets.applications.builder import Network, Published
 
 INT8 = {
     "params": 224_010,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasnets.analysis.card import model_card
+from kerasnets.reports.card import model_card
 
 SETTINGS = {
     "data": "folder:birds",

@@ -1,0 +1,253 @@
+"""Make a saved classifier smaller while it trains on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kerasnets import applications, compression, transfer
+from kerasnets.analysis import count_madds, count_params
+from kerasnets.data import PreparedData, batches, open_source, prepare_once
+from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import evaluate
+from kerasnets.files import sha256
+from kerasnets.graph import all_layers
+from kerasnets.jobs import defaults
+from kerasnets.jobs.checks import check_classifier, check_file, check_whole
+from kerasnets.jobs.images import kept_images, side_of
+from kerasnets.pretrained import UNIT
+from kerasnets.progress import Progress, silent
+from kerasnets.saving import import_plugins, load_model, save_model
+from kerasnets.training import Checkpoint, Recipe, seed_everything, train
+
+CHANNELS = "channels"  # the recipe that needs no TF-MOT
+_EPOCHS = 10  # after channels were removed
+_SHARE = {"madds": 0.5, "multiple": 8}  # of the channels that stay
+_FIELDS = {"clusters": "number_of_clusters", "float layers": "float_layers"}
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What a compression came to.
+
+    Attributes:
+        files: what was written.
+        before, after: params, madds, accuracy on the test images and zeros (share of
+            the kernel weights) of the model given and of the result.
+    """
+
+    files: tuple[Path, ...]
+    before: dict[str, float]
+    after: dict[str, float]
+
+
+def run(
+    model_path: Path,
+    out: Path,
+    *,
+    data: str,
+    recipe: str = defaults.RECIPE,
+    teacher_path: Path | None = None,
+    sparsity: float | None = None,
+    clusters: int | None = None,
+    madds: float | None = None,
+    multiple: int | None = None,
+    epochs: int | None = None,
+    float_layers: Sequence[str] | None = None,
+    plugins: Sequence[str] = (),
+    skip_bad_images: bool = False,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Compressed:
+    """Make a saved classifier smaller while it trains on.
+
+    Killed and called again with the same arguments it goes on where it was: the decoded
+    images stay in ``OUT.data`` until it is done or has failed.
+
+    Args:
+        model_path: ``.keras`` file of a classifier of square RGB images that gives
+            logits.
+        out: ``.keras`` file to write, in a folder that exists; recipes that end in
+            quantisation-aware training write an int8 file beside it.
+        data: the images, as ``kerasnets.data.open_source`` names them.
+        recipe: a name in ``compression.RECIPES``, or "channels": channels are removed
+            until ``madds`` is met, and what is left trains on.
+        teacher_path: ``.keras`` file of a classifier of the same classes to learn from.
+        sparsity: share of zeros where the recipe prunes; its own by default.
+        clusters: different weights a kernel may have where the recipe clusters.
+        madds: share of the multiply-adds that "channels" keeps, 0.5 by default.
+        multiple: of how many channels "channels" keeps each layer, 8 by default.
+        epochs: of each step; the recipe's own by default.
+        float_layers: names of layers that stay in float32 where the recipe quantises.
+        plugins: modules to import first, which register layers of your own.
+        skip_bad_images: leave out images that cannot be decoded.
+        seed: of everything random.
+        progress: told how far each part is.
+
+    Raises:
+        KerasnetsError: an argument, a file or the data cannot be used.
+    """
+    check_file(out, ".keras")
+    check_whole("seed", seed, 0)
+    check_whole("epochs", epochs, 1)
+    share = {"madds": madds, "multiple": multiple}
+    settings = {
+        "sparsity": sparsity,
+        "clusters": clusters,
+        "float layers": None if float_layers is None else tuple(float_layers),
+    }
+    steps = _steps(recipe, settings, share, epochs)
+    import_plugins(plugins)
+    model = load_model(model_path)
+    teacher = None if teacher_path is None else load_model(teacher_path)
+    nets = [net for net in (model, teacher) if net is not None]
+    side = max(map(side_of, nets))
+    source = open_source(data)
+    with kept_images(out.with_suffix(".data")) as folder:
+        prepared = prepare_once(
+            source,
+            folder,
+            resolution=side,
+            seed=seed,
+            skip_bad_images=skip_bad_images,
+            progress=progress,
+        )
+        for net in nets:
+            check_classifier(net, len(prepared.class_names))
+        before = _figures(model, prepared)
+        if steps is None:
+            _remove_channels(
+                model,
+                teacher,
+                out,
+                prepared,
+                files=[sha256(path) for path in (model_path, teacher_path) if path],
+                fingerprint=source.fingerprint,
+                share=_given(share, _SHARE),
+                epochs=_EPOCHS if epochs is None else epochs,
+                seed=seed,
+                progress=progress,
+            )
+        else:
+            compression.compress(
+                model_path,
+                out,
+                data=folder,
+                recipe=steps,
+                teacher_path=teacher_path,
+                seed=seed,
+                plugins=plugins,
+                progress=progress,
+            )
+        after = _figures(load_model(out), prepared)
+    files = [out]
+    if steps is not None and steps[-1].kind == "qat":
+        files.append(out.with_suffix(".tflite"))
+    return Compressed(tuple(files), before, after)
+
+
+def _given(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, defaults in the place of None."""
+    return {
+        key: defaults[key] if value is None else value for key, value in values.items()
+    }
+
+
+def _steps(
+    recipe: str,
+    settings: Mapping[str, Any],
+    share: Mapping[str, float | None],
+    epochs: int | None,
+) -> list | None:
+    """The steps of a recipe, with what is given in the place of its own settings.
+
+    None for "channels", which takes ``share`` where the others take ``settings``.
+    """
+    known = (*compression.RECIPES, CHANNELS)
+    if recipe not in known:
+        raise KerasnetsError(f"recipe {recipe!r} is unknown: {', '.join(known)}")
+    for option, value in (settings if recipe == CHANNELS else share).items():
+        if value is not None:
+            raise KerasnetsError(f"recipe {recipe!r} has no {option}: leave it out")
+    if recipe == CHANNELS:
+        return None
+    steps = list(compression.RECIPES[recipe])
+    for option, value in {**settings, "epochs": epochs}.items():
+        field = _FIELDS.get(option, option)
+        takers = [step for step in steps if hasattr(step, field)]
+        if value is not None and not takers:
+            raise KerasnetsError(f"recipe {recipe!r} has no {option}: leave it out")
+        if value is not None:
+            steps = [
+                replace(step, **{field: value}) if step in takers else step
+                for step in steps
+            ]
+    return steps
+
+
+def _remove_channels(
+    model: keras.Model,
+    teacher: keras.Model | None,
+    out: Path,
+    data: PreparedData,
+    *,
+    files: list[str],
+    fingerprint: str,
+    share: dict[str, Any],
+    epochs: int,
+    seed: int,
+    progress: Progress,
+) -> None:
+    """Cut channels off, train on, save; ``files`` are the hashes of both networks'."""
+    criterion = "batch_norm" if _has_scales(model) else "l1"
+    small = compression.prune_channels(model, criterion=criterion, **share)
+    seed_everything(seed)
+    learner, side = small, side_of(small)
+    if teacher is not None:
+        learner = transfer.distiller(teacher, small, temperature=4.0, soft_weight=0.5)
+        side = max(side, side_of(teacher))
+    recipe = Recipe(epochs=epochs, learning_rate=0.01)
+    checkpoint = Checkpoint(
+        out.with_suffix(".checkpoint.npz"),
+        {
+            "data": [data.source, fingerprint],
+            "share": share,
+            "seed": seed,
+            "recipe": asdict(recipe),
+            "files": files,
+        },
+    )
+    train(
+        learner,
+        batches(
+            data.train,
+            size=side,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            preprocessing=applications.preprocessing(small, default=UNIT),
+        ),
+        recipe,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    save_model(small, out)
+    checkpoint.remove()
+
+
+def _figures(model: keras.Model, data: PreparedData) -> dict[str, float]:
+    return {
+        "params": count_params(model),
+        "madds": count_madds(model),
+        "accuracy": evaluate(model, data.test).accuracy,
+        "zeros": compression.sparsity(model),
+    }
+
+
+def _has_scales(model: keras.Model) -> bool:
+    """Whether batch normalisation scales any channels."""
+    return any(
+        isinstance(layer, keras.layers.BatchNormalization) and layer.scale
+        for layer in all_layers(model)
+    )

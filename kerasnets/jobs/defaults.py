@@ -1,0 +1,10 @@
+"""What commands take where nothing is given; the command line shows the same."""
+
+DATA = "digits"
+TEACHER = "resnet20"
+STUDENT = "mobilenet"
+MAX_MADDS = 2_000_000
+MAX_BYTES = 350_000
+PRECISION = "auto"
+RECIPE = "pcqat"
+CALIBRATION = 100

@@ -1,0 +1,95 @@
+"""Images as the commands need them: decoded once, in the size that a model takes."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kerasnets.data import (
+    PreparedData,
+    Source,
+    is_prepared_file,
+    prepare,
+    read_image,
+)
+from kerasnets.errors import KerasnetsError
+from kerasnets.progress import Progress
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+
+@contextlib.contextmanager
+def kept_images(folder: Path) -> Iterator[Path]:
+    """A folder that stays after an interruption, and goes at the end or an error."""
+    # decoded anew, the images are the same: the checkpoints go on holding
+    if folder.is_symlink() or folder.exists():
+        names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {""}
+        foreign = [name for name in sorted(names) if not is_prepared_file(name)]
+        if folder.is_symlink() or foreign:
+            raise KerasnetsError(
+                f"{folder} is needed for the decoded images, and is not of this"
+                " command: move it away or choose another OUT"
+            )
+    try:
+        yield folder
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def prepared_images(
+    source: Source, side: int, seed: int, skip_bad_images: bool, progress: Progress
+) -> Iterator[PreparedData]:
+    """The images of a set, decoded, as long as they are needed."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield prepare(
+            source,
+            Path(folder),
+            resolution=side,
+            seed=seed,
+            skip_bad_images=skip_bad_images,
+            progress=progress,
+        )
+
+
+def side_of(model: keras.Model) -> int:
+    """Side of the square RGB images that a model takes."""
+    height, width, channels = image_of(model)
+    if height != width or channels != 3:
+        raise KerasnetsError(
+            f"{model.name!r} takes images of shape {(height, width, channels)}; square"
+            " RGB images, (side, side, 3), are accepted"
+        )
+    return height
+
+
+def image_of(model: keras.Model) -> tuple[int, int, int]:
+    """Height, width and channels of the images that a model takes."""
+    shapes = [tuple(x.shape) for x in getattr(model, "inputs", None) or ()]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or None in shapes[0][1:]:
+        given = ", ".join(map(str, shapes)) or "that is not known"
+        raise KerasnetsError(
+            f"{model.name!r} takes inputs of shape {given}; images of a fixed size,"
+            " (None, height, width, channels), are accepted"
+        )
+    return shapes[0][1:]
+
+
+def fitted(images: np.ndarray, size: Sequence[int], channels: int) -> np.ndarray:
+    """RGB images as something takes them that wants this size and so many channels."""
+    height, width = size
+    if images.shape[1:3] != (height, width):
+        images = np.stack([read_image(image, (height, width)) for image in images])
+    if channels == 3:
+        return np.asarray(images)
+    if channels == 1:
+        return np.round(images @ _LUMA).astype(np.uint8)[..., None]
+    raise KerasnetsError(
+        f"images of {channels} channels are wanted; the data give 3 (RGB) or 1 (grey)"
+    )

@@ -1,0 +1,115 @@
+"""The main job: a set of images in, a verified LiteRT file for a phone out.
+
+``run`` and ``run_with`` take the stages one after another; ``stages`` holds what each
+of them does, ``settings`` what can be chosen.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+from kerasnets.jobs.phone.settings import Choices, Settings, choose_settings
+from kerasnets.jobs.phone.stages import MODELS, STAGES
+from kerasnets.runs import Display, run_stages
+
+__all__ = [
+    "MODELS",
+    "STAGES",
+    "PhoneResult",
+    "Settings",
+    "choose_settings",
+    "run",
+    "run_with",
+]
+
+
+@dataclass(frozen=True)
+class PhoneResult:
+    """What a run came to.
+
+    Attributes:
+        folder: folder of the run.
+        int8_file: the file for the phone.
+        float_file: the same pruned network in float32.
+        card: the model card.
+        models: for each of ``MODELS`` its ``params``, ``madds``, ``accuracy`` (share of
+            the test images), ``agreement`` with its Keras model, ``bytes``,
+            ``gzip_bytes``, ``latency_ms`` (one thread) and ``sparsity``.
+    """
+
+    folder: Path
+    int8_file: Path
+    float_file: Path
+    card: Path
+    models: dict[str, dict[str, float]]
+
+
+def run(
+    *,
+    out: Path | str | None = None,
+    fresh: bool = False,
+    display: Display | None = None,
+    **choices: Unpack[Choices],
+) -> PhoneResult:
+    """Do the job as ``kerasnets phone`` does: the usual settings but for those given.
+
+    Args:
+        out: As for ``run_with``.
+        fresh: As for ``run_with``.
+        display: As for ``run_with``.
+        **choices: Those of ``choose_settings``: ``data``, ``teacher``, ``student``,
+            ``max_madds``, ``max_bytes``, ``trials``, ``search_file``, ``resolution``,
+            ``precision``, ``seed`` and ``skip_bad_images``.
+
+    Raises:
+        KerasnetsError: A setting, the data or the folder cannot be used, no network
+            meets the budget, or the file does not answer like its model.
+    """
+    return run_with(choose_settings(**choices), out, fresh=fresh, display=display)
+
+
+def run_with(
+    settings: Settings,
+    out: Path | str | None = None,
+    *,
+    fresh: bool = False,
+    display: Display | None = None,
+) -> PhoneResult:
+    """Do the job with all of its settings in a folder, or what is left of it.
+
+    Run again after it was stopped or killed, it goes on where it was and ends with the
+    same files, byte for byte. A changed setting redoes the stages that depend on it and
+    those after them.
+
+    Args:
+        settings: all of them; ``choose_settings`` gives the usual ones, and
+            ``dataclasses.replace`` changes any.
+        out: folder of the run, made if it is missing; by default
+            saved_models/DATA-STUDENT.
+        fresh: delete what an earlier run left in the folder.
+        display: entered for each stage as ``display(name, done_before)``; gives what
+            the stage tells its progress to.
+
+    Raises:
+        KerasnetsError: a setting, the data or the folder cannot be used, no network
+            meets the budget, or the file does not answer like its model.
+    """
+    from kerasnets.data import open_source
+
+    folder = settings.default_folder() if out is None else Path(out)
+    results = run_stages(
+        folder,
+        STAGES,
+        settings,
+        identity={"data": settings.data, "seed": settings.seed},
+        fingerprint=open_source(settings.data).fingerprint,
+        fresh=fresh,
+        display=display,
+    )
+    return PhoneResult(
+        folder=folder,
+        int8_file=folder / "int8.tflite",
+        float_file=folder / "pruned.tflite",
+        card=folder / "README.md",
+        models=results["verify"]["models"],
+    )

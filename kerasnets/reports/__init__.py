@@ -1,0 +1,1 @@
+"""Words and pictures: tables for the terminal, model cards, drawings of networks."""

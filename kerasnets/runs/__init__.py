@@ -1,0 +1,6 @@
+"""Runs that go on where they were stopped: the stages, and what is recorded of them."""
+
+from kerasnets.runs.engine import Display, Job, Stage, run_stages
+from kerasnets.runs.record import RUN_FILE, Run, open_run
+
+__all__ = ["RUN_FILE", "Display", "Job", "Run", "Stage", "open_run", "run_stages"]

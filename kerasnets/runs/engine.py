@@ -1,0 +1,129 @@
+"""Stages done one after another, each only where its last outcome no longer holds."""
+
+import contextlib
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from kerasnets.progress import Progress, silent
+from kerasnets.runs.record import open_run
+from kerasnets.training import Checkpoint
+
+Settings = TypeVar("Settings")  # a dataclass
+Display = Callable[[str, bool], contextlib.AbstractContextManager[Progress]]
+
+
+@dataclass(frozen=True)
+class Job(Generic[Settings]):
+    """What a stage is given.
+
+    Attributes:
+        folder: Folder of the run.
+        settings: All settings of the run.
+        key: Digest that differs where the stage's settings or anything before it do.
+        results: What the earlier stages returned, by name.
+        progress: Told how far the stage is.
+    """
+
+    folder: Path
+    settings: Settings
+    key: str
+    results: dict[str, dict]
+    progress: Progress
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """Where the training of that name keeps its state."""
+        (self.folder / "work").mkdir(exist_ok=True)
+        return Checkpoint(
+            self.folder / "work" / f"{name}.npz", {"training": name, "key": self.key}
+        )
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Settings]):
+    """One stage of a run.
+
+    Attributes:
+        name: Name in ``run.json``.
+        work: The function that does it; returns what it measured, as JSON. What it
+            returns under "models" is repeated at the head of ``run.json``.
+        uses: Names of the settings that its outcome depends on.
+        files: Paths of what it leaves, relative to the folder.
+        scratch: Names of folders in which it works.
+    """
+
+    name: str
+    work: Callable[[Job[Settings]], dict[str, Any]]
+    uses: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = ()
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """Paths of all that it makes in the folder of the run."""
+        return (*self.files, *self.scratch)
+
+
+def run_stages(
+    folder: Path,
+    stages: Sequence[Stage[Settings]],
+    settings: Settings,
+    *,
+    identity: dict[str, Any],
+    fingerprint: str,
+    fresh: bool = False,
+    display: Display | None = None,
+) -> dict[str, dict]:
+    """Do the stages in a folder, or what is left of them.
+
+    Run again after it was stopped or killed, it goes on where it was. A stage is done
+    again, with all after it, where one of the settings that it or a stage before it
+    uses, the data or a file that it left has changed.
+
+    Args:
+        folder: Folder of the run, made if it is missing.
+        stages: In the order in which they are done.
+        settings: A dataclass; the stages name its fields.
+        identity: Settings without which nothing of an earlier run can be used.
+        fingerprint: Digest of the data.
+        fresh: Delete what an earlier run left in the folder.
+        display: Entered for each stage as ``display(name, done_before)``; gives what
+            the stage tells its progress to.
+
+    Returns:
+        What each stage returned, by its name.
+
+    Raises:
+        KerasnetsError: The folder cannot be used.
+    """
+    show = display or show_nothing
+    values, key = asdict(settings), fingerprint  # type: ignore[arg-type]
+    owned = sorted({path.split("/")[0] for stage in stages for path in stage.leaves})
+    results: dict[str, dict] = {}
+    done = True
+    with open_run(folder, identity, owned=owned, fresh=fresh) as run:
+        run.models = {}
+        for stage in stages:
+            used = {name: values[name] for name in stage.uses}
+            key = hashlib.sha256(json.dumps([key, used]).encode()).hexdigest()
+            record = {**used, "key": key}
+            done = done and run.holds(stage.name, record, stage.files)
+            with show(stage.name, done) as progress:
+                if not done:
+                    job = Job(folder, settings, key, results, progress)
+                    work = functools.partial(stage.work, job)
+                    run.do(stage.name, work, settings=record, files=stage.files)
+            results[stage.name] = run.results(stage.name)
+            run.models |= results[stage.name].get("models", {})
+        run.save()
+    return results
+
+
+def show_nothing(name: str, done: bool) -> contextlib.AbstractContextManager[Progress]:
+    """Display nothing: the default of ``run_stages``."""
+    del name, done
+    return contextlib.nullcontext(silent)

@@ -1,0 +1,210 @@
+"""Compressing a saved model: files in, files out."""
+
+import functools
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from support.tiny_files import network
+
+from kerasnets import compression, export
+from kerasnets.analysis import count_madds
+from kerasnets.errors import KerasnetsError
+from kerasnets.jobs import (
+    compress,
+)
+from kerasnets.saving import load_model
+from kerasnets.training import Checkpoint
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def remove_channels(folder, data, tmp_path):
+    """``compress`` by channels into an empty folder, two epochs."""
+    return functools.partial(
+        compress.run,
+        folder / "net.keras",
+        tmp_path / "out.keras",
+        data=data,
+        recipe="channels",
+        epochs=2,
+    )
+
+
+def test_channels_go_and_nothing_else_is_left(remove_channels, tmp_path, folder):
+    (tmp_path / "out.tflite").write_bytes(b"of before")
+    result = remove_channels(madds=0.5, multiple=4, epochs=1)
+    assert result.files == (tmp_path / "out.keras",)
+    assert names(tmp_path) == ["out.keras", "out.tflite"]
+    assert (tmp_path / "out.tflite").read_bytes() == b"of before"
+    small = load_model(tmp_path / "out.keras")
+    before, after = count_madds(load_model(folder / "net.keras")), count_madds(small)
+    assert after <= 0.5 * before
+    assert (result.before["madds"], result.after["madds"]) == (before, after)
+    # 8 x 8 positions, 9 places, 3 to 16 and 16 to 16 channels, and the logits
+    assert before == 64 * 9 * (3 * 16 + 16 * 16) + 16 * 3
+    for name in ("first", "second"):
+        assert small.get_layer(name).filters % 4 == 0
+
+
+def test_interrupted_training_goes_on_and_ends_alike(
+    remove_channels, tmp_path, monkeypatch
+):
+    """In the second of two epochs, the checkpoint of the first written at once."""
+    always = functools.partial(Checkpoint, seconds=0)
+    monkeypatch.setattr(compress, "Checkpoint", always)
+    remove_channels()
+    out = tmp_path / "out.keras"
+    whole = load_model(out).get_weights()
+    out.unlink()
+    told = []
+
+    def report(done: int, total: int, note: str = "") -> None:
+        told.append((done, total))
+        if (done, total) == stop:
+            raise KeyboardInterrupt
+
+    stop = (2, 2)
+    with pytest.raises(KeyboardInterrupt):
+        remove_channels(progress=report)
+    assert names(tmp_path) == ["out.checkpoint.npz", "out.data"]
+    stop, told = None, []
+    remove_channels(progress=report)
+    assert told == [(2, 2)]  # no image is decoded again, nothing learned again
+    assert names(tmp_path) == ["out.keras"]
+    for again, once in zip(load_model(out).get_weights(), whole, strict=True):
+        np.testing.assert_array_equal(again, once)
+
+
+def test_channels_without_batch_norm_and_with_a_teacher(folder, data, tmp_path):
+    result = compress.run(
+        folder / "bare.keras",
+        tmp_path / "out.keras",
+        data=data,
+        recipe="channels",
+        epochs=1,
+        teacher_path=folder / "net.keras",
+    )
+    assert result.after["madds"] <= 0.5 * result.before["madds"]
+    assert names(tmp_path) == ["out.keras"]
+
+
+def test_checkpoint_tells_other_images_and_shares_apart(
+    remove_channels, tmp_path, folder, monkeypatch
+):
+    identities = []
+
+    def stop(path: Path, identity: dict) -> Checkpoint:
+        identities.append(json.dumps(identity))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compress, "Checkpoint", stop)
+    monkeypatch.setattr(compress, "_figures", lambda *_: {})  # takes time
+    own = tmp_path / "images.npz"
+    with np.load(folder / "colours.npz") as arrays:
+        x, y = arrays["x_train"], arrays["y_train"]
+    for images, madds in ((x, 0.5), (255 - x, 0.5), (x, 0.6), (x, None)):
+        np.savez(own, x_train=images, y_train=y)
+        with pytest.raises(KeyboardInterrupt):
+            remove_channels(data=f"npz:{own}", madds=madds)
+    first, *others, usual = identities
+    assert len({first, *others}) == 3
+    assert usual == first
+
+
+def test_quantisation_aware_training_leaves_both_files(folder, data, tmp_path):
+    out = tmp_path / "out.keras"
+    (tmp_path / "out.data").mkdir()  # as an interrupted call may leave it
+    result = compress.run(folder / "net.keras", out, data=data, recipe="qat", epochs=1)
+    assert result.files == (out, tmp_path / "out.tflite")
+    assert names(tmp_path) == ["out.keras", "out.tflite"]
+    inspection = export.inspect(tmp_path / "out.tflite")
+    assert inspection.format == "int8"
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        ("grey", {}, "images of shape (8, 8, 1); square RGB images"),
+        ("wide", {}, "images of shape (8, 12, 3); square RGB images"),
+        ("open", {}, "images of a fixed size"),
+        ("five", {}, "outputs of shape (None, 5); the data have 3 classes"),
+        ("softmax", {}, "gives probabilities; logits"),
+        ("net", {"teacher": "five"}, "outputs of shape (None, 5)"),
+        ("net", {"epochs": 0}, "epochs 0 is not a whole number of 1 or more"),
+        ("net", {"seed": -1}, "seed -1 is not a whole number of 0 or more"),
+        ("net", {"madds": 0.01}, "madds 0.01 cannot be reached"),
+        ("net", {"madds": 0.0}, "madds 0.0: above 0"),
+        ("net", {"sparsity": 0.5}, "recipe 'channels' has no sparsity: leave it out"),
+        ("net", {"recipe": "qat", "sparsity": 0.5}, "recipe 'qat' has no sparsity"),
+        ("net", {"recipe": "qat", "multiple": 4}, "recipe 'qat' has no multiple"),
+        ("net", {"recipe": "prune", "clusters": 4}, "'prune' has no clusters"),
+        ("net", {"recipe": "squeeze"}, "'squeeze' is unknown: prune, "),
+        ("net", {"plugins": ["no_such_module"]}, "'no_such_module' cannot be imported"),
+        ("net", {"data": "npz:none.npz"}, "none.npz"),
+    ],
+)
+def test_compress_refuses_and_leaves_nothing(
+    folder, data, tmp_path, model, given, message
+):
+    given = {"data": data, "recipe": "channels", "epochs": 1, **given}
+    if teacher := given.pop("teacher", None):
+        given["teacher_path"] = folder / f"{teacher}.keras"
+    out = tmp_path / "out.keras"
+    out.write_bytes(b"of before")
+    with pytest.raises(KerasnetsError) as error:
+        compress.run(folder / f"{model}.keras", out, **given)
+    assert message in str(error.value)
+    assert names(tmp_path) == ["out.keras"]
+    assert out.read_bytes() == b"of before"
+
+
+def test_folder_of_somebody_else_is_kept(remove_channels, tmp_path):
+    (tmp_path / "out.data").mkdir()
+    (tmp_path / "out.data" / "thesis.txt").write_text("all of it")
+    with pytest.raises(KerasnetsError, match=r"out\.data is needed"):
+        remove_channels()
+    assert (tmp_path / "out.data" / "thesis.txt").read_text() == "all of it"
+
+
+def test_plugin_registers_layers_before_the_model_is_read(tmp_path, monkeypatch):
+    (tmp_path / "own_layers.py").write_text(
+        "import keras\n"
+        "@keras.saving.register_keras_serializable('own_layers')\n"
+        "class Twice(keras.layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        return 2 * x\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("own_layers")
+    net, path = network(), tmp_path / "own.keras"
+    keras.Model(net.input, module.Twice()(net.output)).save(path)
+    # as in a new process
+    monkeypatch.delitem(sys.modules, "own_layers")
+    registered = keras.saving.get_custom_objects()
+    monkeypatch.delitem(registered, "own_layers>Twice")
+    for plugins, message in (([], "Twice"), (["own_layers"], r"none\.npz")):
+        with pytest.raises(KerasnetsError, match=message):
+            compress.run(
+                path, tmp_path / "out.keras", data="npz:none.npz", plugins=plugins
+            )
+
+
+def test_settings_replace_those_of_a_recipe():
+    steps = compress._steps(
+        "pcqat", {"sparsity": 0.7, "clusters": 6}, {"madds": None}, 3
+    )
+    assert steps is not None
+    prune, cluster, qat = steps
+    assert (prune.sparsity, cluster.number_of_clusters) == (0.7, 6)
+    assert [step.epochs for step in steps] == [3, 3, 3]
+    whole = compression.RECIPES["pcqat"]
+    assert qat == compression.QATSettings(epochs=3)
+    assert whole[0].sparsity == 0.8  # the table itself stays
