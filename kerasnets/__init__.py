@@ -7,7 +7,11 @@ The rooms are imported when they are first used (``kerasnets.applications``,
 import importlib
 from types import ModuleType
 
+from kerasnets.errors import KerasnetsError
+
 __version__ = "0.1.0"
+
+__all__ = ["KerasnetsError"]
 
 _ROOMS = (
     "analysis",
@@ -17,6 +21,7 @@ _ROOMS = (
     "data",
     "evaluation",
     "export",
+    "graph",
     "jobs",
     "layers",
     "losses",
@@ -26,6 +31,7 @@ _ROOMS = (
     "saving",
     "training",
     "transfer",
+    "traits",
     "tuning",
 )
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import keras
 
-from kerasnets.errors import KerasnetsError
+from kerasnets.errors import KerasnetsError, reason
 
 
 @dataclass(frozen=True)
@@ -418,10 +418,9 @@ def _explained(layer, shape) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, KerasnetsError):
             raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise KerasnetsError(
             f"model {layer.name!r} does not run on an input of shape {shape}: "
-            f"{lines[-1] if lines else type(error).__name__}"
+            f"{reason(error)}"
         ) from error
 
 

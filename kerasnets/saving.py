@@ -1,8 +1,10 @@
 """Keras models on disk: written whole or not at all, read without running code."""
 
+import contextlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import keras
 from keras.src.saving import saving_lib
@@ -11,7 +13,7 @@ from keras.src.saving.serialization_lib import SafeModeScope
 # registers our layers with Keras, so that files that hold them can be read
 import kerasnets.layers  # noqa: F401
 from kerasnets import untrusted, vetted
-from kerasnets.errors import KerasnetsError
+from kerasnets.errors import KerasnetsError, reason
 from kerasnets.files import replacing
 from kerasnets.graph import deep_graphs
 
@@ -44,22 +46,44 @@ def load_model(path: Path | str) -> keras.Model:
     # replaced meanwhile.
     with untrusted.open_file(path) as file:
         members = untrusted.read_archive(file, name)
-        vetted.check_config(members[untrusted.CONFIG], name)
-        untrusted.check_weights(members[untrusted.WEIGHTS], name)
-        del members
-        file.seek(0)
-        try:
-            with deep_graphs(), SafeModeScope(True):
-                model = saving_lib.load_model(file, compile=False, safe_mode=True)
-        # of every kind: shapes that do not fit, arguments that a layer does not know
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise KerasnetsError(f"{name} cannot be read by Keras: {reason}") from error
+        with _said_of_keras_2(members[untrusted.METADATA], name):
+            vetted.check_config(members[untrusted.CONFIG], name)
+            untrusted.check_weights(members[untrusted.WEIGHTS], name)
+            del members
+            file.seek(0)
+            model = _read(file, name)
     if not isinstance(model, keras.Model):
         raise KerasnetsError(
             f"{name} holds a {type(model).__name__}, not a Keras model"
         )
     return model
+
+
+def _read(file: BinaryIO, name: str) -> object:
+    """What Keras makes of an inspected file."""
+    try:
+        with deep_graphs(), SafeModeScope(True):
+            return saving_lib.load_model(file, compile=False, safe_mode=True)
+    # of every kind: shapes that do not fit, arguments that a layer does not know
+    except Exception as error:
+        raise KerasnetsError(
+            f"{name} cannot be read by Keras: {reason(error)}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _said_of_keras_2(metadata: bytes, name: str) -> Iterator[None]:
+    """Say of a file that cannot be read that it is of Keras 2, where it is."""
+    try:
+        yield
+    except KerasnetsError as error:
+        version = untrusted.keras_version(metadata)
+        if not version.startswith("2."):
+            raise
+        raise KerasnetsError(
+            f"{name} is of Keras 2 ({version}), and not all of it is known to Keras 3: "
+            f"{error}"
+        ) from error
 
 
 def import_plugins(plugins: Sequence[str]) -> None:

@@ -7,17 +7,19 @@ tighter, come before anything is built, and cannot be switched off by a setting.
 """
 
 import io
+import json
 import math
 import stat
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kerasnets.errors import KerasnetsError
+from kerasnets.errors import KerasnetsError, reason
 
 CONFIG = "config.json"
 WEIGHTS = "model.weights.h5"
-_MEMBERS = ("metadata.json", CONFIG, WEIGHTS)
+METADATA = "metadata.json"
+_MEMBERS = (METADATA, CONFIG, WEIGHTS)
 # A configuration of a thousand layers has 2 MB.
 _LARGEST_TEXT = 1 << 26
 # Weights that are mostly zeros shrink to a tenth; bombs begin at a thousandth. What is
@@ -25,7 +27,8 @@ _LARGEST_TEXT = 1 << 26
 _LARGEST_RATIO = 50
 _BOMB_FLOOR = 1 << 26
 _SIGNATURES = {
-    b"\x89HDF\r\n\x1a\n": "a whole-model HDF5 file, whose layers may carry code",
+    b"\x89HDF\r\n\x1a\n": "a whole-model HDF5 file, as Keras 2 wrote them, whose layers"
+    " may carry code",
     b"\x80": "a pickle, which may run code",
 }
 # Deflate, shuffle and Fletcher's checksum: others may load a plug-in.
@@ -42,7 +45,10 @@ def open_file(path: Path | str) -> BinaryIO:
     try:
         if path.is_dir():
             saved = (path / "saved_model.pb").exists()
-            what = "a SavedModel folder, whose graph may read and write files"
+            what = (
+                "a SavedModel folder, as Keras 2 wrote them, whose graph may read and"
+                " write files"
+            )
             raise KerasnetsError(
                 f"{path} is {what if saved else 'a folder'}{_ACCEPTED}"
             )
@@ -89,8 +95,17 @@ def read_archive(file: BinaryIO, name: str) -> dict[str, bytes]:
     # whatever zipfile and zlib meet in a damaged archive
     except Exception as error:
         raise KerasnetsError(
-            f"{name} is no readable archive: {_reason(error)}{_ACCEPTED}"
+            f"{name} is no readable archive: {reason(error)}{_ACCEPTED}"
         ) from error
+
+
+def keras_version(metadata: bytes) -> str:
+    """Tell the version of Keras that wrote a file; "" where it does not say it."""
+    try:
+        version = json.loads(metadata)["keras_version"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return ""
+    return version[:20] if isinstance(version, str) else ""
 
 
 def _check_member(info: zipfile.ZipInfo, name: str) -> None:
@@ -160,7 +175,7 @@ def check_weights(content: bytes, name: str) -> None:
     # OSError, RuntimeError, KeyError, ...: h5py has one for each kind of damage
     except Exception as error:
         raise KerasnetsError(
-            f"the weights in {name} are damaged: {_reason(error)}"
+            f"the weights in {name} are damaged: {reason(error)}"
         ) from error
     if is_bomb(declared, len(content)):
         raise KerasnetsError(
@@ -223,8 +238,3 @@ def _array_bytes(array: Any, where: str) -> int:
         raise KerasnetsError(f"{where} is {what}; arrays of numbers are accepted")
     # not array.size, which overflows
     return math.prod(shape or ()) * array.dtype.itemsize
-
-
-def _reason(error: Exception) -> str:
-    """One line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -1,14 +1,19 @@
 """Models of every kind go to disk and come back; files are written whole or not."""
 
+import io
+import json
 import resource
 import threading
+import zipfile
 from contextlib import contextmanager
 
+import h5py
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 
+import kerasnets
 from kerasnets import applications, saving
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_bytes, write_text
@@ -258,3 +263,68 @@ def test_what_is_read_is_what_was_inspected(tmp_path, monkeypatch):
     assert load_model(path).output_shape == (None, 3)
     monkeypatch.undo()
     assert load_model(path).output_shape == (None, 4)
+
+
+def keras_2_file(path, layer):
+    """A file as Keras 2.21 writes it, with one layer after the input."""
+    described = {
+        "module": "keras.layers",
+        "config": {"name": "one", **layer.pop("config")},
+        "registered_name": None,
+        **layer,
+    }
+    image = {
+        "module": "keras.layers",
+        "class_name": "InputLayer",
+        "config": {"batch_input_shape": [None, 3], "name": "input_1"},
+        "registered_name": None,
+    }
+    config = {
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {"name": "net", "layers": [image, described]},
+        "registered_name": None,
+    }
+    weights = io.BytesIO()
+    with h5py.File(weights, "w") as file:
+        file.create_group("layers")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("metadata.json", json.dumps({"keras_version": "2.21.0"}))
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", weights.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [
+        (
+            {"class_name": "LocallyConnected1D", "config": {"filters": 2}},
+            "LocallyConnected1D",
+        ),
+        (
+            {"class_name": "LeakyReLU", "config": {"alphabet": 0.1}},
+            "alphabet",
+        ),
+        (
+            {"module": "tf_keras.layers", "class_name": "ReLU", "config": {}},
+            "tf_keras",
+        ),
+    ],
+)
+def test_a_file_of_keras_2_is_called_so(layer, why, tmp_path):
+    keras_2_file(tmp_path / "old.keras", layer)
+    with pytest.raises(KerasnetsError, match=r"old\.keras is of Keras 2") as caught:
+        load_model(tmp_path / "old.keras")
+    message = str(caught.value)
+    assert "2.21.0" in message
+    assert why in message
+    assert "\n" not in message
+
+
+def test_a_file_of_keras_2_that_keras_3_knows_is_read(tmp_path):
+    keras_2_file(tmp_path / "old.keras", {"class_name": "ReLU", "config": {}})
+    assert [x.name for x in load_model(tmp_path / "old.keras").layers] == ["one"]
+
+
+def test_saving_is_reached_from_the_package():
+    assert kerasnets.saving.load_model is load_model
