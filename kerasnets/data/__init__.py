@@ -26,16 +26,32 @@ from kerasnets.data.store import (
     prepare,
     prepare_once,
 )
+from kerasnets.data.views import (
+    AreaCrop,
+    CentreCrop,
+    CornerCrop,
+    Crop,
+    CropBatches,
+    RandomCrop,
+    crop_batches,
+    whole_image,
+)
 
 __all__ = [
+    "AreaCrop",
     "Augment",
     "Batches",
+    "CentreCrop",
+    "CornerCrop",
+    "Crop",
+    "CropBatches",
     "EncodedSplit",
     "Examples",
     "Feed",
     "ImageStore",
     "LeftOut",
     "PreparedData",
+    "RandomCrop",
     "Source",
     "Split",
     "View",
@@ -43,6 +59,7 @@ __all__ = [
     "batches",
     "check_class_names",
     "check_source",
+    "crop_batches",
     "decode_image",
     "is_prepared_file",
     "load_prepared",
@@ -52,4 +69,5 @@ __all__ = [
     "read_image",
     "resize_images",
     "spread",
+    "whole_image",
 ]

@@ -230,7 +230,7 @@ def _decode(
     """The upright picture, a part of it in ``at_least`` pixels, and its whole size."""
     with _opened(source, name) as image:
         stored, orientation = image.size, _orientation(image)
-        whole = stored[::-1] if orientation >= 5 else stored
+        whole = (stored[1], stored[0]) if orientation >= 5 else stored
         if at_least is not None:
             share = 1.0
             if window is not None:

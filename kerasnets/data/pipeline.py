@@ -99,10 +99,7 @@ class Batches:
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in training; all images, in evaluation."""
-        images = len(self.split.labels)
-        if self.shuffle:
-            return max(1, images // self.batch_size)
-        return -(-images // self.batch_size)
+        return steps_per_epoch(len(self.split.labels), self.batch_size, self.shuffle)
 
     def dataset(self, first_epoch: int, epochs: int) -> "tf.data.Dataset":
         """Return the batches of the epochs from ``first_epoch`` to before ``epochs``.
@@ -123,8 +120,9 @@ class Batches:
     def _batch(self, step):
         import tensorflow as tf
 
-        indices = self._indices(step)
-        count = min(self.batch_size, len(self.split.labels)) if self.shuffle else None
+        indices = indices_of_step(
+            step, len(self.split.labels), self.batch_size, self.seed, self.shuffle
+        )
 
         def read(array: np.ndarray, dtype):
             rows = tf.numpy_function(
@@ -133,7 +131,7 @@ class Batches:
                 dtype,
                 stateful=False,
             )
-            rows.set_shape((count, *array.shape[1:]))
+            rows.set_shape((*indices.shape, *array.shape[1:]))
             return rows
 
         side = self.split.images.shape[1]
@@ -155,19 +153,32 @@ class Batches:
 
         return (self.preprocessing or UNIT)(images), labels
 
-    def _indices(self, step):
-        """Which images the step sees: those of its place in the epoch's permutation."""
-        import tensorflow as tf
 
-        images = len(self.split.labels)
-        epoch, place = step // self.steps_per_epoch, step % self.steps_per_epoch
-        first = place * self.batch_size
-        indices = tf.range(first, tf.minimum(first + self.batch_size, images))
-        if not self.shuffle:
-            return indices
-        return tf.random.experimental.index_shuffle(
-            indices, _seed_of(_SHUFFLE, self.seed, epoch), np.int64(images - 1)
-        )
+def steps_per_epoch(images: int, batch_size: int, shuffle: bool) -> int:
+    """Return the number of full batches where they are shuffled, else of all."""
+    if shuffle:
+        return max(1, images // batch_size)
+    return -(-images // batch_size)
+
+
+def indices_of_step(step, images: int, batch_size: int, seed: int, shuffle: bool):
+    """Return which images a step sees: those of its place in the epoch's permutation.
+
+    Returns:
+        Their indices; how many they are is known where all batches are alike.
+    """
+    import tensorflow as tf
+
+    steps = steps_per_epoch(images, batch_size, shuffle)
+    epoch, place = step // steps, step % steps
+    first = place * batch_size
+    indices = tf.range(first, tf.minimum(first + batch_size, images))
+    if not shuffle:
+        return indices
+    shuffled = tf.random.experimental.index_shuffle(
+        indices, _seed_of(_SHUFFLE, seed, epoch), np.int64(images - 1)
+    )
+    return tf.ensure_shape(shuffled, (min(batch_size, images),))
 
 
 def batches(

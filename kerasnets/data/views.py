@@ -1,0 +1,288 @@
+"""Which part of an image a network sees, and batches of such parts.
+
+A crop is a function of an image's height and width and of a generator. What is drawn
+depends on seed, step and image only, so that a training can go on at any step.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kerasnets.data.image_store import ImageStore
+from kerasnets.data.images import Window
+from kerasnets.data.pipeline import indices_of_step, steps_per_epoch
+from kerasnets.errors import KerasnetsError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kerasnets.pretrained import Preprocessing
+
+Crop = Callable[[int, int, np.random.Generator], Window]
+
+# Top and left of a corner, as a share of the room that the crop leaves.
+CORNERS = {
+    "top left": (0, 0),
+    "top right": (0, 1),
+    "bottom left": (1, 0),
+    "bottom right": (1, 1),
+}
+
+
+def whole_image(height: int, width: int, draws: np.random.Generator) -> Window:
+    """Return all of an image, whatever its aspect."""
+    del draws
+    return Window(0, 0, height, width)
+
+
+@dataclass(frozen=True)
+class CentreCrop:
+    """The square in the middle of an image.
+
+    Resizing the shorter side to 256 pixels and cutting out 224 is a share of 0.875; the
+    side is a whole number of the pixels of the image as it is stored.
+
+    Attributes:
+        share: Share of the shorter side that is kept.
+    """
+
+    share: float
+
+    def __post_init__(self):
+        _check_share(self.share)
+
+    def __call__(self, height: int, width: int, draws: np.random.Generator) -> Window:
+        """Return the part of an image; nothing is drawn."""
+        del draws
+        return _placed(height, width, self.share, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class CornerCrop:
+    """The square in a corner of an image.
+
+    Attributes:
+        share: Share of the shorter side that is kept.
+        corner: A key of ``CORNERS``.
+    """
+
+    share: float
+    corner: str
+
+    def __post_init__(self):
+        _check_share(self.share)
+        if self.corner not in CORNERS:
+            raise KerasnetsError(
+                f"corner is {self.corner!r}; {', '.join(CORNERS)} are accepted"
+            )
+
+    def __call__(self, height: int, width: int, draws: np.random.Generator) -> Window:
+        """Return the part of an image; nothing is drawn."""
+        del draws
+        return _placed(height, width, self.share, *CORNERS[self.corner])
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """A square anywhere in an image (Krizhevsky et al. 2012, section 4.1).
+
+    Attributes:
+        share: Share of the shorter side that is kept.
+        mirror: Mirror half of the images left to right.
+    """
+
+    share: float
+    mirror: bool = True
+
+    def __post_init__(self):
+        _check_share(self.share)
+
+    def __call__(self, height: int, width: int, draws: np.random.Generator) -> Window:
+        """Draw the part of an image."""
+        side = _side(height, width, self.share)
+        top = int(draws.integers(height - side + 1))
+        left = int(draws.integers(width - side + 1))
+        return Window(top, left, side, side, self.mirror and draws.random() < 0.5)
+
+
+@dataclass(frozen=True)
+class AreaCrop:
+    """A part of random area and aspect (Szegedy et al. 2015, section 6).
+
+    Where ten draws do not lie in the image, the square in its middle is taken.
+
+    Attributes:
+        area: Least and largest share of the image's area.
+        aspect: Least and largest width by height, drawn on a logarithmic scale.
+        mirror: Mirror half of the images left to right.
+    """
+
+    area: tuple[float, float] = (0.08, 1.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    mirror: bool = True
+
+    def __post_init__(self):
+        if not 0 < self.area[0] <= self.area[1] <= 1:
+            raise KerasnetsError(
+                f"area of a crop is {self.area}; two shares above 0 and up to 1 are "
+                "accepted, the least first"
+            )
+        if not 0 < self.aspect[0] <= self.aspect[1]:
+            raise KerasnetsError(
+                f"aspect of a crop is {self.aspect}; two ratios above 0 are accepted, "
+                "the least first"
+            )
+
+    def __call__(self, height: int, width: int, draws: np.random.Generator) -> Window:
+        """Draw the part of an image."""
+        is_mirrored = self.mirror and draws.random() < 0.5
+        for _ in range(10):
+            area = height * width * draws.uniform(*self.area)
+            aspect = np.exp(draws.uniform(*np.log(self.aspect)))
+            across, down = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
+            if 0 < across <= width and 0 < down <= height:
+                top = int(draws.integers(height - down + 1))
+                left = int(draws.integers(width - across + 1))
+                return Window(top, left, down, across, is_mirrored)
+        middle = _placed(height, width, 1.0, 0.5, 0.5)
+        return middle._replace(is_mirrored=is_mirrored)
+
+
+def window_at(
+    crop: Crop, height: int, width: int, *, seed: int, step: int, index: int
+) -> Window:
+    """Return the part of an image that a step of a training sees.
+
+    Args:
+        crop: Which part.
+        height: Height of the upright image, in pixels.
+        width: Width of the upright image, in pixels.
+        seed: Seed of the training.
+        step: Number of the step.
+        index: Which image of the split it is.
+    """
+    return crop(height, width, np.random.default_rng((seed, step, index)))
+
+
+@dataclass(frozen=True)
+class CropBatches:
+    """The batches of parts of a split's images: a ``Feed``."""
+
+    split: ImageStore
+    size: int
+    batch_size: int
+    seed: int
+    crop: Crop
+    shuffle: bool
+    preprocessing: "Preprocessing"
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in training; all images, in evaluation."""
+        return steps_per_epoch(len(self.split.ids), self.batch_size, self.shuffle)
+
+    def dataset(self, first_epoch: int, epochs: int) -> "tf.data.Dataset":
+        """Return the batches of the epochs from ``first_epoch`` to before ``epochs``.
+
+        Returns:
+            A dataset of float32 (batch, size, size, 3), preprocessed, and int64
+            (batch, ).
+        """
+        import tensorflow as tf
+
+        steps = self.steps_per_epoch
+        sizes = self.split.sizes
+        # the threads of one batch are busy enough
+        pool = ThreadPoolExecutor(os.cpu_count() or 1)
+
+        def read(step: np.ndarray, indices: np.ndarray) -> np.ndarray:
+            def one(index: int) -> np.ndarray:
+                height, width = sizes[index].tolist()
+                window = window_at(
+                    *(self.crop, height, width),
+                    seed=self.seed,
+                    step=int(step),
+                    index=index,
+                )
+                return self.split.crop(index, window, self.size)
+
+            return np.stack(list(pool.map(one, indices.tolist())))
+
+        def batch(step):
+            indices = indices_of_step(
+                step, len(self.split.ids), self.batch_size, self.seed, self.shuffle
+            )
+            images = tf.numpy_function(read, [step, indices], tf.uint8, stateful=False)
+            images.set_shape((indices.shape[0], self.size, self.size, 3))
+            labels = tf.gather(np.asarray(self.split.labels, "int64"), indices)
+            return self.preprocessing(tf.cast(images, tf.float32)), labels
+
+        return (
+            tf.data.Dataset.range(first_epoch * steps, epochs * steps)
+            .map(batch, num_parallel_calls=2, deterministic=True)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+
+def crop_batches(
+    split: ImageStore,
+    *,
+    preprocessing: "Preprocessing",
+    batch_size: int,
+    seed: int,
+    crop: Crop | None = None,
+    size: int | None = None,
+    shuffle: bool = True,
+) -> CropBatches:
+    """Return the batches of parts of a split's images.
+
+    Args:
+        split: The images, with one label each.
+        preprocessing: What the network wants done to the pixels.
+        batch_size: Images a batch; where ``shuffle`` is False the last has the rest.
+        seed: Seed of order and crops; each epoch has its own.
+        crop: Which part of each image; by default the middle, as ``preprocessing``
+            says.
+        size: Side to which the parts are resized; by default that of
+            ``preprocessing``.
+        shuffle: A new order each epoch in full batches, or the images as they are.
+
+    Raises:
+        KerasnetsError: the labels are not one for each image.
+    """
+    if split.labels.ndim != 1:
+        raise KerasnetsError(
+            f"labels of shape {split.labels.shape} with parts of images: one label for "
+            "each image is needed"
+        )
+    return CropBatches(
+        split,
+        preprocessing.size if size is None else size,
+        batch_size,
+        seed,
+        CentreCrop(preprocessing.size / preprocessing.resize) if crop is None else crop,
+        shuffle,
+        preprocessing,
+    )
+
+
+def _placed(
+    height: int, width: int, share: float, down: float, across: float
+) -> Window:
+    """A square, at a share of the room that it leaves below and to the right."""
+    side = _side(height, width, share)
+    top, left = round(down * (height - side)), round(across * (width - side))
+    return Window(top, left, side, side)
+
+
+def _side(height: int, width: int, share: float) -> int:
+    return max(1, round(share * min(height, width)))
+
+
+def _check_share(share: float) -> None:
+    if not 0 < share <= 1:
+        raise KerasnetsError(f"share of a crop is {share}; above 0 to 1 is accepted")
