@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasnets.data.formats import NAMES
+from kerasnets.data.formats import kinds_read
 from kerasnets.data.sources.source import (
     Examples,
     Source,
@@ -20,14 +20,14 @@ def check_source(
     """Load a set and check all that can be known before an image is decoded.
 
     Args:
-        source: the set.
-        seed: of the splits.
-        skip_bad_images: leave out, however many they are, files that are called like
+        source: The set.
+        seed: Of the splits.
+        skip_bad_images: Leave out, however many they are, files that are called like
             images and are none, links to no file, pictures that lie in two classes, and
             pictures of kinds that are not read.
 
     Raises:
-        KerasnetsError: there is a bad image or one that lies in two classes; most
+        KerasnetsError: There is a bad image or one that lies in two classes; most
             pictures of a class are of kinds that are not read; there is one class only,
             or one with too few images for the splits.
     """
@@ -59,6 +59,6 @@ def _check_unread(spec: str, examples: Examples) -> None:
             kinds = ", ".join(f"{n} {kind}" for kind, n in count_kinds(unread).items())
             raise KerasnetsError(
                 f"{spec}: of the {count + len(unread)} pictures of class {name!r} "
-                f"{len(unread)} are not read: {kinds}; {NAMES} are; give "
+                f"{len(unread)} are not read: {kinds}; {kinds_read()} are; give "
                 "--skip-bad-images to do without them"
             )

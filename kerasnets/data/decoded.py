@@ -22,8 +22,8 @@ class Split:
     """The images of one split, decoded: an ``ImageStore``.
 
     Attributes:
-        images: uint8 (n, side, side, 3), a memory map: only what is read is loaded.
-        labels: int64 (n,), or (n, ...) where an image has a label for each of its
+        images: Uint8 (n, side, side, 3), a memory map: only what is read is loaded.
+        labels: Int64 (n,), or (n, ...) where an image has a label for each of its
             pixels.
         ids: The name of each image in its source.
     """

@@ -45,7 +45,7 @@ class EncodedSplit:
     """The images of one split, encoded: an ``ImageStore``.
 
     Attributes:
-        labels: int64 (n,).
+        labels: Int64 (n,).
         ids: The name of each image in its source.
         index: (n,) of ``ENTRY``.
         root: The folder in which the ids are the paths of the images, or the file of
@@ -68,7 +68,7 @@ class EncodedSplit:
         """Return an upright image as uint8 (height, width, 3), RGB.
 
         Raises:
-            KerasnetsError: the file cannot be decoded.
+            KerasnetsError: The file cannot be decoded.
         """
         content, name = self._content(index)
         return np.asarray(decode_image(content, name=name))
@@ -77,7 +77,7 @@ class EncodedSplit:
         """Return a part of an image, resized: uint8 (size, size, 3).
 
         Raises:
-            KerasnetsError: the file cannot be decoded.
+            KerasnetsError: The file cannot be decoded.
         """
         content, name = self._content(index)
         return read_image(content, size, name=name, window=window)
@@ -86,7 +86,7 @@ class EncodedSplit:
         """Return the bytes of an image.
 
         Raises:
-            KerasnetsError: the file cannot be read.
+            KerasnetsError: The file cannot be read.
         """
         content, name = self._content(index)
         if isinstance(content, bytes):

@@ -16,7 +16,6 @@ READ = {
     "HEIC": "HEIF",
     "AVIF": "AVIF",
 }
-NAMES = "JPEG, PNG, BMP, GIF, WebP, HEIC and AVIF"
 VIDEO = "video"
 
 _STARTS = {
@@ -61,6 +60,11 @@ def missing_reader(kind: str) -> str:
     if kind == "AVIF" and not _has_avif():
         return "needs a Pillow that was built with AVIF"
     return ""
+
+
+def kinds_read() -> str:
+    """The kinds of pictures that are read here, for an error: "JPEG, PNG, ..."."""
+    return ", ".join(kind for kind in READ if not missing_reader(kind))
 
 
 def _kind_of_boxes(head: bytes) -> str:

@@ -17,7 +17,7 @@ from PIL import (
     UnidentifiedImageError,
 )
 
-from kerasnets.data.formats import HEAD, NAMES, READ, kind_of, missing_reader
+from kerasnets.data.formats import HEAD, READ, kind_of, kinds_read, missing_reader
 from kerasnets.errors import KerasnetsError
 
 # A picture is brought cheaply to this many times its final size, then resized well:
@@ -78,14 +78,14 @@ def decode_image(
     on white. What a file is called does not matter.
 
     Args:
-        source: a path, or the content of a file.
-        name: what an error calls it; the path if None.
+        source: A path, or the content of a file.
+        name: What an error calls it; the path if None.
         at_least: (width, height); lets a large JPEG be decoded at a fraction of its
             size that is no smaller than this. The bound on pixels
             (``PIL.Image.MAX_IMAGE_PIXELS``) then holds for what is decoded.
 
     Raises:
-        KerasnetsError: the file cannot be decoded; it is named with the reason.
+        KerasnetsError: The file cannot be decoded; it is named with the reason.
     """
     return _decode(source, name, at_least, None)[0]
 
@@ -94,11 +94,11 @@ def read_header(source: Path | str | bytes, *, name: str | None = None) -> Heade
     """Read the size and the orientation of a picture; its pixels are not decoded.
 
     Args:
-        source: a path, or the content of a file.
-        name: what an error calls it; the path if None.
+        source: A path, or the content of a file.
+        name: What an error calls it; the path if None.
 
     Raises:
-        KerasnetsError: the file is no picture that is read.
+        KerasnetsError: The file is no picture that is read.
     """
     with _opened(source, name) as image:
         return Header(image.height, image.width, _orientation(image))
@@ -116,17 +116,17 @@ def read_image(
     MediaPipe's ``ImageClassifier`` feeds a network the same way.
 
     Args:
-        source: a path, the content of a file, or its pixels: uint8 (h, w), (h, w, 1)
+        source: A path, the content of a file, or its pixels: uint8 (h, w), (h, w, 1)
             or (h, w, 3).
-        size: side, or (height, width), in pixels.
-        name: what an error calls it; the path if None.
-        window: the part; the whole if None.
+        size: Side, or (height, width), in pixels.
+        name: What an error calls it; the path if None.
+        window: The part; the whole if None.
 
     Returns:
         uint8 (height, width, 3).
 
     Raises:
-        KerasnetsError: the file cannot be decoded.
+        KerasnetsError: The file cannot be decoded.
     """
     height, width = (size, size) if isinstance(size, int) else size
     if isinstance(source, np.ndarray):
@@ -185,7 +185,7 @@ def not_read(kind: str) -> str:
     """Why a file of a kind, as ``formats.kind_of`` tells it, is not read."""
     if kind in READ:
         return f"{kind} image; {missing_reader(kind)}"
-    return f"{f'{kind} file' if kind else 'not an image'}; {NAMES} are read"
+    return f"{f'{kind} file' if kind else 'not an image'}; {kinds_read()} are read"
 
 
 def _file(source: Path | str | bytes) -> BinaryIO:

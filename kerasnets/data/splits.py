@@ -25,17 +25,17 @@ def split_indices(
     judged that was trained on; they go to train where there are others to judge by.
 
     Args:
-        labels: int64 (n,).
-        parts: for each image train, validation, test or "".
-        groups: for each image a hash of its pixels.
-        class_names: names of the classes, for the error.
-        seed: of the shuffle.
+        labels: Int64 (n,).
+        parts: For each image train, validation, test or "".
+        groups: For each image a hash of its pixels.
+        class_names: Names of the classes, for the error.
+        seed: Of the shuffle.
 
     Returns:
         For "train", "validation" and "test" the indices, ascending.
 
     Raises:
-        KerasnetsError: a class has too few images for one in each split.
+        KerasnetsError: A class has too few images for one in each split.
     """
     given = np.asarray(parts)
     random = np.random.default_rng(seed)

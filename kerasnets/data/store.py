@@ -26,12 +26,12 @@ class PreparedData(Generic[AnySplit]):
     """All splits of a set, and what it is.
 
     Attributes:
-        source: the set as the user names it.
-        class_names: the classes, in the order of the labels.
-        licence: of the data.
-        resolution: side of the images in pixels; 0 where each has its own size.
-        skipped: id and reason of each bad image that was left out.
-        left_out: how many files of each kind are not among the images, the bad ones
+        source: The set as the user names it.
+        class_names: The classes, in the order of the labels.
+        licence: Of the data.
+        resolution: Side of the images in pixels; 0 where each has its own size.
+        skipped: Id and reason of each bad image that was left out.
+        left_out: How many files of each kind are not among the images, the bad ones
             among them.
     """
 
@@ -63,20 +63,20 @@ def prepare(
     Memory stays small: the images go straight to disk.
 
     Args:
-        source: the set.
-        folder: made if it is missing; gets ``splits.json`` and, for each split,
+        source: The set.
+        folder: Made if it is missing; gets ``splits.json`` and, for each split,
             ``SPLIT_labels.npy`` and ``SPLIT_images.npy`` or ``SPLIT_index.npy``. The
             files of an image folder are not copied, what comes from elsewhere is packed
             into ``all_records.bin``.
-        resolution: side in pixels to which each whole image is decoded.
-        seed: of the splits.
+        resolution: Side in pixels to which each whole image is decoded.
+        seed: Of the splits.
         store: "decoded" (a split is a ``Split``) or "encoded" (an ``EncodedSplit``; of
             an image the header is read, so that damage behind it is found later).
-        skip_bad_images: as for ``check_source``; images that cannot be read are bad.
-        progress: told how many images are read.
+        skip_bad_images: As for ``check_source``; images that cannot be read are bad.
+        progress: Told how many images are read.
 
     Raises:
-        KerasnetsError: as for ``check_source``; or an image cannot be read, or the disk
+        KerasnetsError: As for ``check_source``; or an image cannot be read, or the disk
             is too full.
     """
     if (resolution is None) != (store == "encoded"):
@@ -187,7 +187,7 @@ def load_prepared(folder: Path) -> PreparedData:
     """What ``prepare`` wrote into a folder.
 
     Raises:
-        KerasnetsError: it is not all there.
+        KerasnetsError: It is not all there.
     """
     try:
         record = json.loads((folder / "splits.json").read_text("utf-8"))

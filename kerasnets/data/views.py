@@ -252,7 +252,7 @@ def crop_batches(
         shuffle: A new order each epoch in full batches, or the images as they are.
 
     Raises:
-        KerasnetsError: the labels are not one for each image.
+        KerasnetsError: The labels are not one for each image.
     """
     if split.labels.ndim != 1:
         raise KerasnetsError(

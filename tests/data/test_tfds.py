@@ -4,6 +4,7 @@ import tensorflow_datasets as tfds
 from sklearn.datasets import load_digits
 
 from kerasnets.data import open_source, prepare, read_image
+from kerasnets.data.sources.source import count_kinds
 from kerasnets.data.sources.tfds import find_builder, load_builder
 from kerasnets.errors import KerasnetsError
 
@@ -64,6 +65,8 @@ def test_splits_labels_and_encoded_images(tmp_path, capfd):
     assert examples.licence == "see https://example.org"
     assert examples.parts == ("train",) * 12 + ("validation",) * 4
     assert np.bincount(examples.labels).tolist() == [8, 8]
+    # those of the test split, as in competitions
+    assert count_kinds(examples.left_out) == {"image without a label": 4}
     contents = list(examples.contents())
     assert all(content.startswith(b"\x89PNG") for content in contents)
     # TFDS stores them in an order of its own; the label tells the parity
@@ -100,6 +103,24 @@ def test_other_kinds_of_sets_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(tfds, "builder", lambda _, **__: Texts(data_dir=tmp_path))
     with pytest.raises(KerasnetsError, match="tfds:texts has the features text"):
         open_source("tfds:texts")
+
+
+def test_class_name_of_two_lines_is_found_before_anything_is_prepared(
+    tmp_path, monkeypatch
+):
+    class Names(Unreachable):
+        """Its first class cannot be called so."""
+
+        features = tfds.features.FeaturesDict(
+            {
+                "image": tfds.features.Image(),
+                "label": tfds.features.ClassLabel(names=["a\nb", "c"]),
+            }
+        )
+
+    monkeypatch.setattr(tfds, "builder", lambda _, **__: Names(data_dir=tmp_path))
+    with pytest.raises(KerasnetsError, match="is not one line of text"):
+        open_source("tfds:names")
 
 
 def test_failing_download_is_one_line(tmp_path):

@@ -30,7 +30,7 @@ def open_source(spec: str) -> Source:
             begin with ``~``.
 
     Raises:
-        KerasnetsError: the name is of no such form, or nothing usable is there.
+        KerasnetsError: The name is of no such form, or nothing usable is there.
     """
     kind, _, rest = spec.partition(":")
     if spec == "digits":

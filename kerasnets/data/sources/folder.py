@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasnets.data.formats import HEAD, NAMES, READ, VIDEO, kind_of, missing_reader
+from kerasnets.data.formats import (
+    HEAD,
+    READ,
+    VIDEO,
+    kind_of,
+    kinds_read,
+    missing_reader,
+)
 from kerasnets.data.images import not_read
 from kerasnets.data.sources.source import (
     BAD_IMAGE,
@@ -67,7 +74,7 @@ def open_folder(spec: str, root: Path) -> Source:
             class folders.
 
     Raises:
-        KerasnetsError: there is no such folder, it holds fewer than two classes, or
+        KerasnetsError: There is no such folder, it holds fewer than two classes, or
             one that has no image or no name for a label file.
     """
     if not root.is_dir():
@@ -80,7 +87,7 @@ def open_folder(spec: str, root: Path) -> Source:
     if len(names) < 2:
         raise KerasnetsError(
             f"{spec}: {len(names)} classes found; one folder for each of two or more "
-            f"classes is needed, with images in it ({NAMES})"
+            f"classes is needed, with images in it ({kinds_read()})"
         )
     check_class_names(names)
     listing = hashlib.sha256()
@@ -143,7 +150,8 @@ def _listing(spec: str, root: Path) -> tuple[list[_Image], list[LeftOut]]:
                 counts = [f"{n} {kind}" for kind, n in count_kinds(others).items()]
                 raise KerasnetsError(
                     f"{spec}: no image in {path.relative_to(root)}"
-                    f"{' but ' if counts else ''}{', '.join(counts)}; {NAMES} are read"
+                    f"{' but ' if counts else ''}{', '.join(counts)}; "
+                    f"{kinds_read()} are read"
                 )
             images += found
             left_out += others

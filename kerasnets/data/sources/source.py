@@ -40,7 +40,7 @@ class Examples:
         class_names: The classes, in the order of their labels.
         licence: Licence of the data.
         ids: A name for each image that stays the same.
-        labels: int64 (n,).
+        labels: Int64 (n,).
         parts: For each image train, validation or test where the set itself says so,
             else "".
         contents: Goes through the images in their order; each is what ``read_image``
@@ -85,7 +85,7 @@ def check_class_names(class_names: Sequence[str]) -> None:
         class_names: The names; a label file holds one a line, in UTF-8.
 
     Raises:
-        KerasnetsError: a name is empty, breaks over lines or is not UTF-8.
+        KerasnetsError: A name is empty, breaks over lines or is not UTF-8.
     """
     for name in class_names:
         if name.splitlines() != [name]:

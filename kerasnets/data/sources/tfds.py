@@ -28,7 +28,7 @@ def find_builder(name: str) -> tfds.core.DatasetBuilder:
     """The TFDS set of that name.
 
     Raises:
-        KerasnetsError: there is none, or it is not one for image classification.
+        KerasnetsError: There is none, or it is not one for image classification.
     """
     try:
         builder = tfds.builder(name, try_gcs=False)
@@ -47,7 +47,7 @@ def load_builder(builder: tfds.core.DatasetBuilder) -> Examples:
     images without a label (-1, in the test splits of competitions) are not.
 
     Raises:
-        KerasnetsError: the set cannot be prepared, most often for lack of a network.
+        KerasnetsError: The set cannot be prepared, most often for lack of a network.
     """
     _prepare(builder)
     image, label = _keys(builder)
