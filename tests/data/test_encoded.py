@@ -8,6 +8,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from kerasnets.data import (
     EncodedSplit,
+    Examples,
+    Source,
     Split,
     Window,
     decode_image,
@@ -100,6 +102,32 @@ def test_arrays_are_packed_without_loss(tmp_path, channels):
     prepare(source, tmp_path / "run", resolution=4, seed=0)
     encode(source, tmp_path / "run")
     assert first == {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
+
+
+def test_records_of_elsewhere_are_packed_as_they_are(tmp_path):
+    def record(i):
+        file = io.BytesIO()
+        image = Image.fromarray(np.full((5 + i, 7, 3), i, "uint8"))
+        image.save(file, "JPEG", exif=exif(6))
+        return file.getvalue()
+
+    records = [*(record(i) for i in range(20)), b"text"]
+    ids = tuple(f"train/{i}" for i in range(21))
+    examples = Examples(
+        *(("a", "b"), "none", ids, np.arange(21) % 2, ("",) * 21),
+        contents=lambda: iter(records),
+    )
+    source = Source("records", "1", lambda: examples)
+    with pytest.raises(KerasnetsError, match=r"^train/20: not an image"):
+        encode(source, tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
+    data = encode(source, tmp_path / "run", skip_bad_images=True)
+    for split in (data.train, data.validation, data.test):
+        for i, name in enumerate(split.ids):
+            number = int(name.removeprefix("train/"))
+            assert split.encoded(i) == records[number]
+            assert split.sizes[i].tolist() == [7, 5 + number]
+            assert split.read(i).shape == (7, 5 + number, 3)
 
 
 def test_damage_is_named_where_it_is_found(images, tmp_path):
