@@ -416,7 +416,7 @@ def test_result_is_an_ordinary_network(tmp_path):
     assert_same_outputs(loaded, pruned)
     assert preprocessing(loaded) == preprocessing(pruned) == preprocessing(model)
 
-    pruned.compile("sgd", "mse", run_eagerly=True)
+    pruned.compile("sgd", "mse")
     before = [np.array(x) for x in pruned.trainable_weights]
     pruned.train_on_batch(images(pruned), np.ones((2, 10)))
     for old, new in zip(before, pruned.trainable_weights, strict=True):
