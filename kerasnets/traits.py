@@ -14,6 +14,7 @@ from typing import Any, Literal
 from keras import layers
 
 from kerasnets import layers as own
+from kerasnets.pixels import Pixels
 
 # What a layer does with the channels of what it takes, in the last axis:
 Channels = Literal[
@@ -171,6 +172,7 @@ TABLE: dict[type, Traits] = {
     layers.Flatten: Traits("tiles"),
     layers.Reshape: Traits("own"),
     own.ScaledTanh: _POINTWISE,
+    Pixels: _IDENTITY,
     own.StochasticDepth: Traits("passes", idle=True),
     own.SAFPooling2D: _PASSES,
     own.CeilMaxPooling2D: _PASSES,

@@ -54,6 +54,7 @@ PORTABLE = [
     or ".".join((path.parent.name, path.stem)) in COSTS
 ]
 SHARED = (
+    "pixels",
     *("layers", "blocks", "errors", "graph", "traits"),
     *("untrusted", "pretrained", "applications"),
 )

@@ -77,6 +77,7 @@ ARGUMENTS = {
     "PReLU": ("zeros", None, None, (1, 2)),
     "RadialBasis": ([[0.0] * 4],),
     "Rescaling": (0.5,),
+    "Pixels": ((0.0,) * 4, (1.0,) * 4),
     "Resizing": (3, 3),
     "SAFPooling2D": (0.5,),
     "SeparableConv2D": (6, 3),

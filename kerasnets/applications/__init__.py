@@ -70,7 +70,7 @@ from kerasnets.applications.bn_inception import (
     BNInceptionPlain as BNInceptionPlain,
     BNInceptionSlim as BNInceptionSlim,
 )
-from kerasnets.applications.builder import ONE_ANSWER, convention
+from kerasnets.applications.builder import ONE_ANSWER
 from kerasnets.applications.dense_evaluation import (
     to_fully_convolutional as to_fully_convolutional,
 )
@@ -248,7 +248,7 @@ from kerasnets.applications.wide_resnet import (
     WideResNet50_2 as WideResNet50_2,
 )
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import Preprocessing
+from kerasnets.pixels import Preprocessing, pixels_of
 
 # in the order of `kerasnets list`
 _FAMILIES = (
@@ -329,34 +329,13 @@ def check_classifier(name: str) -> None:
         )
 
 
-def preprocessing(
-    model: keras.Model, default: Preprocessing | None = None
-) -> Preprocessing:
-    """What must be done to pixels before ``model`` sees them.
-
-    Args:
-        model: a network of the zoo, or one loaded from a file under its first name.
-        default: that of other models; None refuses them.
+def preprocessing(model: keras.Model) -> Preprocessing:
+    """What must be done to pixels before ``model`` sees them: see ``pixels_of``.
 
     Raises:
-        KerasnetsError: the model is none of the zoo's, or has lost its name.
+        KerasnetsError: It is a model of unknown origin.
     """
-    if hasattr(model, "preprocessing"):
-        return model.preprocessing
-    # a loaded model has its name only: resnet50_keras, mobilenet_0.50_128
-    title, *rest = model.name.split("_at_")[0].rsplit("_", 1)
-    form = rest[0] if rest and rest[0] in ("keras", "torch") else "paper"
-    stem = title if form != "paper" else model.name
-    for name in sorted(BUILDERS, key=len, reverse=True):
-        if stem == name or stem.startswith(f"{name}_"):
-            network = get(name).network  # type: ignore[attr-defined]
-            return convention(network, form).fitted(*model.input_shape[1::2])
-    if default is not None:
-        return default
-    raise KerasnetsError(
-        f"model {model.name!r} is not named like a network of the zoo: its "
-        "preprocessing is not known"
-    )
+    return pixels_of(model)
 
 
 def _plain(name: str) -> str:

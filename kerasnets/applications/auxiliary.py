@@ -37,10 +37,7 @@ def without_auxiliary(model: keras.Model) -> keras.Model:
     if not has_auxiliary(model):
         return model
     with deep_graphs():
-        main = keras.Model(model.input, model.outputs[0], name=model.name)
-    if hasattr(model, "preprocessing"):
-        main.preprocessing = model.preprocessing
-    return main
+        return keras.Model(model.input, model.outputs[0], name=model.name)
 
 
 def _is_auxiliary(output) -> bool:

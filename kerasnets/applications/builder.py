@@ -12,7 +12,8 @@ import keras
 from keras import layers
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.graph import deep_graphs, gc_paused
+from kerasnets.graph import deep_graphs, gc_paused, maker
+from kerasnets.pixels import carry
 from kerasnets.pretrained import HEAD, UNIT, Preprocessing, Twin, load_weights, origin
 
 
@@ -169,7 +170,10 @@ def manner(form: str | None, weights: str | Path | None, accepted: Mapping) -> s
 
 
 def image_input(network: Network, input_shape=None, input_tensor=None):
-    """The input of a network: a new one of ``input_shape``, or ``input_tensor``.
+    """The images of a network: new ones of ``input_shape``, or ``input_tensor``.
+
+    They carry what is to be done to their pixels, which ``finish`` makes what the
+    weights say.
 
     Args:
         network: the row, for its shape and smallest side.
@@ -192,13 +196,13 @@ def image_input(network: Network, input_shape=None, input_tensor=None):
             "or more"
         )
     if input_tensor is None:
-        return keras.Input(shape, name="image")
+        return carry(keras.Input(shape, name="image"), network.preprocessing)
     if input_shape is not None and tuple(input_shape) != shape:
         raise KerasnetsError(
             f"input_shape {tuple(input_shape)} contradicts input_tensor of shape "
             f"{shape}: give one of them"
         )
-    return input_tensor
+    return carry(input_tensor, network.preprocessing)
 
 
 def pooled_features(x, pooling: str | None):
@@ -344,7 +348,8 @@ def finish(
             twin_arguments=twin_arguments,
         )
     told = told or convention(network, form)
-    model.preprocessing = told.fitted(inputs.shape[1], inputs.shape[3])
+    pixels = maker(inputs).operation
+    pixels.preprocessing = told.fitted(inputs.shape[1], inputs.shape[3])
     return model
 
 

@@ -55,10 +55,7 @@ def to_fully_convolutional(model: keras.Model) -> keras.Model:
         x = trunk.outputs[0]
         if tail:
             x = _dense_tail(model, x, features.shape[1:3], tail)
-        dense = keras.Model(trunk.inputs[0], x, name=f"{model.name}_at_any_size")
-    if hasattr(model, "preprocessing"):
-        dense.preprocessing = model.preprocessing
-    return dense
+        return keras.Model(trunk.inputs[0], x, name=f"{model.name}_at_any_size")
 
 
 def _split(model: keras.Model):

@@ -167,12 +167,9 @@ def unet_with_encoder(
         levels = list(zip(skips, last, strict=True))
         x = _expand(x, levels, padding="same", upsampling=upsampling)
         x = _classify_pixels(x, classes, classifier_activation)
-        model = keras.Model(
+        return keras.Model(
             encoder.inputs[0], x, name=name or f"{encoder.name}_at_every_pixel"
         )
-    if hasattr(encoder, "preprocessing"):
-        model.preprocessing = encoder.preprocessing
-    return model
 
 
 def _convolutions(x, filters: int, *, padding: str, name: str):

@@ -10,7 +10,6 @@ import keras
 import tf_keras
 
 from kerasnets import __version__
-from kerasnets.applications import preprocessing
 from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
 from kerasnets.compression.loop import train
 from kerasnets.compression.settings import Settings, from_json
@@ -20,7 +19,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
 from kerasnets.export.metadata import add_metadata
 from kerasnets.files import sha256, write_bytes
-from kerasnets.pretrained import UNIT
+from kerasnets.pixels import pixels_of
 from kerasnets.progress import Progress
 from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import Checkpoint, seed_everything
@@ -133,7 +132,7 @@ def _images(
         batch_size=settings.batch_size,
         seed=seed,
         augment=settings.augment,
-        preprocessing=preprocessing(model, default=UNIT),
+        preprocessing=pixels_of(model),
     )
 
 

@@ -9,12 +9,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from kerasnets.applications import preprocessing
 from kerasnets.compression.loss import cross_entropy, distillation_loss
 from kerasnets.compression.settings import StepSettings
 from kerasnets.data import Feed
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import UNIT
+from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.progress import Progress
 from kerasnets.training import Checkpoint
 
@@ -48,7 +47,7 @@ def train(
     state = _state(model, optimizer)
     done = checkpoint.restore(state)
     progress(done, epochs, "continued" if done else "started")
-    step = train_step(model, optimizer, teacher, settings)
+    step = train_step(model, optimizer, teacher, settings, images.preprocessing)
     data = iter(images.dataset(done, epochs))
     for epoch in range(done, epochs):
         results = [step(*batch) for batch in itertools.islice(data, steps)]
@@ -68,12 +67,10 @@ def train_step(
     optimizer: tf_keras.optimizers.Optimizer,
     teacher: keras.Model | None,
     settings: StepSettings,
+    given: Preprocessing,
 ) -> Callable:
-    """A compiled step: images, labels -> loss, share of right answers."""
-
-    def for_teacher(images):
-        given, own = (preprocessing(net, default=UNIT) for net in (model, teacher))
-        return given.converted(images, own)
+    """A compiled step: images, preprocessed as given, and labels -> loss, accuracy."""
+    own = given if teacher is None else pixels_of(teacher)
 
     def loss_of(images, labels, logits):
         if teacher is None:
@@ -81,7 +78,7 @@ def train_step(
         return distillation_loss(
             labels,
             logits,
-            teacher(_resized(for_teacher(images), teacher), training=False),
+            teacher(_resized(given.converted(images, own), teacher), training=False),
             temperature=settings.temperature,
             soft_weight=settings.soft_weight,
         )

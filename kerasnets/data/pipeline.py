@@ -16,7 +16,7 @@ from kerasnets.errors import KerasnetsError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from kerasnets.pretrained import Preprocessing
+    from kerasnets.pixels import Preprocessing
 
 # uses of the seed that must not share numbers
 _SHUFFLE, _AUGMENT = 1, 2
@@ -148,10 +148,9 @@ class Batches:
             images = self.augment(images, _seed_of(_AUGMENT, self.seed, step))
         if self.size != side:
             images = tf.image.resize(images, (self.size, self.size), antialias=True)
-        # TensorFlow comes with it, which `kerasnets predict` does without
-        from kerasnets.pretrained import UNIT
-
-        return (self.preprocessing or UNIT)(images), labels
+        if self.preprocessing is not None:
+            images = self.preprocessing(images)
+        return images, labels
 
 
 def steps_per_epoch(images: int, batch_size: int, shuffle: bool) -> int:
@@ -202,8 +201,8 @@ def batches(
         augment: random changes, or None: an ``Augment``, or any function of images of
             0 to 255 and a seed.
         shuffle: a new order each epoch in full batches, or the images as they are.
-        preprocessing: what the network wants done to the pixels; None scales them to
-            [-1, 1].
+        preprocessing: what the network wants done to the pixels; None leaves
+            them as they are, 0 to 255.
         targets: what else is learned of each image, by its name in
             ``training.Objective``: arrays with a row for each image of the split.
 

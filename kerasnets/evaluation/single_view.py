@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from kerasnets.applications import preprocessing, without_auxiliary
+from kerasnets.applications import without_auxiliary
 from kerasnets.data import Feed, Split, batches
-from kerasnets.pretrained import UNIT
+from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.training import native_kernels
 
 
@@ -28,7 +28,11 @@ class Evaluation:
 
 
 def evaluate(
-    model: keras.Model, images: Split | Feed, *, batch_size: int = 256
+    model: keras.Model,
+    images: Split | Feed,
+    *,
+    batch_size: int = 256,
+    pixels: Preprocessing | None = None,
 ) -> Evaluation:
     """Judge a classifier that returns logits.
 
@@ -38,9 +42,11 @@ def evaluate(
         images: A split, which gets the pixels that the network wants, or a feed of
             batches that are as the network takes them: one epoch of it.
         batch_size: Images a batch of a split.
+        pixels: What the model wants done to the pixels of a split; None for what
+            ``pixels_of`` says.
     """
     examples, labelled, right, loss = 0, 0, 0, 0.0
-    for logits, labels in _answers(model, images, batch_size):
+    for logits, labels in _answers(model, images, batch_size, pixels):
         examples += len(labels)
         labelled += labels.size
         right += int(np.sum(logits.argmax(axis=-1) == labels))
@@ -49,17 +55,24 @@ def evaluate(
 
 
 def predict_logits(
-    model: keras.Model, images: Split | Feed, *, batch_size: int = 256
+    model: keras.Model,
+    images: Split | Feed,
+    *,
+    batch_size: int = 256,
+    pixels: Preprocessing | None = None,
 ) -> np.ndarray:
     """Return the logits (images, ..., classes) of a split or a feed, in its order.
 
     The arguments are those of ``evaluate``.
     """
-    return np.concatenate([x for x, _ in _answers(model, images, batch_size)])
+    return np.concatenate([x for x, _ in _answers(model, images, batch_size, pixels)])
 
 
 def _answers(
-    model: keras.Model, images: Split | Feed, batch_size: int
+    model: keras.Model,
+    images: Split | Feed,
+    batch_size: int,
+    pixels: Preprocessing | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Logits and labels of each batch."""
     model = without_auxiliary(model)
@@ -70,7 +83,7 @@ def _answers(
             batch_size=batch_size,
             seed=0,
             shuffle=False,
-            preprocessing=preprocessing(model, default=UNIT),
+            preprocessing=pixels_of(model, pixels),
         )
     with native_kernels(model):
         for batch, targets in images.dataset(0, 1):

@@ -12,12 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets.applications import preprocessing, without_auxiliary
+from kerasnets.applications import without_auxiliary
 from kerasnets.data import Split, resize_images
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.float32 import to_float32
 from kerasnets.graph import calls
-from kerasnets.pretrained import UNIT
+from kerasnets.pixels import pixels_of
 from kerasnets.traits import traits_of
 
 # A value that lies this share of the range outside it is cut off noticeably: 0.1 of a
@@ -207,7 +207,7 @@ class _Tensors:
     def __init__(self, model: keras.Model):
         channels = model.input_shape[-1]
         # a model that is rebuilt has not the attribute that tells it
-        self._preprocess = preprocessing(model, default=UNIT.fitted(None, channels))
+        self._preprocess = pixels_of(model)
         model = to_float32(without_auxiliary(model))
         names, outputs = _quantised(model)
         colours = _CHANNELS.get(channels, tuple(map(str, range(1, channels + 1))))

@@ -32,10 +32,7 @@ def inference_model(model: keras.Model) -> keras.Model:
             f"{model.name!r} ({type(model).__name__}) has no graph of layers; a"
             " functional model or a Sequential with an Input is accepted"
         )
-    answering = to_float32(without_auxiliary(model))
-    if hasattr(model, "preprocessing"):
-        answering.preprocessing = model.preprocessing
-    return answering
+    return to_float32(without_auxiliary(model))
 
 
 def _student(model: keras.Model) -> keras.Model:

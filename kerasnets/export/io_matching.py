@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets.applications import preprocessing as preprocessing_of
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.inference import gives_probabilities, inference_model
 from kerasnets.export.inspection import ends_in_softmax
@@ -15,7 +14,7 @@ from kerasnets.export.metadata import read_metadata
 from kerasnets.export.predictors import Predictor
 from kerasnets.export.runtime import LiteRTModel, TensorInfo
 from kerasnets.export.wrapper import end_names
-from kerasnets.pretrained import UNIT, Preprocessing
+from kerasnets.pixels import Preprocessing, pixels_of
 
 # how a file of this package calls the pixels it takes
 _PIXELS = "image"
@@ -54,11 +53,8 @@ class IOMatching:
     ):
         self.file, self.model = file, inference_model(model)
         self._name, self._given = str(path), normalise
-        channels = self.model.inputs[0].shape[-1]
         if preprocessing is None and self.takes_images:
-            preprocessing = preprocessing_of(
-                self.model, default=UNIT.fitted(None, channels)
-            )
+            preprocessing = pixels_of(self.model)
         self._convention = preprocessing
         self._normalise = normalise or self._stated(path)
         self.softmax = (

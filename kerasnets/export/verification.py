@@ -7,7 +7,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnets.applications import preprocessing
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.classifier import Classifier
 from kerasnets.export.comparison import TIE, OutputComparison, Tally
@@ -15,7 +14,7 @@ from kerasnets.export.inference import gives_probabilities, inference_model
 from kerasnets.export.inspection import number_format
 from kerasnets.export.predictors import is_litert
 from kerasnets.export.sqnr import Sqnr
-from kerasnets.pretrained import UNIT
+from kerasnets.pixels import pixels_of
 from kerasnets.progress import Progress, silent
 
 
@@ -154,7 +153,7 @@ def verify(
 
 def _probabilities(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Run the model on uint8 images, as the graph in the file does."""
-    convention = preprocessing(model, default=UNIT)
+    convention = pixels_of(model)
     answers = model(convention(images), training=False)
     if not gives_probabilities(model):
         answers = keras.ops.softmax(answers)

@@ -8,11 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets import applications
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.inference import gives_probabilities
 from kerasnets.graph import maker
-from kerasnets.pretrained import UNIT, Preprocessing
+from kerasnets.pixels import Preprocessing, pixels_of
 
 TASKS = ("classifier", "segmenter", "generic")
 # how Keras calls a layer that nobody named: its class, and a count in the process
@@ -121,9 +120,7 @@ def wrapper_of(
     if isinstance(preprocessing, Preprocessing):
         convention = preprocessing
     elif preprocessing:
-        convention = applications.preprocessing(
-            model, default=UNIT.fitted(None, channels)
-        )
+        convention = pixels_of(model)
     given = resize_from or (height, width)
     probable = gives_probabilities(model)
     if softmax and not probable and model.outputs[0].shape[-1] == 1:

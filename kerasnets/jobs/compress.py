@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kerasnets import applications, compression, transfer
+from kerasnets import compression, transfer
 from kerasnets.analysis import count_madds, count_params
 from kerasnets.data import PreparedData, batches, open_source, prepare_once
 from kerasnets.errors import KerasnetsError
@@ -17,7 +17,7 @@ from kerasnets.graph import all_layers
 from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_classifier, check_file, check_whole
 from kerasnets.jobs.images import kept_images, side_of
-from kerasnets.pretrained import UNIT
+from kerasnets.pixels import pixels_of
 from kerasnets.progress import Progress, silent
 from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import Checkpoint, Recipe, seed_everything, train
@@ -226,7 +226,7 @@ def _remove_channels(
             size=side,
             batch_size=recipe.batch_size,
             seed=seed,
-            preprocessing=applications.preprocessing(small, default=UNIT),
+            preprocessing=pixels_of(small),
         ),
         recipe,
         checkpoint=checkpoint,

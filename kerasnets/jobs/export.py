@@ -9,14 +9,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets import __version__, applications, export
+from kerasnets import __version__, export
 from kerasnets.data import Source, open_source
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_bytes
 from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_file, check_parent, check_whole
 from kerasnets.jobs.images import fitted, image_of, prepared_images
-from kerasnets.pretrained import UNIT, Preprocessing
+from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.progress import Progress, silent
 from kerasnets.saving import import_plugins, load_model
 
@@ -156,8 +156,7 @@ def _check_export(
 
 def _convention(model: keras.Model) -> Preprocessing:
     """What is done to the pixels before the model."""
-    default = UNIT.fitted(None, image_of(model)[2])
-    return applications.preprocessing(model, default=default)
+    return pixels_of(model)
 
 
 def _calibrated(

@@ -4,9 +4,7 @@ No file is ever unpickled or run: of Keras's files only the arrays are read, Tor
 read with weights-only loading.
 """
 
-from kerasnets.pretrained.carry import from_keras, from_torch
-from kerasnets.pretrained.files import load_weights
-from kerasnets.pretrained.preprocessing import (
+from kerasnets.pixels import (
     CAFFE,
     CIFAR,
     RAW,
@@ -14,6 +12,8 @@ from kerasnets.pretrained.preprocessing import (
     UNIT,
     Preprocessing,
 )
+from kerasnets.pretrained.carry import from_keras, from_torch
+from kerasnets.pretrained.files import load_weights
 from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin, origin
 
 __all__ = [

@@ -12,8 +12,8 @@ import numpy as np
 
 from kerasnets import untrusted
 from kerasnets.errors import KerasnetsError
+from kerasnets.pixels import Preprocessing
 from kerasnets.pretrained.carry import assign, from_keras, from_torch, head_of
-from kerasnets.pretrained.preprocessing import Preprocessing
 from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin
 
 _HUB = "timm:"

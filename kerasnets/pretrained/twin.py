@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasnets.pretrained.preprocessing import Preprocessing
+from kerasnets.pixels import Preprocessing
 
 # the layer that gives classes; names of auxiliary ones end likewise
 HEAD = "logits"

@@ -3,9 +3,9 @@
 import keras
 from keras import layers
 
-from kerasnets.applications import preprocessing, without_auxiliary
+from kerasnets.applications import without_auxiliary
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import UNIT, Preprocessing
+from kerasnets.pixels import Preprocessing, pixels_of
 
 
 def distiller(
@@ -42,7 +42,7 @@ def distiller(
             f"{student.output_shape[-1]}: they must be the same"
         )
     size = max(_side(teacher), _side(student))
-    given = preprocessing(student, default=UNIT)
+    given = pixels_of(student)
     return keras.distillation.Distiller(
         teacher=fed_with(teacher, size, given),
         student=fed_with(student, size, given),
@@ -56,7 +56,7 @@ def distiller(
     )
 
 
-def fed_with(model: keras.Model, size: int, given: Preprocessing = UNIT) -> keras.Model:
+def fed_with(model: keras.Model, size: int, given: Preprocessing) -> keras.Model:
     """The model behind what brings other images to its own size and preprocessing.
 
     The weights are shared. The model itself where the images fit.
@@ -68,7 +68,7 @@ def fed_with(model: keras.Model, size: int, given: Preprocessing = UNIT) -> kera
     """
     height, width, channels = model.input_shape[1:]
     image = keras.Input((size, size, channels), name="image")
-    x = given.converted(image, preprocessing(model, default=given))
+    x = given.converted(image, pixels_of(model))
     if (height, width) != (size, size):
         resize = layers.Resizing(
             height, width, antialias=True, dtype="float32", name="resize"

@@ -10,8 +10,8 @@ from kerasnets.analysis import zoo
 from kerasnets.analysis.costs import ModelCost
 from kerasnets.applications.builder import Network, Published
 from kerasnets.errors import KerasnetsError
+from kerasnets.pixels import UNIT
 from kerasnets.pretrained import Twin
-from kerasnets.pretrained.preprocessing import UNIT
 
 OAK = Network(
     name="Oak-7", family="Broad Leaf", year=2014, params=90, madds=500, source="B 2014"

@@ -7,6 +7,7 @@ import pytest
 from kerasnets.applications import inception_v3
 from kerasnets.applications.inception_v3 import InceptionV3
 from kerasnets.errors import KerasnetsError
+from kerasnets.pixels import pixels_of
 
 # Szegedy et al. 2015, Table 1: what goes into the modules and comes out of them
 SHAPES = {
@@ -78,7 +79,7 @@ def test_bad_arguments_are_named(arguments, message):
 
 @pytest.mark.parametrize("form", inception_v3.FORMS)
 def test_images_are_resized_to_342_pixels_first(form):
-    told = InceptionV3((None, None, 3), form=form).preprocessing
+    told = pixels_of(InceptionV3((None, None, 3), form=form))
     assert (told.size, told.resize, told.mean, told.std) == (
         299,
         342,

@@ -5,6 +5,7 @@ import pytest
 
 from kerasnets.applications.mobilenet_v3 import MobileNetV3Large, MobileNetV3Small
 from kerasnets.errors import KerasnetsError
+from kerasnets.pixels import pixels_of
 
 
 @pytest.mark.parametrize("minimalistic", [False, True])
@@ -28,7 +29,7 @@ def test_imagenet_weights_want_images_scaled_outside(monkeypatch, minimalistic):
         "include_preprocessing": False,
         "input_shape": (224, 224, 3),
     }
-    assert model.preprocessing.mean == model.preprocessing.std == (127.5,) * 3
+    assert pixels_of(model).mean == pixels_of(model).std == (127.5,) * 3
 
 
 # Tables 1 and 2: for each block exp size, SE, kernel, output

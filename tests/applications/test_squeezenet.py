@@ -12,6 +12,7 @@ from kerasnets.applications.squeezenet import (
     SqueezeNetCIFARBN,
 )
 from kerasnets.errors import KerasnetsError
+from kerasnets.pixels import pixels_of
 
 
 # by hand from the prototxt; torchvision's by counting its modules' products
@@ -169,9 +170,9 @@ def test_dropout_changes_the_graph():
 def test_forms_have_the_images_of_their_release():
     ours, theirs = SqueezeNet1_0(), SqueezeNet1_0(form="torch")
     assert (ours.name, theirs.name) == ("squeezenet1_0", "squeezenet1_0_torch")
-    assert (ours.preprocessing.channels, ours.preprocessing.size) == ("BGR", 227)
-    assert ours.preprocessing.resize == 256
-    assert (theirs.preprocessing.channels, theirs.preprocessing.size) == ("RGB", 224)
+    assert (pixels_of(ours).channels, pixels_of(ours).size) == ("BGR", 227)
+    assert pixels_of(ours).resize == 256
+    assert (pixels_of(theirs).channels, pixels_of(theirs).size) == ("RGB", 224)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from support.tiny_zoo import DRAWN, TINY, images
+from support.tiny_zoo import TINY, images, one_a_family
 
 from kerasnets import applications
 from kerasnets.analysis import count_madds, count_params, shapes_only
@@ -104,17 +104,13 @@ def test_every_weight_gets_a_finite_gradient(name):
 
     keras.utils.set_random_seed(1)
     model = TINY[name](classifier_activation=None)
-
-    @tf.function
-    def gradients(x, y):
-        with tf.GradientTape() as tape:
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                y, model(x, training=True)
-            )
-        return tape.gradient(losses, [v.value for v in model.trainable_variables])
-
-    found = gradients(images(model, 8), labels(model, 8))
-    for variable, gradient in zip(model.trainable_variables, found, strict=True):
+    x = tf.constant(images(model, 8))
+    with tf.GradientTape() as tape:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels(model, 8), model(x, training=True)
+        )
+    gradients = tape.gradient(losses, [v.value for v in model.trainable_variables])
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         assert gradient is not None, variable.path
         assert np.isfinite(gradient).all(), variable.path
         assert np.abs(gradient).max() > 0, variable.path
@@ -144,7 +140,10 @@ def test_mixed_precision_ends_in_float32(name):
 
 # steps of Adam: without batch norm a large one kills the ReLUs
 RATES = {"vgg11lrn": 1e-4, "googlenet": 1e-4}
-RATES |= dict.fromkeys(["alexnet", "preluneta"], 3e-4)
+RATES |= dict.fromkeys(["alexnet", "squeezenet1_0", "preluneta"], 3e-4)
+RATES |= dict.fromkeys(["nincifar10", "allcnnc", "dsn"], 1e-3)
+# maxout starts with small weights
+RATES |= dict.fromkeys(["maxoutcifar10", "fitnet1"], 0.01)
 
 
 class StopWhenRight(keras.callbacks.Callback):
@@ -154,25 +153,22 @@ class StopWhenRight(keras.callbacks.Callback):
         self.model.stop_training = logs["accuracy"] == 1
 
 
-# the others learn digits in phone/test_every_family.py; first weights may be unlucky on
-# one CPU and not on another
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", one_a_family())
 def test_learns_a_handful_of_images(name):
-    assert any(learns(name, seed) for seed in range(3))
-
-
-def learns(name, seed: int) -> bool:
-    """Whether three images are answered right within 150 steps."""
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(0)
     model = TINY[name]()
     x, y = applications.preprocessing(model)(pictures(model, 3)), labels(model, 3)
+    rate = RATES.get(name, 0.003)
     model.compile(
-        keras.optimizers.Adam(RATES.get(name, 0.003)),
+        keras.optimizers.Adam(rate),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
+        # a few steps cost less than tracing, but for grouped convolutions, which Keras
+        # compiles anew at each eager step
+        run_eagerly=all(getattr(layer, "groups", 1) == 1 for layer in model.layers),
     )
     history = model.fit(x, y, epochs=150, verbose=0, callbacks=[StopWhenRight()])
-    return history.history["accuracy"][-1] == 1
+    assert history.history["accuracy"][-1] == 1
 
 
 def labels(model, count):

@@ -15,13 +15,15 @@ from keras import layers
 from kerasnets.compression import PruneSettings, prune, sparsity
 from kerasnets.data import open_source, prepare
 from kerasnets.errors import KerasnetsError
+from kerasnets.pixels import UNIT, carry
 
 SETTINGS = {"sparsity": 0.7, "epochs": 4, "batch_size": 128, "frequency": 4}
 
 
 def network(name, filters, side):
     """Convolution, depthwise and dense kernels, batch norm and dropout."""
-    x = image = keras.Input((side, side, 3))
+    image = keras.Input((side, side, 3))
+    x = carry(image, UNIT)
     x = layers.Conv2D(filters, 3, strides=2, use_bias=False, name="conv")(x)
     x = layers.BatchNormalization(name="bn")(x)
     x = layers.ReLU(6.0, name="relu")(x)
@@ -125,7 +127,7 @@ def test_killed_parent_takes_the_child_along_and_the_rerun_ends_alike(unbroken, 
         assert any(line.startswith("2 ") for line in process.stdout)
         (child,) = psutil.Process(process.pid).children()
         os.kill(process.pid, signal.SIGKILL)
-        child_ended_by = time.monotonic() + 60
+        child_ended_by = time.monotonic() + 5
         while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
             assert time.monotonic() < child_ended_by
             time.sleep(0.05)
@@ -164,7 +166,7 @@ def test_without_a_teacher_the_network_learns(folder):
 
 def test_failure_of_the_child_is_one_line_with_its_output_in_the_notes(folder):
     image = keras.Input((8, 8, 3))
-    flat = layers.Flatten()(image)
+    flat = layers.Flatten()(carry(image, UNIT))
     keras.Model(
         image, layers.Dense(10, activation="softmax", name="answer")(flat)
     ).save(folder / "softmax.keras")

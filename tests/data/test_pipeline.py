@@ -19,6 +19,7 @@ from kerasnets.data import (
 )
 from kerasnets.data.pipeline import _AUGMENT, _SHUFFLE, _augmented, _seed_of, _warped
 from kerasnets.errors import KerasnetsError
+from kerasnets.pixels import UNIT
 
 EVERYTHING = Augment(0.1, 20.0, 0.2, True, 0.1, 0.2)
 
@@ -43,7 +44,9 @@ def assert_same(first, second):
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_without_augmentation_pixels_are_only_normalised(shuffle):
     split = noise(16)
-    stream = batches(split, size=8, batch_size=5, seed=0, shuffle=shuffle)
+    stream = batches(
+        split, size=8, batch_size=5, seed=0, preprocessing=UNIT, shuffle=shuffle
+    )
     for images, labels in taken(stream.dataset(0, 2)):
         expected = split.images[labels].astype("float32") / np.float32(127.5) - 1
         np.testing.assert_array_equal(images, expected)
@@ -60,7 +63,9 @@ def test_any_function_is_a_view():
         return 255.0 - pixels
 
     split = noise(16)
-    stream = batches(split, size=8, batch_size=4, seed=0, augment=negative)
+    stream = batches(
+        split, size=8, batch_size=4, seed=0, preprocessing=UNIT, augment=negative
+    )
     for images, labels in taken(stream.dataset(0, 1)):
         expected = 1 - split.images[labels].astype("float32") / np.float32(127.5)
         np.testing.assert_allclose(images, expected, atol=1e-6)
@@ -77,6 +82,7 @@ def test_labels_of_pixels_and_other_targets_go_with_their_images():
         batch_size=5,
         seed=0,
         targets={"soft": soft},
+        preprocessing=UNIT,
     )
     seen = []
     for images, targets in stream.dataset(0, 1):
@@ -96,12 +102,17 @@ def test_labels_of_pixels_stay_on_their_pixels(change):
     pixels = noise(10).images
     split = Split(pixels, pixels[..., 0].astype("int64"), tuple(map(str, range(10))))
     with pytest.raises(KerasnetsError, match="no augmentation"):
-        batches(split, **{"size": 8, "batch_size": 5, "seed": 0, **change})
+        batches(
+            split,
+            **{"size": 8, "batch_size": 5, "seed": 0, "preprocessing": UNIT, **change},
+        )
 
 
 def test_all_zero_augmentation_changes_nothing():
     stream = [
-        batches(noise(8), size=8, batch_size=4, seed=0, augment=augment).dataset(0, 1)
+        batches(
+            noise(8), size=8, batch_size=4, seed=0, preprocessing=UNIT, augment=augment
+        ).dataset(0, 1)
         for augment in (None, Augment())
     ]
     assert_same(taken(stream[0]), taken(stream[1]))
@@ -109,7 +120,9 @@ def test_all_zero_augmentation_changes_nothing():
 
 @pytest.mark.parametrize("first_epoch", [1, 3])
 def test_resumed_stream_is_the_unbroken_one(first_epoch):
-    stream = batches(noise(22), size=6, batch_size=4, seed=7, augment=EVERYTHING)
+    stream = batches(
+        noise(22), size=6, batch_size=4, seed=7, preprocessing=UNIT, augment=EVERYTHING
+    )
     unbroken = taken(stream.dataset(0, 4))
     assert stream.steps_per_epoch == 5
     assert len(unbroken) == 20
@@ -117,7 +130,7 @@ def test_resumed_stream_is_the_unbroken_one(first_epoch):
 
 
 def test_an_epoch_sees_no_image_twice_and_every_epoch_has_its_order():
-    stream = batches(noise(103), size=8, batch_size=10, seed=0)
+    stream = batches(noise(103), size=8, batch_size=10, seed=0, preprocessing=UNIT)
     epochs = [
         np.concatenate([labels for _, labels in taken(stream.dataset(i, i + 1))])
         for i in range(3)
@@ -128,37 +141,47 @@ def test_an_epoch_sees_no_image_twice_and_every_epoch_has_its_order():
     assert not np.array_equal(epochs[1], epochs[2])
     # the three images that an epoch leaves out are others each time
     assert len(set(epochs[0]) | set(epochs[1])) > 100
-    other = batches(noise(103), size=8, batch_size=10, seed=1).dataset(0, 1)
+    other = batches(
+        noise(103), size=8, batch_size=10, seed=1, preprocessing=UNIT
+    ).dataset(0, 1)
     assert not np.array_equal(epochs[0][:10], taken(other)[0][1])
 
 
 def test_evaluation_sees_all_in_order_once():
-    stream = batches(noise(11), size=8, batch_size=4, seed=0, shuffle=False)
+    stream = batches(
+        noise(11), size=8, batch_size=4, seed=0, preprocessing=UNIT, shuffle=False
+    )
     labels = [labels.tolist() for _, labels in taken(stream.dataset(0, 1))]
     assert labels == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
     assert stream.steps_per_epoch == 3
 
 
 def test_fewer_images_than_a_batch_make_one_step():
-    stream = batches(noise(3), size=8, batch_size=64, seed=0)
+    stream = batches(noise(3), size=8, batch_size=64, seed=0, preprocessing=UNIT)
     assert stream.steps_per_epoch == 1
     (_, labels), (_, again) = taken(stream.dataset(0, 2))
     assert sorted(labels) == sorted(again) == [0, 1, 2]
 
 
 def test_shapes_are_known_so_that_keras_traces_once():
-    stream = batches(noise(9), size=5, batch_size=4, seed=0, augment=EVERYTHING)
+    stream = batches(
+        noise(9), size=5, batch_size=4, seed=0, preprocessing=UNIT, augment=EVERYTHING
+    )
     images, labels = stream.dataset(0, 3).element_spec
     assert images == tf.TensorSpec((4, 5, 5, 3), tf.float32)
     assert labels == tf.TensorSpec((4,), tf.int64)
     assert stream.dataset(1, 3).cardinality() == 4
-    evaluated = batches(noise(9), size=5, batch_size=4, seed=0, shuffle=False)
+    evaluated = batches(
+        noise(9), size=5, batch_size=4, seed=0, preprocessing=UNIT, shuffle=False
+    )
     assert evaluated.dataset(0, 1).element_spec[0].shape.as_list() == [None, 5, 5, 3]
 
 
 def test_resize_is_that_of_pillow():
     split = noise(2, side=16)
-    stream = batches(split, size=8, batch_size=2, seed=0, shuffle=False)
+    stream = batches(
+        split, size=8, batch_size=2, seed=0, preprocessing=UNIT, shuffle=False
+    )
     ((images, _),) = taken(stream.dataset(0, 1))
     for image, pixels in zip(images, split.images, strict=True):
         theirs = Image.fromarray(pixels).resize((8, 8), Image.Resampling.BILINEAR)
@@ -271,7 +294,9 @@ def test_another_process_gets_the_same_batches(tmp_path, save_images):
         "from kerasnets.data import Augment, batches, load_prepared; "
         "train = load_prepared(Path(sys.argv[1])).train; "
         "a = Augment(0.1, 20.0, 0.2, True, 0.1, 0.2); "
-        "s = batches(train, size=6, batch_size=4, seed=3, augment=a).dataset(1, 3); "
+        "from kerasnets.pixels import UNIT; "
+        "s = batches(train, size=6, batch_size=4, seed=3, augment=a, "
+        "preprocessing=UNIT).dataset(1, 3); "
         "print(hashlib.sha256(b''.join(x.numpy().tobytes() for x, _ in s)).hexdigest())"
     )
     theirs = subprocess.run(
@@ -281,6 +306,8 @@ def test_another_process_gets_the_same_batches(tmp_path, save_images):
         check=True,
     )
     for train in (data.train, load_prepared(tmp_path).train):
-        stream = batches(train, size=6, batch_size=4, seed=3, augment=EVERYTHING)
+        stream = batches(
+            train, size=6, batch_size=4, seed=3, preprocessing=UNIT, augment=EVERYTHING
+        )
         ours = b"".join(images.tobytes() for images, _ in taken(stream.dataset(1, 3)))
         assert theirs.stdout.strip() == hashlib.sha256(ours).hexdigest()

@@ -8,13 +8,14 @@ from keras import layers
 from kerasnets.data import Split, batches
 from kerasnets.evaluation import evaluate, predict_logits
 from kerasnets.evaluation.single_view import cross_entropies
+from kerasnets.pixels import UNIT, carry
 
 
 @pytest.fixture(scope="module")
 def model():
     """Logits (2 r, 2 g, 2 b) of the image's mean colour in [-1, 1]."""
     image = keras.Input((4, 4, 3))
-    x = layers.GlobalAveragePooling2D()(image)
+    x = layers.GlobalAveragePooling2D()(carry(image, UNIT))
     return keras.Model(image, layers.Rescaling(2.0)(x))
 
 
@@ -60,13 +61,15 @@ def test_images_are_resized_to_the_network(model):
 
 
 def test_a_feed_is_judged_as_it_comes(model, split):
-    feed = batches(split, size=4, batch_size=2, seed=0, shuffle=False)
+    feed = batches(
+        split, size=4, batch_size=2, seed=0, shuffle=False, preprocessing=UNIT
+    )
     assert evaluate(model, feed) == evaluate(model, split, batch_size=2)
 
 
 def test_each_pixel_counts_where_each_has_a_label():
     image = keras.Input((4, 4, 3))
-    model = keras.Model(image, layers.Rescaling(2.0)(image))
+    model = keras.Model(image, layers.Rescaling(2.0)(carry(image, UNIT)))
     # all red: logits 2, -2, -2; a quarter of the labels says so
     images = np.full((3, 4, 4, 3), [255, 0, 0], "uint8")
     labels = np.ones((3, 4, 4), "int64")

@@ -9,6 +9,7 @@ import pytest
 from support.weights import randomise
 
 from kerasnets.export import add_metadata, convert
+from kerasnets.pixels import UNIT, carry
 
 LABELS = tuple(f"class {index}" for index in range(10))
 
@@ -30,7 +31,7 @@ def build_small(seed: int = 0, prefix: str | None = None) -> keras.Model:
     inputs = keras.Input((16, 16, 3))
     x = layers.Conv2D(
         8, 3, strides=2, padding="same", use_bias=False, name=name("stem")
-    )(inputs)
+    )(carry(inputs, UNIT))
     x = shortcut = bn_relu6(x, "stem")
     x = layers.DepthwiseConv2D(
         3, padding="same", use_bias=False, name=name("depthwise")

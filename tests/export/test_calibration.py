@@ -11,6 +11,7 @@ from kerasnets.export.calibration import (
     range_gap,
     range_warnings,
 )
+from kerasnets.pixels import UNIT, carry
 
 from .conftest import build_small, make_images
 
@@ -70,7 +71,7 @@ def doubler():
     """Pixels scaled to [-1, 1], twice that, ReLU, their average over the image."""
     inputs = keras.Input((2, 2, 1))
     double = keras.layers.Conv2D(1, 1, use_bias=False, name="double")
-    x = keras.layers.ReLU(name="relu")(double(inputs))
+    x = keras.layers.ReLU(name="relu")(double(carry(inputs, UNIT)))
     model = keras.Model(inputs, keras.layers.GlobalMaxPooling2D(name="pool")(x))
     double.set_weights([np.full((1, 1, 1, 1), 2.0)])
     return model

@@ -12,7 +12,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import Bounds, Classifier, convert, file_sparsity, verify
-from kerasnets.pretrained import CAFFE, TORCH
+from kerasnets.graph import all_layers
+from kerasnets.pixels import CAFFE, TORCH, UNIT, carry, with_pixels
 
 from .conftest import brightest_channel, build_small, make_images
 
@@ -185,7 +186,7 @@ class InverseErrorFunction(keras.layers.Layer):
 @pytest.mark.parametrize("quantise", [False, True])
 def test_an_operator_that_is_not_built_in_is_named_with_its_layer(images, quantise):
     inputs = keras.Input((16, 16, 3))
-    x = keras.layers.Conv2D(4, 3)(inputs)
+    x = keras.layers.Conv2D(4, 3)(carry(inputs, UNIT))
     x = InverseErrorFunction(name="odd_one")(x)
     model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
     with pytest.raises(KerasnetsError, match=r"Erfinv at \S*odd_one") as error:
@@ -194,8 +195,9 @@ def test_an_operator_that_is_not_built_in_is_named_with_its_layer(images, quanti
 
 
 def head(*layers: keras.layers.Layer, shape=(16, 16, 3)) -> keras.Model:
-    pooled = [keras.Input(shape), keras.layers.GlobalAveragePooling2D(), *layers]
-    return keras.Sequential(pooled)
+    inputs = keras.Input(shape)
+    x = keras.layers.GlobalAveragePooling2D()(carry(inputs, UNIT))
+    return keras.Model(inputs, keras.Sequential(layers)(x))
 
 
 @pytest.mark.parametrize(
@@ -246,10 +248,9 @@ def test_a_quantised_mobilenet_agrees(mobilenet, save):
 def test_preprocessing_of_the_network_is_inside_the_file(
     convention, quantised, images, save
 ):
-    model = build_small()
-    model.preprocessing = convention
+    model = with_pixels(build_small(), convention)
     # Caffe's pixels are not scaled: logits of the usual size again
-    head = model.layers[-1]
+    head = all_layers(model)[-1]
     head.kernel.assign(head.kernel / (60 if convention is CAFFE else 1))
     buffer = convert(model, calibration=images if quantised else None)
     logits = np.asarray(model(convention(images), training=False), np.float64)

@@ -12,7 +12,7 @@ from kerasnets.export import file_sparsity
 from kerasnets.export.conversion import convert, convert_aware, convert_with_names
 from kerasnets.export.inference import gives_probabilities, inference_model
 from kerasnets.layers import LocalResponseNorm
-from kerasnets.pretrained import TORCH, UNIT
+from kerasnets.pixels import TORCH, UNIT, Pixels, carry
 from kerasnets.transfer import distiller
 
 from .conftest import build_small, make_images
@@ -26,7 +26,7 @@ BODY = ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "ADD", "MEAN", "FULLY_CONNECT
 def wide() -> keras.Model:
     """Kernels large enough for every format: 2 x 3x3x3x64, 64x64, 64x10."""
     inputs = keras.Input((16, 16, 3))
-    x = layers.Conv2D(64, 3, activation="relu")(inputs)
+    x = layers.Conv2D(64, 3, activation="relu")(carry(inputs, UNIT))
     x = layers.DepthwiseConv2D(3, activation="relu")(x)
     x = layers.Conv2D(64, 1, activation="relu")(x)
     x = layers.Dense(10)(layers.GlobalAveragePooling2D()(x))
@@ -61,7 +61,7 @@ def test_a_format_is_small_and_answers_like_the_model(
 def test_large_files_keep_their_weights(format):
     # above 256 KiB the quantiser writes them behind the flatbuffer
     inputs = keras.Input((4, 4, 3))
-    x = layers.Dense(4)(layers.Dense(12_000)(layers.Flatten()(inputs)))
+    x = layers.Dense(4)(layers.Dense(12_000)(layers.Flatten()(carry(inputs, UNIT))))
     model = keras.Model(inputs, x)
     images = make_images(3, 4)
     answers = [run(convert(model, format=format), image[None])[0] for image in images]
@@ -174,6 +174,7 @@ def test_of_a_distiller_the_student_is_converted(small, side):
     teacher = keras.Sequential(
         [
             keras.Input((side, side, 3)),
+            Pixels((127.5,) * 3, (127.5,) * 3),
             layers.GlobalAveragePooling2D(),
             layers.Dense(10),
         ]
@@ -183,8 +184,9 @@ def test_of_a_distiller_the_student_is_converted(small, side):
 
 
 def test_local_response_norm_stays_in_float(images):
-    x = inputs = keras.Input((16, 16, 3))
-    x = LocalResponseNorm(depth=3, alpha=0.5)(layers.Conv2D(8, 3)(x))
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(8, 3)(carry(inputs, UNIT))
+    x = LocalResponseNorm(depth=3, alpha=0.5)(x)
     x = layers.Dense(4)(layers.GlobalAveragePooling2D()(x))
     model = randomise(keras.Model(inputs, x), seed=0, head=3)
     float_file, buffer = convert(model), convert(model, calibration=images[:40])

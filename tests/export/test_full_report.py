@@ -16,7 +16,7 @@ from kerasnets.export.full_report import report
 from kerasnets.export.predictors import open_predictor
 from kerasnets.export.sqnr import LayerSqnr, Sqnr
 from kerasnets.export.verification import FLOAT_BOUNDS, Bounds, failures
-from kerasnets.pretrained import RAW, UNIT
+from kerasnets.pixels import RAW, UNIT, carry
 
 from .conftest import LABELS, build_small, make_images
 
@@ -90,7 +90,7 @@ def test_a_layer_that_quantises_badly_is_named(write):
     hides that there; what is left of the others is seen behind it.
     """
     inputs = keras.Input((8, 8, 3))
-    x = keras.layers.Conv2D(4, 1, name="spread")(inputs)
+    x = keras.layers.Conv2D(4, 1, name="spread")(carry(inputs, UNIT))
     x = keras.layers.Conv2D(4, 1, name="after")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     model = randomise(
@@ -155,7 +155,8 @@ def test_normalisation_outside_the_file(small, images, write):
 
 def segmenter() -> keras.Model:
     inputs = keras.Input((8, 8, 3))
-    x = keras.layers.Conv2D(6, 3, padding="same", activation="relu")(inputs)
+    x = carry(inputs, UNIT)
+    x = keras.layers.Conv2D(6, 3, padding="same", activation="relu")(x)
     return randomise(keras.Model(inputs, keras.layers.Conv2D(4, 1)(x)), seed=1, head=3)
 
 
@@ -201,6 +202,9 @@ def test_keras_exports_are_verified_the_same_way(kind, small, images, tmp_path):
     """They take what the model takes, and return its logits."""
     suffix = {"tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite"}[kind]
     path = tmp_path / f"exported{suffix}"
+    if kind == "onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("tf2onnx")
     small.export(str(path), format=kind, verbose=False)
     found = report(path, small, images[:20], np.zeros(20, int))
     assert found.holds, found.failures
@@ -296,6 +300,7 @@ def test_missing_files_and_empty_folders_are_refused(tmp_path, small, images):
         report(tmp_path, small, images)
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"no graph")
+    pytest.importorskip("onnxruntime")
     with pytest.raises(KerasnetsError, match="cannot be loaded by onnxruntime"):
         report(bad, small, images)
 

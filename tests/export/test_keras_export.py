@@ -10,7 +10,7 @@ import pytest
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.keras_export import export_onnx, export_saved_model
-from kerasnets.pretrained import CAFFE
+from kerasnets.pixels import CAFFE, with_pixels
 
 from .conftest import build_small, make_images
 from .test_conversion import expected
@@ -60,8 +60,12 @@ def test_preprocessing_and_resizing_are_inside(tmp_path, export, run):
         trained = build_small()
     finally:
         keras.config.set_dtype_policy("float32")
-    trained.preprocessing = CAFFE
-    export(trained, tmp_path / "net", resize_from=(24, 24), softmax=False)
+    export(
+        with_pixels(trained, CAFFE),
+        tmp_path / "net",
+        resize_from=(24, 24),
+        softmax=False,
+    )
     photos = make_images(4, 24).astype("float32")
     small = build_small()
     fitted = CAFFE(keras.ops.image.resize(photos, (16, 16)))

@@ -21,6 +21,7 @@ from kerasnets.compression.settings import (
 )
 from kerasnets.errors import KerasnetsError
 from kerasnets.layers import LocalResponseNorm
+from kerasnets.pixels import UNIT, carry
 
 SHORT: dict[str, Any] = {"epochs": 1, "batch_size": 256}
 PRUNE = PruneSettings(**SHORT)
@@ -89,7 +90,8 @@ def network(name: str) -> keras.Model:
     Kernels: stem 216, depth 72, point 8 * 32 = 256, logits 32 * 10 = 320: 864.
     """
     keras.utils.clear_session()  # names of operations count from one
-    x = image = keras.Input((8, 8, 3))
+    image = keras.Input((8, 8, 3))
+    x = carry(image, UNIT)
     if name == "bare":
         x = layers.Flatten()(x)
         return keras.Model(image, layers.Dense(10, name="logits")(x), name=name)
@@ -116,7 +118,6 @@ def network(name: str) -> keras.Model:
 def main(folder: Path) -> None:
     """Run and refuse."""
     from kerasnets.compression import child
-    from kerasnets.compression.steps.prune import final_sparsities
 
     for name, (net, recipe) in RUNS.items():
         child.compress_here(
@@ -138,7 +139,7 @@ def main(folder: Path) -> None:
             refusals[name] = str(error)
     (folder / "refusals.json").write_text(json.dumps(refusals))
     symmetric = child.load_model(folder / "symmetric.keras")
-    shares = final_sparsities(
+    shares = child.magnitude.final_sparsities(
         child.to_tf_keras(symmetric),
         symmetric,
         PruneSettings(sparsity=0.2, policy="xnnpack"),

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerasnets.pixels import UNIT, carry
+
 _DECIDED = 8  # times the kernel at the end: no two classes are as good as each other
 
 
@@ -14,7 +16,8 @@ def network(
 ) -> keras.Model:
     """Two convolutions of 16 channels, pooling, logits."""
     keras.utils.set_random_seed(0)
-    image = x = keras.Input(shape, name="image")
+    image = keras.Input(shape, name="image")
+    x = carry(image, UNIT) if len(shape) == 3 else image
     for name in ("first", "second"):
         x = layers.Conv2D(16, 3, padding="same", use_bias=not norm, name=name)(x)
         x = layers.BatchNormalization(name=f"{name}_bn")(x) if norm else x

@@ -11,6 +11,7 @@ from keras import layers
 from kerasnets.applications import without_auxiliary
 from kerasnets.data import Augment, Feed, Split, batches
 from kerasnets.evaluation import evaluate
+from kerasnets.pixels import UNIT, carry
 from kerasnets.training import Checkpoint, Recipe, seed_everything, train
 
 RECIPE = Recipe(epochs=4, learning_rate=0.1, batch_size=8, weight_decay=1e-3)
@@ -34,7 +35,7 @@ def new_model(seed=1):
     """Batch-norm statistics and dropout's random numbers are state, too."""
     seed_everything(seed)
     image = keras.Input((6, 6, 3))
-    x = layers.Conv2D(4, 3, use_bias=False)(image)
+    x = layers.Conv2D(4, 3, use_bias=False)(carry(image, UNIT))
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.5)(x))
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(0.5)(x)
@@ -43,7 +44,12 @@ def new_model(seed=1):
 
 def fit(model, split, **arguments):
     feed = batches(
-        split, size=6, batch_size=8, seed=3, augment=Augment(translate=0.2, flip=True)
+        split,
+        size=6,
+        batch_size=8,
+        seed=3,
+        augment=Augment(translate=0.2, flip=True),
+        preprocessing=UNIT,
     )
     train(model, feed, RECIPE, **arguments)
     return model
@@ -72,7 +78,7 @@ def test_same_seed_gives_the_same_bits(unbroken, split):
 
 def test_another_seed_gives_other_weights(unbroken, split):
     other = fit(new_model(seed=2), split)
-    kernels = other.layers[1].kernel, unbroken.layers[1].kernel
+    kernels = other.layers[2].kernel, unbroken.layers[2].kernel
     assert not np.array_equal(*kernels)
 
 
@@ -153,7 +159,7 @@ def test_a_feed_of_ones_own_with_a_label_for_each_pixel():
 def test_auxiliary_classifiers_learn_with_their_weight_and_vanish():
     seed_everything(0)
     image = keras.Input((6, 6, 3))
-    x = layers.Flatten()(image)
+    x = layers.Flatten()(carry(image, UNIT))
     main = layers.Dense(2, name="logits")(x)
     auxiliary = layers.Dense(2, name="auxiliary1_logits")(x)
     model = keras.Model(image, [main, auxiliary], name="both")
@@ -163,7 +169,7 @@ def test_auxiliary_classifiers_learn_with_their_weight_and_vanish():
     split = Split(images, labels, tuple(map(str, range(8))))
     for layer in (model.get_layer("logits"), model.get_layer("auxiliary1_logits")):
         layer.kernel.assign(np.zeros((108, 2)))
-    feed = batches(split, size=6, batch_size=8, seed=0)
+    feed = batches(split, size=6, batch_size=8, seed=0, preprocessing=UNIT)
     # one step of plain gradient descent: the gradients are in proportion 1 to 0.3
     train(model, feed, Recipe(epochs=1, learning_rate=0.1, optimizer="sgd"))
     moved = [

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import CAFFE, TORCH, UNIT
+from kerasnets.pixels import CAFFE, TORCH, UNIT, carry, with_pixels
 from kerasnets.transfer import distiller, fed_with
 
 TEACHER = np.array([[3.0, 1.0, -2.0], [0.5, 0.0, 4.0]], "float32")
@@ -16,7 +16,7 @@ LABELS = np.array([0, 2])
 
 def network(size=4, classes=3, activation=None, name=None):
     image = keras.Input((size, size, 3))
-    x = layers.Conv2D(5, 3, padding="same", activation="relu")(image)
+    x = layers.Conv2D(5, 3, padding="same", activation="relu")(carry(image, UNIT))
     x = layers.BatchNormalization()(x)
     x = layers.GlobalAveragePooling2D()(x)
     outputs = layers.Dense(classes, activation=activation)(x)
@@ -26,7 +26,7 @@ def network(size=4, classes=3, activation=None, name=None):
 def says(logits):
     """A network that answers image i, full of the value i, with row i of logits."""
     image = keras.Input((2, 2, 1))
-    x = layers.Flatten()(image)
+    x = layers.Flatten()(carry(image, UNIT))
     dense = layers.Dense(3)
     model = keras.Model(image, dense(x))
     dense.bias.assign(logits[0])
@@ -121,13 +121,13 @@ def test_both_get_the_images_of_the_larger_resized():
 
 def test_fed_with_its_own_size_is_the_model_itself():
     model = network(4)
-    assert fed_with(model, 4) is model
-    assert fed_with(model, 6).input_shape == (None, 6, 6, 3)
+    assert fed_with(model, 4, UNIT) is model
+    assert fed_with(model, 6, UNIT).input_shape == (None, 6, 6, 3)
 
 
 def test_resizing_shares_the_weights():
     model = network(4)
-    wrapped = fed_with(model, 8)
+    wrapped = fed_with(model, 8, UNIT)
     model.layers[-1].bias.assign([5.0, 6.0, 7.0])
     # an even picture stays even when it is resized
     even = np.ones((1, 8, 8, 3), "float32")
@@ -168,8 +168,7 @@ def test_other_classes_are_refused():
 
 @pytest.mark.parametrize("own", [CAFFE, TORCH, UNIT])
 def test_teacher_gets_its_own_preprocessing(own):
-    model = network()
-    model.preprocessing = own
+    model = with_pixels(network(), own)
     pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3)).astype("float32")
     fed = fed_with(model, 4, given=UNIT)
     assert (fed is model) == (own is UNIT)
@@ -177,8 +176,7 @@ def test_teacher_gets_its_own_preprocessing(own):
 
 
 def test_distiller_feeds_as_the_student_wants():
-    teacher, student = network(), network()
-    teacher.preprocessing, student.preprocessing = CAFFE, TORCH
+    teacher, student = with_pixels(network(), CAFFE), with_pixels(network(), TORCH)
     model = distiller(teacher, student, temperature=1.0, soft_weight=0.5)
     pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3)).astype("float32")
     assert model.student is student

@@ -63,8 +63,7 @@ def prune_channels(
 
     Returns:
         A functional model with layers of the same names and configurations, but for
-        their numbers of channels. It has the name and the preprocessing of ``model``
-        and is not compiled.
+        their numbers of channels. It has the name of ``model`` and is not compiled.
 
     Raises:
         KerasnetsError: an argument is wrong, the model has no graph, an image size that
@@ -229,8 +228,6 @@ def _rebuilt(model: keras.Model, channels: Channels, kept: np.ndarray) -> keras.
     for operation, copy in layers.values():
         cut = channels.ties.cuts.get(id(operation), Cut())
         copy.set_weights(_gathered(operation.get_weights(), cut, stays))
-    if hasattr(model, "preprocessing"):
-        pruned.preprocessing = model.preprocessing
     return pruned
 
 

@@ -19,7 +19,6 @@ from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapp
     QuantizeWrapper,
 )
 
-from kerasnets.applications import preprocessing
 from kerasnets.compression.kernels import kernel_of
 from kerasnets.compression.settings import ClusterSettings, QATSettings, Settings
 from kerasnets.compression.steps.cluster import clustered_layers, names_of_pruned
@@ -27,7 +26,7 @@ from kerasnets.compression.steps.qat_scheme import Kept, Scheme, float_config
 from kerasnets.compression.steps.step import Step, no_more
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion import convert_aware
-from kerasnets.pretrained import UNIT
+from kerasnets.pixels import pixels_of
 from kerasnets.traits import names
 
 _PREFIX = "quant_"
@@ -157,7 +156,7 @@ def _start_ranges(aware: tf_keras.Model, model: keras.Model) -> None:
     TF-MOT begins every range at -6 to 6 and moves it by a thousandth a step: a short
     training would end with ranges that have little to do with the network.
     """
-    given = preprocessing(model, default=UNIT)
+    given = pixels_of(model)
     ends = [
         ((pixel - mean) / std)
         for pixel in (0, 255)
