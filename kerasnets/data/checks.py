@@ -1,5 +1,7 @@
 """All that can be known of a set before an image is decoded."""
 
+from collections import defaultdict
+
 import numpy as np
 
 from kerasnets.data.formats import kinds_read
@@ -49,16 +51,15 @@ def check_source(
 def _check_unread(spec: str, examples: Examples) -> None:
     """Raise where most pictures of a class are of kinds that are not read."""
     read = np.bincount(examples.labels, minlength=len(examples.class_names))
+    unread = defaultdict(list)
+    for each in examples.left_out:
+        if each.is_picture:
+            unread[each.class_name].append(each)
     for name, count in zip(examples.class_names, read.tolist(), strict=True):
-        unread = [
-            each
-            for each in examples.left_out
-            if each.is_picture and each.class_name == name
-        ]
-        if len(unread) > count:
-            kinds = ", ".join(f"{n} {kind}" for kind, n in count_kinds(unread).items())
+        if len(unread[name]) > count:
+            kinds = [f"{n} {kind}" for kind, n in count_kinds(unread[name]).items()]
             raise KerasnetsError(
-                f"{spec}: of the {count + len(unread)} pictures of class {name!r} "
-                f"{len(unread)} are not read: {kinds}; {kinds_read()} are; give "
-                "--skip-bad-images to do without them"
+                f"{spec}: of the {count + len(unread[name])} pictures of class "
+                f"{name!r} {len(unread[name])} are not read: {', '.join(kinds)}; "
+                f"{kinds_read()} are; give --skip-bad-images to do without them"
             )
