@@ -63,6 +63,19 @@ def test_one_layer(layer, madds, params):
     assert count_params(model) == params
 
 
+def test_transposed_convolution_of_a_volume():
+    volume = keras.Input((4, 4, 4, 8))
+    model = keras.Model(volume, layers.Conv3DTranspose(5, 2, strides=2)(volume))
+    # each of 64 positions is spread over 2 x 2 x 2, from 8 channels to 5
+    assert (count_madds(model), count_params(model)) == (64 * 320, 325)
+
+
+def test_channels_first_counts_the_same():
+    image = keras.Input((3, 8, 9))
+    conv = layers.Conv2D(4, 3, data_format="channels_first")
+    assert count_madds(keras.Model(image, conv(image))) == 6 * 7 * 27 * 4
+
+
 def test_dense_layer():
     vector = keras.Input((100,))
     model = keras.Model(vector, layers.Dense(7, use_bias=False)(vector))

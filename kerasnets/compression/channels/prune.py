@@ -28,6 +28,7 @@ from kerasnets.compression.channels.groups import Channels, trace
 from kerasnets.compression.channels.ties import Cut
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import deep_graphs, graph_of, input_like, replay, takes_training
+from kerasnets.traits import traits_of
 
 CRITERIA = ("batch_norm", "l1")
 _FLOOR = 0.1  # share of the channels of a layer that always stays
@@ -111,10 +112,9 @@ def _scores(channels: Channels, criterion: str) -> np.ndarray:
 
 def _l1(layer) -> np.ndarray:
     """The L1 norm of each filter; a separable convolution's are its pointwise ones."""
-    kernel = getattr(layer, "pointwise_kernel", None)
-    kernel = np.abs(_numpy(layer.kernel if kernel is None else kernel))
-    outs = kernel.ndim - (2 if "Transpose" in type(layer).__name__ else 1)
-    return kernel.sum(axis=tuple(i for i in range(kernel.ndim) if i != outs))
+    last = traits_of(layer).kernels[-1]
+    filters = np.moveaxis(np.abs(_numpy(getattr(layer, last.name))), last.outs, -1)
+    return filters.sum(axis=tuple(range(filters.ndim - 1)))
 
 
 def _means(channels: Channels, layers: list) -> tuple[np.ndarray, np.ndarray]:
