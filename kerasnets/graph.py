@@ -228,10 +228,10 @@ class Use:
     """One use of a layer.
 
     Attributes:
-        layer: the layer, or the operation of ``keras.ops``.
-        inputs: shapes of its inputs, batch first.
-        outputs: shapes of its outputs, likewise.
-        sources: positions, in the list of uses, of those whose outputs it takes; None
+        layer: The layer, or the operation of ``keras.ops``.
+        inputs: Shapes of its inputs, batch first.
+        outputs: Shapes of its outputs, likewise.
+        sources: Positions, in the list of uses, of those whose outputs it takes; None
             where that is not known.
     """
 
@@ -242,13 +242,13 @@ class Use:
 
 
 def shapes_only(build: Callable[[], keras.Model]) -> keras.Model:
-    """A network whose weights have shapes but no values: enough to count and to draw.
+    """Build a network whose weights have shapes but no values: enough to count.
 
     The 144 million weights of VGG-19 are not drawn: 0.03 s instead of 3.5 s. The names
     that Keras counts up start again.
 
     Args:
-        build: builds the network.
+        build: Builds the network.
     """
     try:
         with keras.StatelessScope(initialize_variables=False):
@@ -259,15 +259,15 @@ def shapes_only(build: Callable[[], keras.Model]) -> keras.Model:
 
 
 def model_uses(model: keras.Model, input_shape: tuple | None = None) -> list[Use]:
-    """Every use of a layer, from the inputs to the outputs.
+    """List every use of a layer, from the inputs to the outputs.
 
     Args:
-        model: any Keras model.
-        input_shape: of one image, without the batch, for a model that is not built or
+        model: Any Keras model.
+        input_shape: Of one image, without the batch, for a model that is not built or
             that leaves sides open; None for the model's own.
 
     Raises:
-        KerasnetsError: the shape of the input is not known or does not fit.
+        KerasnetsError: The shape of the input is not known or does not fit.
     """
     if not model.built:
         _build(model, input_shape)

@@ -34,11 +34,11 @@ def load_model(path: Path | str) -> keras.Model:
     called. How the model was compiled is not read.
 
     Args:
-        path: the file. Layers that are not Keras's or ours must have been registered
+        path: The file. Layers that are not Keras's or ours must have been registered
             (``keras.saving.register_keras_serializable``).
 
     Raises:
-        KerasnetsError: it is no such file, it is damaged, or it could run code, read
+        KerasnetsError: It is no such file, it is damaged, or it could run code, read
             other files, or need far more memory than it stores.
     """
     name = str(path)
@@ -90,7 +90,7 @@ def import_plugins(plugins: Sequence[str]) -> None:
     """Import modules of the user that register layers (and their counterparts).
 
     Raises:
-        KerasnetsError: one cannot be imported.
+        KerasnetsError: One cannot be imported.
     """
     for name in plugins:
         try:

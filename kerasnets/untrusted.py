@@ -39,7 +39,7 @@ def open_file(path: Path | str) -> BinaryIO:
     """Open a regular file for reading; links to one are followed.
 
     Raises:
-        KerasnetsError: there is none: nothing, a folder, a pipe or a device.
+        KerasnetsError: There is none: nothing, a folder, a pipe or a device.
     """
     path = Path(path)
     try:
@@ -67,11 +67,11 @@ def read_archive(file: BinaryIO, name: str) -> dict[str, bytes]:
     """Return the members of a ``.keras`` file, all of them plain and of honest size.
 
     Args:
-        file: the open file.
-        name: what errors call it.
+        file: The open file.
+        name: What errors call it.
 
     Raises:
-        KerasnetsError: it is no such archive, it is damaged, or it holds links, paths,
+        KerasnetsError: It is no such archive, it is damaged, or it holds links, paths,
             strange members or more than it stores.
     """
     start = file.read(8)
@@ -132,7 +132,7 @@ def check_archive(path: Path) -> None:
     """Refuse an archive, of whatever kind, that holds far more than it stores.
 
     Raises:
-        KerasnetsError: a member is such a bomb, or the archive is damaged.
+        KerasnetsError: A member is such a bomb, or the archive is damaged.
     """
     if not zipfile.is_zipfile(path):
         return
@@ -158,11 +158,11 @@ def check_weights(content: bytes, name: str) -> None:
     """Look at each object of an HDF5 file before an array is read from it.
 
     Args:
-        content: the file.
-        name: what errors call it.
+        content: The file.
+        name: What errors call it.
 
     Raises:
-        KerasnetsError: it is damaged, holds a link, an array that lies elsewhere or
+        KerasnetsError: It is damaged, holds a link, an array that lies elsewhere or
             needs a plug-in, objects other than numbers, or more than it stores.
     """
     import h5py

@@ -63,10 +63,10 @@ def check_config(content: bytes, name: str) -> None:
     Args:
         content: ``config.json`` of a ``.keras`` file. How the model was compiled is not
             looked at, because it is not loaded.
-        name: what errors call the file.
+        name: What errors call the file.
 
     Raises:
-        KerasnetsError: it is no configuration, or it names an object that is unknown,
+        KerasnetsError: It is no configuration, or it names an object that is unknown,
             no part of a model, or able to run code.
     """
     try:

@@ -24,15 +24,15 @@ class LayerCost:
     """One use of a layer of a network.
 
     Attributes:
-        name: the layer's name.
-        kind: its class.
-        output_shape: shape of its output for one image, without the batch.
-        kernel: its window, "3x3", "3x3/2" with stride 2, "3x3/2 g32" with 32 groups;
+        name: The layer's name.
+        kind: Its class.
+        output_shape: Shape of its output for one image, without the batch.
+        kernel: Its window, "3x3", "3x3/2" with stride 2, "3x3/2 g32" with 32 groups;
             "" where it has none.
-        params: its parameters, batch-norm statistics included.
-        madds: its multiply-adds for one image.
-        activation_bytes: size of its outputs for one image in float32.
-        receptive_field: pixels of the image that one position of its output sees:
+        params: Its parameters, batch-norm statistics included.
+        madds: Its multiply-adds for one image.
+        activation_bytes: Size of its outputs for one image in float32.
+        receptive_field: Pixels of the image that one position of its output sees:
             (rows, columns), "all", or None where that is not known.
     """
 
@@ -51,12 +51,12 @@ class ModelCost:
     """A network: its sums, and its layers in the order of the graph.
 
     Attributes:
-        name: the model's name.
-        params: parameters, batch-norm statistics included.
-        trainable_params: those that training changes.
-        madds: multiply-adds for one image.
-        activation_bytes: size of the outputs of all layers for one image in float32.
-        layers: the cost of each use of a layer.
+        name: The model's name.
+        params: Parameters, batch-norm statistics included.
+        trainable_params: Those that training changes.
+        madds: Multiply-adds for one image.
+        activation_bytes: Size of the outputs of all layers for one image in float32.
+        layers: The cost of each use of a layer.
     """
 
     name: str
@@ -68,15 +68,15 @@ class ModelCost:
 
 
 def cost(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> ModelCost:
-    """What a model costs for one image; any Keras model, the user's own included.
+    """Count what a model costs for one image; any Keras model, the user's own too.
 
     Args:
-        model: functional, Sequential or subclassed.
+        model: Functional, Sequential or subclassed.
         input_shape: (height, width, channels) of the image, for a model that is not
             built yet (it is then built) or that leaves its sides open.
 
     Raises:
-        KerasnetsError: the model's image size is not known or not fixed, or
+        KerasnetsError: The model's image size is not known or not fixed, or
             ``input_shape`` does not fit the model.
     """
     rows = layer_costs(model, input_shape)
@@ -93,17 +93,17 @@ def cost(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> Mode
 def layer_costs(
     model: keras.Model, input_shape: tuple[int, ...] | None = None
 ) -> list[LayerCost]:
-    """The cost of each layer of a model, in the order of the graph.
+    """List the cost of each layer of a model, in the order of the graph.
 
     A layer that is used more than once appears once a use, with its parameters on the
     first. The layers of nested models are listed in their place.
 
     Args:
-        model: any Keras model.
-        input_shape: as in ``cost``.
+        model: Any Keras model.
+        input_shape: As in ``cost``.
 
     Raises:
-        KerasnetsError: as in ``cost``.
+        KerasnetsError: As in ``cost``.
     """
     uses = model_uses(model, input_shape)
     counted: set[int] = set()
@@ -114,12 +114,12 @@ def layer_costs(
 
 
 def count_params(model: keras.Model) -> int:
-    """All parameters, batch-norm statistics included, as Keras counts them."""
+    """Count all parameters, batch-norm statistics included, as Keras does."""
     return model.count_params()
 
 
 def count_madds(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> int:
-    """Multiply-adds for one image; arguments and errors as in ``cost``."""
+    """Count the multiply-adds for one image; arguments and errors as in ``cost``."""
     return sum(_madds(use) for use in model_uses(model, input_shape))
 
 
@@ -143,7 +143,7 @@ def _layer_cost(use: Use, field: ReceptiveField, counted: set[int]) -> LayerCost
 
 
 def kernel_text(layer) -> str:
-    """The window of a layer, its stride and its groups, as in "3x3/2 g32"."""
+    """Write the window of a layer, its stride and its groups, as in "3x3/2 g32"."""
     window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if window is None:
         return ""

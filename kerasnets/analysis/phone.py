@@ -27,10 +27,10 @@ class Finding:
     """Something about one layer that costs on a phone.
 
     Attributes:
-        layer: the layer's name.
-        concern: one of ``CONCERNS``.
-        why: what happens.
-        advice: what to do about it.
+        layer: The layer's name.
+        concern: One of ``CONCERNS``.
+        why: What happens.
+        advice: What to do about it.
     """
 
     layer: str
@@ -44,8 +44,8 @@ class PhoneReport:
     """What was found in a network, in the order of its layers.
 
     Attributes:
-        name: the model's name.
-        findings: one for each layer and rule that it meets.
+        name: The model's name.
+        findings: One for each layer and rule that it meets.
     """
 
     name: str
@@ -53,11 +53,11 @@ class PhoneReport:
 
     @property
     def unaccelerated(self) -> tuple[Finding, ...]:
-        """Those that keep a layer out of XNNPACK, in all files or in int8 ones."""
+        """Choose those that keep a layer out of XNNPACK, in all or in int8 files."""
         return tuple(x for x in self.findings if x.concern in (BOTH, INT8))
 
     def lines(self) -> list[str]:
-        """The findings as text: equal ones together, the gravest concern first."""
+        """Write the findings: equal ones together, the gravest concern first."""
         groups: dict[tuple[str, str, str], list[str]] = {}
         for x in sorted(self.findings, key=lambda x: CONCERNS.index(x.concern)):
             groups.setdefault((x.concern, x.why, x.advice), []).append(x.layer)
@@ -82,11 +82,11 @@ def phone_report(model: keras.Model) -> PhoneReport:
     The graph and, for the ranges of channels, the weights are read; nothing is run.
 
     Args:
-        model: a built Keras model; best a functional one, of others it is not known
+        model: A built Keras model; best a functional one, of others it is not known
             what feeds a layer.
 
     Raises:
-        KerasnetsError: the model is not built and does not tell the shape of its input.
+        KerasnetsError: The model is not built and does not tell the shape of its input.
     """
     found = {
         (site.layer.name, rule): None

@@ -23,12 +23,12 @@ class Site:
     """A use of a layer and what stands around it; dropout and the like left out.
 
     Attributes:
-        use: the use.
-        layer: the layer.
-        before: the layers that feed it.
-        after: the layers that it feeds.
-        last: whether no layer with weights comes after it.
-        mobile: whether it is of a network with depthwise layers, as those that run
+        use: The use.
+        layer: The layer.
+        before: The layers that feed it.
+        after: The layers that it feeds.
+        last: Whether no layer with weights comes after it.
+        mobile: Whether it is of a network with depthwise layers, as those that run
             sparse have.
     """
 
@@ -41,14 +41,14 @@ class Site:
 
     @property
     def functions(self) -> set[str]:
-        """The names of layer and activation, in small letters: "gelu", "prelu"."""
+        """Give the names of layer and activation, in small letters: "gelu", "prelu"."""
         function = getattr(self.layer, "activation", None)
         names = [type(self.layer).__name__, getattr(function, "__name__", "")]
         return {name.replace("_", "").lower() for name in names}
 
 
 def sites(uses: Sequence[Use]) -> list[Site]:
-    """The uses of a network's layers with their neighbours."""
+    """List the uses of a network's layers with their neighbours."""
     before: list[list[Any]] = []
     after: list[list[Any]] = [[] for _ in uses]
     for use in uses:

@@ -30,7 +30,7 @@ class _Axis:
     high: float = 0
 
     def widened(self, before: float, after: float, stride: float = 1) -> "_Axis":
-        """Seen through a window from ``-before`` to ``after`` positions."""
+        """Look through a window from ``-before`` to ``after`` positions."""
         low, high = self.low - before * self.jump, self.high + after * self.jump
         return _Axis(self.jump * stride, low, high)
 
@@ -40,10 +40,10 @@ _Field = tuple[_Axis, ...] | Literal["all"] | None
 
 
 def receptive_fields(uses: Sequence[Use]) -> list[ReceptiveField]:
-    """For each use of a layer the pixels that a position of its output sees.
+    """Tell for each use of a layer the pixels that a position of its output sees.
 
     Args:
-        uses: from ``graph.model_uses``.
+        uses: From ``graph.model_uses``.
 
     Returns:
         (rows, columns) for images, "all" where a position sees the whole image (after

@@ -26,7 +26,7 @@ _MOST = 0.98  # share of a kernel that pruning may take
 
 
 def sparsity(model: keras.Model) -> float:
-    """Share of exact zeros, 0 to 1, among the kernel weights of a Keras model.
+    """Tell the share of exact zeros, 0 to 1, among the kernel weights of a model.
 
     Counted are the kernels of convolutions (transposed, depthwise and separable ones
     too) and of Dense layers, in nested models as well; biases and batch norm are not.
@@ -38,7 +38,7 @@ def sparsity(model: keras.Model) -> float:
 
 
 def kernels(model: keras.Model) -> Iterator[np.ndarray]:
-    """The kernel weights of a Keras model, each once."""
+    """Yield the kernel weights of a Keras model, each once."""
     for layer in leaf_layers(model).values():
         if traits_of(layer).kernels:
             for kernel in kernels_of(layer).values():
@@ -48,18 +48,18 @@ def kernels(model: keras.Model) -> Iterator[np.ndarray]:
 def weights_to_keep(
     sizes: list[int], total: int, sparsity: float, *, zeros: int = 0
 ) -> list[int]:
-    """How many weights of each prunable kernel stay, for a sparsity of the whole.
+    """Count the weights of each prunable kernel that stay, for a sparsity of the whole.
 
     The same share of each kernel, at least one weight, rounded towards more zeros.
 
     Args:
-        sizes: weights of each kernel that can be pruned.
-        total: weights of all kernels, those included that stay dense.
-        sparsity: the share of zeros among ``total``.
-        zeros: how many of these other kernels have.
+        sizes: Weights of each kernel that can be pruned.
+        total: Weights of all kernels, those included that stay dense.
+        sparsity: The share of zeros among ``total``.
+        zeros: How many of these other kernels have.
 
     Raises:
-        KerasnetsError: more than 98 % of the prunable weights would have to go.
+        KerasnetsError: More than 98 % of the prunable weights would have to go.
     """
     prunable = sum(sizes)
     needed = max(0, math.ceil(sparsity * total) - zeros)
@@ -80,7 +80,7 @@ def weights_to_keep(
 
 
 def kernel_of(layer: "tf_keras.layers.Layer") -> np.ndarray:
-    """The kernel of a layer that can be pruned and clustered."""
+    """Give the kernel of a layer that can be pruned and clustered."""
     return getattr(layer, _COMPRESSIBLE[type(layer).__name__]).numpy()
 
 
@@ -91,16 +91,16 @@ def chosen_layers(
     spare_ends: bool = False,
     classes: Collection[str] = tuple(_COMPRESSIBLE),
 ) -> Mapping[str, "tf_keras.layers.Layer"]:
-    """The layers to prune or to cluster by name, in the order of the network.
+    """Choose the layers to prune or to cluster, by name, in the order of the network.
 
     Args:
-        net: the network.
-        names: of them; without any all that can be.
-        spare_ends: leave the first and the last layer that could be out.
-        classes: of the layers that can be.
+        net: The network.
+        names: Of them; without any all that can be.
+        spare_ends: Leave the first and the last layer that could be out.
+        classes: Of the layers that can be.
 
     Raises:
-        KerasnetsError: a name is not one of such a layer, or none is left.
+        KerasnetsError: A name is not one of such a layer, or none is left.
     """
     able = {
         layer.name: layer

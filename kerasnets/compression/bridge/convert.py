@@ -169,7 +169,7 @@ def check_equal(model: keras.Model, net: tf_keras.Model) -> None:
     for each.
 
     Raises:
-        KerasnetsError: outputs differ by more than 1e-6 of their largest value.
+        KerasnetsError: Outputs differ by more than 1e-6 of their largest value.
     """
     rng = np.random.default_rng(0)
     side = _open_side(model)
@@ -276,7 +276,7 @@ class _Replay:
         self._made, self._names = made, names
 
     def call(self, operation, path: tuple, args, kwargs: dict, training) -> Any:
-        """What is called instead of an operation of the graph."""
+        """Call what stands in for an operation of the graph."""
         place = "/".join(path)
         if is_identity(operation):
             return args[0] if args else next(iter(kwargs.values()))
@@ -311,7 +311,7 @@ class _Names:
         self._given: set[str] = set()
 
     def of(self, path: str) -> str:
-        """The path, with _ for other signs than letters and digits; /2 if it's gone."""
+        """Give the path, _ for other signs than letters and digits, /2 if it's gone."""
         plain = re.sub(r"[^A-Za-z0-9_./-]", "_", path)
         plain = name = re.sub(r"^[^A-Za-z0-9]", "x", plain) or "x"
         count = 1

@@ -52,8 +52,8 @@ def register_counterpart(
     """Tell the bridge how to make the tf_keras counterpart of a layer class.
 
     Args:
-        layer_class: the Keras 3 class; subclasses need a counterpart of their own.
-        make: called with each layer of that class, returns a new tf_keras layer whose
+        layer_class: The Keras 3 class; subclasses need a counterpart of their own.
+        make: Called with each layer of that class, returns a new tf_keras layer whose
             weights have the shapes and the order of the layer's weights. The bridge
             names it and copies the weights. ``KerasInside`` is such a function.
     """
@@ -61,7 +61,7 @@ def register_counterpart(
 
 
 def make_counterpart(layer: keras.layers.Layer, name: str) -> tf_keras.layers.Layer:
-    """The tf_keras layer that computes what ``layer`` does, weights not yet copied.
+    """Make the tf_keras layer that computes what ``layer`` does; no weights are copied.
 
     Raises:
         KerasnetsError: tf_keras has no such layer and no counterpart is registered.

@@ -31,7 +31,7 @@ class KerasInside(tf_keras.layers.Layer):
     them dense, as it does with every layer that it does not know.
 
     Args:
-        layer: a built Keras layer (TensorFlow backend); it stays as it is.
+        layer: A built Keras layer (TensorFlow backend); it stays as it is.
     """
 
     def __init__(self, layer: keras.layers.Layer, name=None):
@@ -75,12 +75,12 @@ class KerasInside(tf_keras.layers.Layer):
         return outputs
 
     def compute_mask(self, inputs, mask=None):
-        """What the Keras layer says of its outputs."""
+        """Ask the Keras layer about its outputs."""
         layer = self._keras_layer()
         return layer.compute_mask(inputs, mask) if layer.supports_masking else None
 
     def get_weights(self):
-        """The weights in the order of the Keras layer's, without random state."""
+        """Give the weights in the order of the Keras layer's, without random state."""
         return [w.numpy() for w in self._own(self._keras_layer().weights)]
 
     def set_weights(self, weights):
@@ -90,12 +90,12 @@ class KerasInside(tf_keras.layers.Layer):
             own.assign(value)
 
     def get_config(self):
-        """For copies within this process: the layer itself is in it."""
+        """Describe it for copies within this process: the layer itself is in it."""
         return {"name": self.name, "layer": _Held(self._keras_layer())}
 
     @classmethod
     def from_config(cls, config):
-        """A copy with weights of its own."""
+        """Make a copy with weights of its own."""
         return cls(config["layer"].value, name=config["name"])
 
     def _own(self, variables) -> list:
@@ -107,8 +107,8 @@ class OperationInside(tf_keras.layers.Layer):
     """A tf_keras layer that calls a Keras operation: ``keras.ops``, no weights.
 
     Args:
-        operation: the operation of a Keras graph.
-        arguments: what it is called with, positional and by name, with
+        operation: The operation of a Keras graph.
+        arguments: What it is called with, positional and by name, with
             ``TensorAt(i)`` wherever the i-th of the layer's tensors belongs.
     """
 
@@ -131,11 +131,11 @@ class OperationInside(tf_keras.layers.Layer):
         return operation(*args, **kwargs)
 
     def compute_mask(self, *args):
-        """None: Keras's operations pass no masks on."""
+        """Give None: Keras's operations pass no masks on."""
         del args
 
     def get_config(self):
-        """For copies within this process: the operation itself is in it."""
+        """Describe it for copies within this process: the operation itself is in it."""
         operation, arguments = self._held()
         return {
             "name": self.name,
@@ -145,7 +145,7 @@ class OperationInside(tf_keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """A copy."""
+        """Make a copy."""
         return cls(
             config["operation"].value, config["arguments"].value, name=config["name"]
         )

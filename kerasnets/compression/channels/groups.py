@@ -26,11 +26,11 @@ class Channels:
     """The channels of a network.
 
     Attributes:
-        groups: for each channel its group, from 0.
-        free: for each group whether it may go.
-        ties: what the layers do with the channels.
-        names: by the identity of a layer, its name in a network without nested models.
-        rest: multiply-adds of the layers that are not among ``ties.costs``.
+        groups: For each channel its group, from 0.
+        free: For each group whether it may go.
+        ties: What the layers do with the channels.
+        names: By the identity of a layer, its name in a network without nested models.
+        rest: Multiply-adds of the layers that are not among ``ties.costs``.
     """
 
     groups: np.ndarray
@@ -40,7 +40,7 @@ class Channels:
     rest: int
 
     def madds(self, kept: np.ndarray) -> int:
-        """Multiply-adds of one image with the groups that are kept (booleans)."""
+        """Count multiply-adds of one image with the groups that are kept (booleans)."""
         stays = kept[self.groups]
         return self.rest + sum(
             pair * int(stays[ins].sum()) * int(stays[outs].sum())
@@ -52,11 +52,11 @@ def trace(model: keras.Model, spare: Collection[str] = ()) -> Channels:
     """Follow the channels of a functional model from its inputs to its outputs.
 
     Args:
-        model: functional, or a built Sequential; nested models are gone through.
-        spare: names of layers whose outputs keep all channels.
+        model: Functional, or a built Sequential; nested models are gone through.
+        spare: Names of layers whose outputs keep all channels.
 
     Raises:
-        KerasnetsError: there is no graph, its image size is open, or a name is unknown.
+        KerasnetsError: There is no graph, its image size is open, or a name is unknown.
     """
     graph = graph_of(model)
     if graph is None:
@@ -98,14 +98,14 @@ class _Tracer:
         self._seen: dict[int, list[np.ndarray]] = {}
 
     def held(self, spec) -> _Tensor:
-        """A tensor whose channels stay."""
+        """Make a tensor whose channels stay."""
         width = spec.shape[-1] if len(spec.shape) > 1 else None
         ids = self.ties.new(width or 0)
         self.ties.hold(ids)
         return _Tensor(spec, ids)
 
     def visit(self, operation, path: tuple, args: tuple, kwargs: dict, training):
-        """The output tensors of one use of an operation."""
+        """Give the output tensors of one use of an operation."""
         del training  # what passes on channels does it in both modes
         self._name(operation, "_".join(path))
         tensors = [x for x in keras.tree.flatten((args, kwargs)) if _is_tensor(x)]

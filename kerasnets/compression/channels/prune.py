@@ -42,7 +42,7 @@ def prune_channels(
     multiple: int = 1,
     spare: Collection[str] = (),
 ) -> keras.Model:
-    """The network without its least important channels, the other weights as they were.
+    """Remove the least important channels of a network; the other weights stay.
 
     The lowest scores of the whole network go first, until the multiply-adds are at most
     the share that was asked for; every layer keeps a tenth of its channels and
@@ -50,24 +50,24 @@ def prune_channels(
     go together. Train the result on: it has lost accuracy.
 
     Args:
-        model: functional, or a built Sequential, of fixed image size; it stays as it
+        model: Functional, or a built Sequential, of fixed image size; it stays as it
             is. Nested models are flattened; where names collide, a layer is then named
             ``nested_layer``.
-        madds: share of the multiply-adds to keep at most, above 0 up to 1.
+        madds: Share of the multiply-adds to keep at most, above 0 up to 1.
         criterion: "batch_norm" scores a channel by the size of the scales (gamma) of
             the batch normalisations that it passes, and by "l1" where it passes none;
             "l1" by the L1 norm of the filters that make it. Each as a multiple of its
             layer's mean.
-        multiple: channels that are tied in the same way are kept in multiples of this
+        multiple: Channels that are tied in the same way are kept in multiples of this
             number, or all of them.
-        spare: names of layers whose outputs keep all channels.
+        spare: Names of layers whose outputs keep all channels.
 
     Returns:
         A functional model with layers of the same names and configurations, but for
         their numbers of channels. It has the name of ``model`` and is not compiled.
 
     Raises:
-        KerasnetsError: an argument is wrong, the model has no graph, an image size that
+        KerasnetsError: An argument is wrong, the model has no graph, an image size that
             is open or no batch normalisation, or so few multiply-adds cannot be
             reached.
     """

@@ -11,9 +11,9 @@ class Cut:
     """How a layer is changed when channels go; channels are arrays of ids.
 
     Attributes:
-        counts: entries of its configuration that are the number of some channels.
-        changes: entries that take another value.
-        axes: for each of its weights, the channels along some of its axes.
+        counts: Entries of its configuration that are the number of some channels.
+        changes: Entries that take another value.
+        axes: For each of its weights, the channels along some of its axes.
     """
 
     counts: dict[str, np.ndarray] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Ties:
     Attributes:
         makers: (layer, its channels) of convolutions and dense layers.
         scales: (layer, its channels) of batch normalisations with a scale.
-        cuts: by the identity of a layer.
+        cuts: By the identity of a layer.
         costs: (multiply-adds of a pair, channels in, channels out) of each use of a
             layer.
     """
@@ -41,22 +41,22 @@ class Ties:
         self._held: list[np.ndarray] = []
 
     def new(self, count: int) -> np.ndarray:
-        """Ids that no other channel has."""
+        """Give ids that no other channel has."""
         first = len(self._parent)
         self._parent.extend(range(first, first + count))
         return np.arange(first, first + count)
 
     def tie(self, ours: np.ndarray, theirs: np.ndarray) -> None:
-        """Channel by channel, what goes from one goes from the other."""
+        """Tie channel by channel: what goes from one goes from the other."""
         for a, b in zip(ours.tolist(), theirs.tolist(), strict=True):
             self._parent[self._root(a)] = self._root(b)
 
     def hold(self, ids: np.ndarray) -> None:
-        """These channels stay, with all that are tied to them now or later."""
+        """Let these channels stay, with all that are tied to them now or later."""
         self._held.append(ids)
 
     def groups(self) -> tuple[np.ndarray, np.ndarray]:
-        """For each channel its group, from 0; for each group whether it may go."""
+        """Give for each channel its group, from 0; for each group whether it may go."""
         roots = [self._root(i) for i in range(len(self._parent))]
         _, groups = np.unique(roots, return_inverse=True)
         free = np.ones(groups.max() + 1, bool)
@@ -75,10 +75,10 @@ class Call:
     """One use of a layer.
 
     Attributes:
-        layer: the layer.
-        ids: the channels of each input.
-        inputs: shapes of the inputs, batch first.
-        output: shape of the output, likewise.
+        layer: The layer.
+        ids: The channels of each input.
+        inputs: Shapes of the inputs, batch first.
+        output: Shape of the output, likewise.
     """
 
     layer: Any

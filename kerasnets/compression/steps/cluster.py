@@ -72,12 +72,12 @@ class Cluster(Step[ClusterSettings]):
 def clustered_layers(
     net: tf_keras.Model, settings: ClusterSettings
 ) -> Mapping[str, tf_keras.layers.Layer]:
-    """The layers whose kernels get few values, by name."""
+    """Choose the layers whose kernels get few values, by name."""
     return chosen_layers(net, names=settings.layers, spare_ends=settings.spare_ends)
 
 
 def names_of_pruned(net: tf_keras.Model, before: Sequence[Settings]) -> Collection[str]:
-    """The layers that earlier steps gave zeros."""
+    """Name the layers that earlier steps gave zeros."""
     return {
         name
         for step in before

@@ -79,7 +79,7 @@ class Prune(Step[PruneSettings]):
 def pruned_layers(
     net: tf_keras.Model, settings: PruneSettings
 ) -> Mapping[str, tf_keras.layers.Layer]:
-    """The layers that get zeros, by name."""
+    """Choose the layers that get zeros, by name."""
     if settings.policy is None:
         return chosen_layers(
             net,
@@ -105,7 +105,7 @@ def pruned_layers(
 def final_sparsities(
     net: tf_keras.Model, model: keras.Model, settings: PruneSettings
 ) -> dict[str, float]:
-    """The share of zeros that each layer gets so that ``model`` gets the sparsity.
+    """Give the share of zeros of each layer so that ``model`` gets the sparsity.
 
     Kernels that stay dense count too: the others get the more zeros.
     """

@@ -50,8 +50,8 @@ class Kept:
     """What the kernel of a layer keeps.
 
     Attributes:
-        zeros: those that it has.
-        clusters: at most its values of now, "whole" kernel or by output "channel".
+        zeros: Those that it has.
+        clusters: At most its values of now, "whole" kernel or by output "channel".
     """
 
     zeros: bool
@@ -59,7 +59,7 @@ class Kept:
 
 
 def float_config() -> Any:
-    """For a layer that computes in float32: its output alone is quantised."""
+    """Give that of a layer that computes in float32: its output alone is quantised."""
     return default_8bit_quantize_configs.Default8BitOutputQuantizeConfig()
 
 
@@ -67,8 +67,8 @@ class Scheme(default_8bit_quantize_scheme.Default8BitQuantizeScheme):
     """The default scheme; layers that it does not know are noted and left in float.
 
     Args:
-        float_layers: names of layers to leave in float.
-        kept: what kernels keep, by name of their layer.
+        float_layers: Names of layers to leave in float.
+        kept: What kernels keep, by name of their layer.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Scheme(default_8bit_quantize_scheme.Default8BitQuantizeScheme):
         self._kept = kept or {}
 
     def get_layout_transformer(self) -> Any:
-        """What ``quantize_apply`` fits layers to each other with: here."""
+        """Say what ``quantize_apply`` fits layers to each other with: this."""
         return self
 
     def apply(self, model: tf_keras.Model, configs: dict) -> tuple:
@@ -102,16 +102,16 @@ class Scheme(default_8bit_quantize_scheme.Default8BitQuantizeScheme):
         return model, configs
 
     def get_quantize_registry(self) -> Any:
-        """Where ``quantize_apply`` asks about each layer: here."""
+        """Say where ``quantize_apply`` asks about each layer: here."""
         return self
 
     def supports(self, layer: tf_keras.layers.Layer) -> bool:
-        """Every layer gets an answer."""
+        """Answer for every layer."""
         del layer
         return True
 
     def get_quantize_config(self, layer: tf_keras.layers.Layer) -> Any:
-        """How a layer is quantised."""
+        """Say how a layer is quantised."""
         registry = default_8bit_quantize_registry.Default8BitQuantizeRegistry()
         if not _is_quantised(layer, registry):
             self.refused.add(layer.name)

@@ -66,4 +66,4 @@ class Step(ABC, Generic[S]):
 
 
 def no_more() -> None:
-    """Nothing is due after an epoch."""
+    """Do nothing: nothing is due after an epoch."""
