@@ -20,7 +20,7 @@ from kerasnets.errors import KerasnetsError
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from kerasnets.pretrained import Preprocessing
+    from kerasnets.pixels import Preprocessing
 
 Crop = Callable[[int, int, np.random.Generator], Window]
 

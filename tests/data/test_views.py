@@ -20,7 +20,7 @@ from kerasnets.data import (
 )
 from kerasnets.data.views import window_at
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import UNIT, Preprocessing
+from kerasnets.pixels import UNIT, Preprocessing
 
 CAFFE = Preprocessing((10.0, 20.0, 30.0), (2.0, 2.0, 2.0), "BGR", 14, 0.7)
 
