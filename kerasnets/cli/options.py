@@ -17,7 +17,13 @@ Plugin = Annotated[
     typer.Option(help="Module to import first, which registers your own layers."),
 ]
 Seed = Annotated[int, typer.Option(help="Random seed.")]
-SkipBad = Annotated[bool, typer.Option(help="Leave out images that cannot be decoded.")]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        help="Leave out images that cannot be decoded, lie in two classes, or are of "
+        "kinds that are not read, however many they are."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Network = Annotated[
     str, typer.Argument(help="Name of a network; see `kerasnets list`.")
