@@ -13,6 +13,7 @@ from kerasnets.pixels import (
     RAW,
     TORCH,
     UNIT,
+    Pixels,
     Preprocessing,
     describe,
     parse_pixels,
@@ -103,6 +104,36 @@ def test_survives_saving_cloning_and_nesting(tmp_path):
     assert pixels_of(nested) == own
     renamed = keras.Model(model.input, model.output, name="resnet50_keras")
     assert pixels_of(renamed) == own
+
+
+def test_survives_the_bridge_and_the_loss_of_channels():
+    # both are compression's, which the other tests here do without
+    from kerasnets.compression import from_tf_keras, prune_channels, to_tf_keras
+
+    options = {"form": "keras", "classes": 2, "name": "flowers"}
+    model = applications.ResNet50((32, 32, 3), **options)
+    own = pixels_of(model)
+    assert own.channels == "BGR"
+    assert pixels_of(from_tf_keras(to_tf_keras(model), like=model)) == own
+    assert pixels_of(prune_channels(model, madds=0.5)) == own
+
+
+def test_costs_no_byte_of_a_file():
+    from kerasnets.export import convert
+
+    def bare(layer):
+        return layers.Identity(name="bare") if isinstance(layer, Pixels) else layer
+
+    options = {"alpha": 0.25, "classes": 3, "classifier_activation": None}
+    model = applications.MobileNet((32, 32, 3), **options)
+    without = keras.models.clone_model(model, clone_function=bare)
+    with pytest.raises(KerasnetsError, match="not known"):
+        pixels_of(without)
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), "uint8")
+    for calibration in (None, images):
+        file = convert(model, calibration=calibration)
+        stated = convert(without, preprocessing=UNIT, calibration=calibration)
+        assert file == stated
 
 
 def test_weights_and_form_decide():
