@@ -20,6 +20,7 @@ from kerasnets.compression import (
 from kerasnets.compression.bridge import names_in_tf_keras
 from kerasnets.errors import KerasnetsError
 from kerasnets.layers import ChannelPad, StochasticDepth
+from kerasnets.pixels import CAFFE, carry, pixels_of
 
 
 @pytest.fixture(autouse=True)
@@ -190,6 +191,22 @@ def test_a_number_for_a_name_that_came_twice_is_free():
     again = keras.Model(image, layers.Dense(3, name="block(1")(model(image)))
     net = assert_crosses(again, np.ones((2, 3), "float32"))
     assert len({layer.name for layer in net.layers}) == len(net.layers) == 5
+
+
+def test_what_a_network_wants_done_to_pixels_comes_back():
+    image = keras.Input((4, 4, 3), name="image")
+    x = layers.Conv2D(2, 3, name="conv")(carry(image, CAFFE))
+    inner = keras.Model(image, x, name="inner")
+    outer_image = keras.Input((4, 4, 3), name="outer_image")
+    outer = keras.Model(outer_image, layers.ReLU(name="relu")(inner(outer_image)))
+    for model, names in (
+        (inner, ["image", "conv"]),
+        (outer, ["outer_image", "inner/conv", "relu"]),
+    ):
+        net = assert_crosses(model, np.ones((1, 4, 4, 3), "float32"))
+        assert [layer.name for layer in net.layers] == names
+        back = from_tf_keras(net, like=model)
+        assert pixels_of(back) == pixels_of(model) == CAFFE.fitted(4)
 
 
 def test_layers_that_give_what_they_take_do_not_cross():

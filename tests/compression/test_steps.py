@@ -9,13 +9,14 @@ import keras
 from keras import layers
 from tensorflow_model_optimization.python.core.sparsity.keras import prune_registry
 
-from kerasnets.compression import PruneSettings
+from kerasnets.compression import PruneSettings, QATSettings
 from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
 from kerasnets.compression.kernels import _COMPRESSIBLE
 from kerasnets.compression.steps import last_step
+from kerasnets.pixels import UNIT, carry
 
 image = keras.Input((4, 4, 3))
-x = layers.Conv2D(8, 3, name="my conv")(image)
+x = layers.Conv2D(8, 3, name="my conv")(carry(image, UNIT))
 x = layers.Dense(8, name="\u5c42")(layers.Flatten()(x))
 model = keras.Model(image, layers.Dense(8, name="end")(x))
 settings = PruneSettings(
@@ -30,6 +31,9 @@ end_epoch()
 pruned = from_tf_keras(step.unwrap(wrapped), like=model)
 names = [[layer.name for layer in one.layers] for one in (pruned, model)]
 assert names[0] == names[1], names
+
+# Pixels and Identity need no float_layers
+last_step(model, to_tf_keras(model), [QATSettings()]).check()
 
 # what the table says of kernels is what TF-MOT prunes
 registry = prune_registry.PruneRegistry._LAYERS_WEIGHTS_MAP
