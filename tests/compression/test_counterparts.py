@@ -93,7 +93,6 @@ ALIKE = {
             layers.Reshape((-1, 2)),
             layers.Permute((3, 1, 2)),
             layers.Flatten(),
-            layers.Identity(),
             layers.ActivityRegularization(0.1),
             layers.Dropout(0.5, noise_shape=(None, 1, 1, 4), seed=1),
             layers.AlphaDropout(0.5),
