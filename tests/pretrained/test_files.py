@@ -10,9 +10,9 @@ import huggingface_hub
 import keras
 import numpy as np
 import pytest
-import torch
 from goldens import seeded
 from safetensors.numpy import save_file
+from support.weights import randomise, rounding
 
 from kerasnets import applications
 from kerasnets.applications import LeNet5, MobileNet, ResNet18, ResNet20, ResNet50
@@ -94,12 +94,17 @@ def torch_state(build, **changes):
     return drawn_state(model, build.network.torch)
 
 
-@pytest.fixture(params=["model.safetensors", "model.pth"])
+peers = pytest.mark.peers
+
+
+@pytest.fixture(params=["model.safetensors", pytest.param("model.pth", marks=peers)])
 def torch_file(request, tmp_path):
     """A state dict of ResNet-18 in a file, as torchvision and timm save it."""
     state = torch_state(ResNet18)
     path = tmp_path / request.param
     if path.suffix == ".pth":
+        import torch
+
         tensors = {name: torch.from_numpy(value) for name, value in state.items()}
         tensors["bn1.num_batches_tracked"] = torch.tensor(3)
         torch.save(tensors, path)
@@ -146,7 +151,10 @@ class Evil:
         return print, ("this must never run",)
 
 
+@peers
 def test_pickled_code_is_refused_and_not_run(tmp_path, capsys):
+    import torch
+
     path = tmp_path / "evil.pth"
     torch.save({"conv1.weight": Evil()}, path)
     with pytest.raises(KerasnetsError, match="without running code"):
@@ -189,7 +197,10 @@ def test_weights_that_reach_out_of_the_file_are_refused(suffix, tmp_path):
         ResNet18(weights=path, **SMALL)
 
 
+@peers
 def test_torch_bombs_are_refused(tmp_path):
+    import torch
+
     path = tmp_path / "evil.pth"
     torch.save({"conv1.weight": torch.zeros(1).expand(1 << 40)}, path)
     with pytest.raises(
@@ -218,9 +229,7 @@ def imagenet(monkeypatch):
 
     def build(weights, **arguments):
         assert weights == "imagenet"
-        model = original(weights=None, **arguments)
-        random = np.random.default_rng(0)
-        model.set_weights([random.uniform(0.5, 1, w.shape) for w in model.weights])
+        model = randomise(original(weights=None, **arguments))
         asked.append((arguments, model))
         return model
 
@@ -235,9 +244,10 @@ def test_imagenet_weights_are_those_of_the_width_and_resolution(imagenet):
     assert arguments["input_shape"] == (160, 160, 3)
     assert arguments["include_top"]
     x = np.random.default_rng(1).uniform(-1, 1, (1, 160, 160, 3)).astype("float32")
-    np.testing.assert_allclose(
-        model.predict(x, verbose=0), source.predict(x, verbose=0), atol=1e-6
-    )
+    ours, theirs = model.predict(x, verbose=0), source.predict(x, verbose=0)
+    assert 2 / 1000 < theirs.max() < 0.9  # neither flat nor saturated
+    # another order of the sums costs a few times what rounding the weights does
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=10 * rounding(source, x))
     assert model.name == "mobilenet_0.50_160_keras"
 
 

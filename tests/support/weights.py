@@ -44,3 +44,22 @@ def randomise(
         last = next(layer for layer in reversed(model.layers) if layer.weights)
         last.weights[0].assign(head * last.weights[0])
     return model
+
+
+def rounding(model: keras.Model, x: np.ndarray) -> float:
+    """How far an output moves when each weight goes to the next float32 or stays.
+
+    What two right ways to compute the same network may differ by is a few times that:
+    how much depends on the network and on its weights.
+    """
+    expected = model.predict(x, verbose=0)
+    weights = model.get_weights()
+    random = np.random.default_rng(0)
+    moved = [
+        np.where(random.random(w.shape) < 0.5, np.nextafter(w, np.inf), w)
+        for w in weights
+    ]
+    model.set_weights(moved)
+    found = model.predict(x, verbose=0)
+    model.set_weights(weights)
+    return float(np.abs(found - expected).max())
