@@ -9,9 +9,19 @@ VENV := .venv
 PEERS := .venv-peers
 MEDIAPIPE := .venv-mediapipe
 
-PYTEST := -m pytest --numprocesses 2 --dist worksteal
 # the most memory that a process of "make test" may take, in GB
 MEMORY := 2.5
+# TensorFlow keeps memory: the tests run part by part, each in workers of its own
+PARTS := $(if $(TESTS),1,1 2 3 4 5)
+test-peers test-slow: PARTS := 1
+
+# $(call pytest,ENVIRONMENT,OPTIONS); a part may have no such test (5)
+define pytest
+status=0; for part in $(PARTS); do \
+    $(1)/bin/python -m pytest --numprocesses 2 --dist worksteal \
+        --part $$part/$(words $(PARTS)) $(2) $(TESTS) || [ $$? -eq 5 ] || status=1; \
+done; exit $$status
+endef
 
 .PHONY: phone check test test-peers test-slow test-numeric test-all clean
 
@@ -24,21 +34,21 @@ check: $(VENV)/installed-test
 	$(VENV)/bin/pyright
 
 test: check
-	$(VENV)/bin/python $(PYTEST) -m "not slow and not peers" --memory $(MEMORY) $(TESTS)
+	$(call pytest,$(VENV),-m "not slow and not peers" --memory $(MEMORY))
 
+test-peers: export KERASNETS_MEDIAPIPE_PYTHON = $(CURDIR)/$(MEDIAPIPE)/bin/python
 test-peers: $(PEERS)/installed $(MEDIAPIPE)/installed
-	KERASNETS_MEDIAPIPE_PYTHON=$(CURDIR)/$(MEDIAPIPE)/bin/python \
-	    $(PEERS)/bin/python $(PYTEST) -m peers $(TESTS)
+	$(call pytest,$(PEERS),-m peers)
 
 test-slow: $(VENV)/installed-test
-	$(VENV)/bin/python $(PYTEST) -m "slow and not peers" $(TESTS)
+	$(call pytest,$(VENV),-m "slow and not peers")
 
 # TensorFlow takes oneDNN by itself only on CPUs with AVX-512 VNNI
 test-numeric: $(VENV)/installed-test
-	TF_ENABLE_ONEDNN_OPTS=0 \
-	    $(VENV)/bin/python $(PYTEST) -m "numeric and not slow and not peers" $(TESTS)
-	TF_ENABLE_ONEDNN_OPTS=1 \
-	    $(VENV)/bin/python $(PYTEST) -m "numeric and not slow and not peers" $(TESTS)
+	export TF_ENABLE_ONEDNN_OPTS=0; \
+	    $(call pytest,$(VENV),-m "numeric and not slow and not peers")
+	export TF_ENABLE_ONEDNN_OPTS=1; \
+	    $(call pytest,$(VENV),-m "numeric and not slow and not peers")
 
 test-all: test test-peers test-slow test-numeric
 

@@ -71,7 +71,7 @@ def output_index(tensor: Any) -> int:
     return tensor._keras_history.tensor_index
 
 
-def input_like(tensor: Any) -> keras.KerasTensor:
+def input_like(tensor: Any) -> Any:
     """Make an input of the same name, shape and type as that of another model."""
     name = maker(tensor).operation.name
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)

@@ -17,6 +17,8 @@ from kerasnets.errors import KerasnetsError
 PACKAGE = Path(kerasnets.__file__).parent
 # the only ones that touch what Keras keeps to itself
 HOMES = {"graph.py", "saving.py"}
+# what LiteRT's interpreter keeps to itself: operators, signatures, a tensor
+LITERT = ("_get_ops_details", "_get_full_signature_list", "_get_tensor_details")
 
 
 def network():
@@ -277,6 +279,22 @@ def test_keras_has_two_confidants():
     }
     assert not found
     assert all(set(touched(PACKAGE / home)) & private for home in HOMES)
+
+
+def test_litert_has_one_confidant():
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in LITERT
+    }
+    assert found == {"export/runtime.py"}
+
+
+def test_litert_s_interpreter_has_these_names():
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    for name in LITERT:
+        assert callable(getattr(interpreter.Interpreter, name))
 
 
 def names(path):

@@ -9,6 +9,7 @@ import typer
 
 from kerasnets import terminal, units
 from kerasnets.cli import options
+from kerasnets.compression.recipes import RECIPES
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import defaults
 
@@ -48,10 +49,7 @@ def compress(
     data: options.Data,
     recipe: Annotated[
         str,
-        typer.Option(
-            help="What is done: prune, prune_2_4, prune_xnnpack, cluster, "
-            "prune_cluster, qat, pqat, cqat, pcqat or channels."
-        ),
+        typer.Option(help=f"What is done: {', '.join(RECIPES)} or channels."),
     ] = defaults.RECIPE,
     teacher: Annotated[
         Path | None, typer.Option(help="Saved Keras model that teaches meanwhile.")

@@ -11,7 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from kerasnets.export.flatbuffer import BITS, OPERATORS, read_bytes, unpack
-from kerasnets.export.runtime import open_interpreter
+from kerasnets.export.runtime import open_interpreter, operators_of
 
 _INTEGERS = {schema.TensorType.INT8, schema.TensorType.UINT8, schema.TensorType.INT16}
 # What a softmax may be followed by without being another function.
@@ -209,7 +209,7 @@ def delegation(
     Raises:
         KerasnetsError: The file is missing, damaged or nothing that LiteRT runs.
     """
-    nodes = open_interpreter(source, trusted=trusted)._get_ops_details()
+    nodes = operators_of(open_interpreter(source, trusted=trusted))
     delegates = [node for node in nodes if node["op_name"] == "DELEGATE"]
     own = [node for node in nodes if node["op_name"] != "DELEGATE"]
     inside: set[int] = set()

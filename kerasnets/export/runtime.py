@@ -208,6 +208,15 @@ def check_inputs(arrays: Sequence[np.ndarray], infos: Sequence[TensorInfo]) -> N
         )
 
 
+def operators_of(interpreter: Interpreter) -> list[dict[str, Any]]:
+    """Return the operators of a loaded file in running order, as LiteRT tells them.
+
+    Each has "index", "op_name", and the tensors "inputs" and "outputs"; what a delegate
+    took over is one operator more, "DELEGATE".
+    """
+    return interpreter._get_ops_details()
+
+
 def _signature_names(interpreter: Interpreter) -> tuple[dict, dict]:
     """Return what the one signature calls inputs and outputs, by tensor index."""
     signatures = list(interpreter._get_full_signature_list().values())

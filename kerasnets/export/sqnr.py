@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.runtime import LiteRTModel, TensorInfo
+from kerasnets.export.runtime import LiteRTModel, TensorInfo, operators_of
 from kerasnets.progress import Progress, silent
 
 # What stands between the numbers of one format and those of another.
@@ -174,7 +174,7 @@ class _Trace(LiteRTModel):
         """Return the outputs of all operators, in running order."""
         return [
             _Place(node["op_name"], self.tensor(int(output)))
-            for node in self._interpreter._get_ops_details()
+            for node in operators_of(self._interpreter)
             for output in node["outputs"]
         ]
 

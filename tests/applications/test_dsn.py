@@ -72,7 +72,6 @@ def test_squared_hinges_teach_all_four_outputs():
     model.compile(
         keras.optimizers.Adam(3e-4),
         [MulticlassSquaredHinge() for _ in model.outputs],
-        run_eagerly=True,
     )
     x, y = images(4), [np.arange(4)] * 4
 

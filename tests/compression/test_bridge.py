@@ -72,6 +72,18 @@ def test_shared_layer_nested_model_several_inputs_and_outputs():
     assert set(net(inputs)) == {"both", "sum"}
 
 
+def test_sequential_models_in_each_other():
+    late = keras.Sequential(  # built when it is called
+        [layers.Conv2D(4, 3, name="a"), layers.BatchNormalization()], name="late"
+    )
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), late, layers.ReLU(), layers.Flatten()], name="outer"
+    )
+    model.add(layers.Dense(2))
+    net = assert_crosses(model, np.ones((2, 8, 8, 3), "float32"))
+    assert "late/a" in [layer.name for layer in net.layers]
+
+
 def inner_like():
     image = keras.Input((8, 8, 8))
     x = layers.DepthwiseConv2D(3, strides=2, name="depthwise")(image)

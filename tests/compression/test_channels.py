@@ -228,6 +228,26 @@ def test_nested_model_that_is_called_as_in_training():
     assert np.any(same(x) != same(x))
 
 
+def test_sequential_models_in_each_other():
+    first = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(8, 3, name="a")], name="first"
+    )
+    late = keras.Sequential(  # built when it is called
+        [layers.BatchNormalization(), layers.ReLU(), layers.Conv2D(8, 3, name="b")],
+        name="late",
+    )
+    model = keras.Sequential([first, late, layers.Flatten(), layers.Dense(2)])
+    randomise(model)
+    whole = prune_channels(model, madds=1.0)
+    assert_same_outputs(whole, model)
+    half = prune_channels(model, criterion="l1")
+    assert half.get_layer("a").filters < 8
+    assert half.output_shape == model.output_shape
+    assert count_madds(half) <= count_madds(model) / 2
+    with pytest.raises(KerasnetsError, match="or a built Sequential"):
+        prune_channels(keras.Sequential([layers.Dense(2)]))
+
+
 def test_l1_norms_by_hand():
     image = keras.Input((4, 4, 1))
     x = layers.Conv2D(4, 1, use_bias=False, name="conv")(image)
@@ -416,7 +436,7 @@ def test_result_is_an_ordinary_network(tmp_path):
     assert_same_outputs(loaded, pruned)
     assert preprocessing(loaded) == preprocessing(pruned) == preprocessing(model)
 
-    pruned.compile("sgd", "mse", run_eagerly=True)
+    pruned.compile("sgd", "mse")
     before = [np.array(x) for x in pruned.trainable_weights]
     pruned.train_on_batch(images(pruned), np.ones((2, 10)))
     for old, new in zip(before, pruned.trainable_weights, strict=True):

@@ -202,9 +202,6 @@ def test_keras_exports_are_verified_the_same_way(kind, small, images, tmp_path):
     """They take what the model takes, and return its logits."""
     suffix = {"tf_saved_model": "", "onnx": ".onnx", "litert": ".tflite"}[kind]
     path = tmp_path / f"exported{suffix}"
-    if kind == "onnx":
-        pytest.importorskip("onnxruntime")
-        pytest.importorskip("tf2onnx")
     small.export(str(path), format=kind, verbose=False)
     found = report(path, small, images[:20], np.zeros(20, int))
     assert found.holds, found.failures
@@ -300,7 +297,6 @@ def test_missing_files_and_empty_folders_are_refused(tmp_path, small, images):
         report(tmp_path, small, images)
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"no graph")
-    pytest.importorskip("onnxruntime")
     with pytest.raises(KerasnetsError, match="cannot be loaded by onnxruntime"):
         report(bad, small, images)
 

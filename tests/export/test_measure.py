@@ -1,35 +1,52 @@
 import gzip
-import time
+from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export import convert, file_sizes, measure_latency
+from kerasnets.export import convert, file_sizes, measure, measure_latency
 from kerasnets.export.measure import bench, median_interval
 
 from . import handmade
 from .conftest import build_small
 
 
-def test_a_bigger_network_takes_longer(float_file, save):
-    inputs = keras.Input((96, 96, 3))
-    x = keras.layers.Conv2D(32, 7, padding="same")(inputs)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    big = save(convert(keras.Model(inputs, keras.layers.Dense(10)(x))))
-    medians = measure_latency({"small": float_file, "big": big}, runs=20)
-    assert list(medians) == ["small", "big"]
-    # 43 million multiply-adds beside 30 thousand
-    assert 0 < 10 * medians["small"] < medians["big"]
+@pytest.fixture
+def lasting(monkeypatch):
+    """Seconds of a run by path, to fill in: a clock that only runs while files do."""
+    now, seconds, opened = [0.0], {}, measure.open_interpreter
+
+    def open_interpreter(path, threads, **options):
+        interpreter = opened(path, threads, **options)
+        invoke = interpreter.invoke
+
+        def timed():
+            invoke()
+            now[0] += seconds[path]
+
+        monkeypatch.setattr(interpreter, "invoke", timed)
+        return interpreter
+
+    clock = SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr(measure, "open_interpreter", open_interpreter)
+    monkeypatch.setattr(measure, "time", clock)
+    return seconds
 
 
-def test_the_time_budget_ends_the_measurement(float_file, int8_file):
-    start = time.perf_counter()
-    paths = {"float": float_file, "int8": int8_file}
-    medians = measure_latency(paths, runs=10**9, seconds=0.3)
-    assert 0.3 < time.perf_counter() - start < 3
-    assert min(medians.values()) > 0
+def test_medians_are_those_of_the_clock(float_file, int8_file, lasting):
+    lasting |= {float_file: 0.25, int8_file: 0.125}
+    medians = measure_latency({"float": float_file, "int8": int8_file}, runs=20)
+    assert list(medians) == ["float", "int8"]
+    assert medians == pytest.approx({"float": 250, "int8": 125})
+
+
+def test_the_time_budget_ends_the_measurement(float_file, int8_file, lasting):
+    lasting |= {float_file: 0.25, int8_file: 0.125}
+    pair = {"float": float_file, "int8": int8_file}
+    found = bench(pair, runs=10**9, warmup=2, seconds=3)
+    # nine turns of 0.375 s are the first to be longer than three seconds
+    assert [each.runs for each in found] == [7, 7]
 
 
 def test_without_time_there_is_one_turn_each(float_file):
@@ -62,18 +79,15 @@ def test_nineteen_of_twenty_intervals_hold_the_median():
 
 
 @pytest.fixture
-def pair(tmp_path, save):
-    """A convolution of four pixels, and one of 600 million multiply-adds."""
+def pair(tmp_path, float_file):
+    """A convolution of four pixels, and a network."""
     small = tmp_path / "small.tflite"
     small.write_bytes(handmade.float_file())
-    inputs = keras.Input((64, 64, 3))
-    x = keras.layers.Conv2D(64, 7, padding="same")(inputs)
-    x = keras.layers.GlobalAveragePooling2D()(x)
-    big = save(convert(keras.Model(inputs, keras.layers.Dense(10)(x))))
-    return {"small": small, "big": big}
+    return {"small": small, "big": float_file}
 
 
-def test_files_are_paired_with_a_reference(pair):
+def test_files_are_paired_with_a_reference(pair, lasting):
+    lasting |= {pair["small"]: 0.002, pair["big"]: 0.024}
     calls = []
     found = bench(
         pair,
@@ -92,9 +106,10 @@ def test_files_are_paired_with_a_reference(pair):
     for small, big in (found[:2], found[2:]):
         assert small.runs == big.runs == 20
         assert small.ratio is None
-        assert 0 < small.ms.low <= small.ms.median <= small.ms.high
-        assert big.ratio is not None
-        assert 10 < big.ratio.low <= big.ratio.median <= big.ratio.high
+        for interval, expected in ((small.ms, 2), (big.ms, 24), (big.ratio, 12)):
+            assert interval is not None
+            ends = interval.low, interval.median, interval.high
+            assert ends == pytest.approx((expected,) * 3)
     assert all(each.ratio is None for each in bench(pair, runs=1, seconds=0))
 
 

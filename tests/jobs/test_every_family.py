@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from support.litert import answers
-from support.tiny_zoo import TINY
+from support.tiny_zoo import DRAWN, TINY
 from support.weights import randomise
 
 from kerasnets import applications
@@ -39,18 +39,6 @@ TAUGHT = {
     "mobilenetv3large": (6, 0.003),
     "inceptionv3": (2, 0.003),
 }
-# the others that were made for photos get drawn weights
-DRAWN = (
-    "alexnet",
-    "vgg11lrn",
-    "googlenet",
-    "bninception",
-    "inceptionv4",
-    "inceptionresnetv1",
-    "resnet18",
-    "resnet18v2",
-    "preluneta",
-)
 
 
 def test_every_family_is_here():
@@ -148,7 +136,7 @@ def test_unet_finds_the_ink_and_its_files_answer_like_it(digits):
 def assert_files_answer_like(model, images, *, calibration):
     """Over the bridge and back, as a float32 and as an int8 file."""
     expected = probabilities(model, images)
-    np.testing.assert_array_equal(probabilities(model, images), expected)
+    assert np.ptp(expected, axis=0).max() > 0.1  # no constant hides a slip
     crossed = from_tf_keras(to_tf_keras(model), like=model)
     np.testing.assert_allclose(probabilities(crossed, images), expected, atol=1e-6)
     np.testing.assert_allclose(answers(convert(model), images), expected, atol=1e-5)

@@ -118,6 +118,7 @@ def network(name: str) -> keras.Model:
 def main(folder: Path) -> None:
     """Run and refuse."""
     from kerasnets.compression import child
+    from kerasnets.compression.steps.prune import final_sparsities
 
     for name, (net, recipe) in RUNS.items():
         child.compress_here(
@@ -139,7 +140,7 @@ def main(folder: Path) -> None:
             refusals[name] = str(error)
     (folder / "refusals.json").write_text(json.dumps(refusals))
     symmetric = child.load_model(folder / "symmetric.keras")
-    shares = child.magnitude.final_sparsities(
+    shares = final_sparsities(
         child.to_tf_keras(symmetric),
         symmetric,
         PruneSettings(sparsity=0.2, policy="xnnpack"),
