@@ -48,7 +48,7 @@ def main(photos: str, out: str) -> None:
     def new_student(candidate: tuning.Candidate) -> keras.Model:
         training.seed_everything(SEED)
         return tuning.build_candidate(
-            "mobilenet", alpha=candidate.alpha, size=SIZE, classes=classes
+            "mobilenet", candidate.values, size=SIZE, classes=classes
         )
 
     def try_out(candidate: tuning.Candidate) -> dict[str, float]:
@@ -59,12 +59,10 @@ def main(photos: str, out: str) -> None:
 
     within_budget = tuning.feasible_candidates(
         "mobilenet",
-        alphas=(0.125, 0.25, 0.5),
-        rhos=(1.0,),
+        {"alpha": (0.125, 0.25, 0.5)},
         resolution=SIZE,
         classes=classes,
-        max_madds=4_000_000,
-        max_bytes=350_000,
+        budget=tuning.Budget(max_madds=4_000_000, max_bytes=350_000),
     )
     trials = tuning.search(
         within_budget, try_out, folder / "search", oracle="grid", trials=3, seed=SEED

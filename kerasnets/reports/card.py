@@ -34,13 +34,14 @@ def model_card(*, name: str, settings: Mapping, results: Mapping[str, Mapping]) 
 
 def _head(name: str, settings: Mapping, results: Mapping) -> str:
     best = results["search"]["best"]
+    size = best["cost"]["size"]
+    about = [best["label"], f"{best['cost']['madds']:,} multiply-adds"]
     return f"""# {name}
 
-`int8.tflite` classifies images of {best["size"]}x{best["size"]} pixels into
+`int8.tflite` classifies images of {size}x{size} pixels into
 {len(results["data"]["classes"])} classes: {", ".join(results["data"]["classes"])}.
-It is a {settings["student"]} (alpha {best["alpha"]:g}, {best["madds"]:,}
-multiply-adds) trained, distilled, pruned and quantised by `kerasnets phone` on
-`{settings["data"]}`."""
+It is a {settings["student"]} ({", ".join(filter(None, about))}) trained, distilled,
+pruned and quantised by `kerasnets phone` on `{settings["data"]}`."""
 
 
 def _figures(models: Mapping[str, Mapping], verify: Mapping) -> str:
@@ -64,7 +65,7 @@ the test images. Parameters count batch-norm statistics, which the files fold aw
 
 def _use(results: Mapping) -> str:
     inside = results["verify"]["models"]["int8"]["preprocessing"]
-    size = results["search"]["best"]["size"]
+    size = results["search"]["best"]["cost"]["size"]
     return f"""## Use
 
 The file takes RGB pixels from 0 to 255 as they are, shape (1, {size}, {size}, 3) uint8:

@@ -1,20 +1,26 @@
-"""Keras Tuner over MobileNet's width and resolution, under a budget."""
+"""Keras Tuner over a network's hyperparameters, under a budget."""
 
-from kerasnets.tuning.plan import SearchPlan, read_plan
-from kerasnets.tuning.search import Trial, search
-from kerasnets.tuning.space import (
-    Candidate,
+from kerasnets.tuning.networks import (
+    axes_of,
     build_candidate,
-    candidate_for,
+    check_axes,
+    cost_of,
     feasible_candidates,
 )
+from kerasnets.tuning.plan import SearchPlan, read_plan
+from kerasnets.tuning.search import Trial, search
+from kerasnets.tuning.space import Budget, Candidate, Cost
 
 __all__ = [
+    "Budget",
     "Candidate",
+    "Cost",
     "SearchPlan",
     "Trial",
+    "axes_of",
     "build_candidate",
-    "candidate_for",
+    "check_axes",
+    "cost_of",
     "feasible_candidates",
     "read_plan",
     "search",

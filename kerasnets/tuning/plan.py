@@ -2,12 +2,15 @@
 
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.tuning.space import Axes, Value
 
 ORACLES = ("bayesian", "random", "grid")
+_SETTINGS = ("oracle", "trials", "epochs")
 
 
 @dataclass(frozen=True)
@@ -15,25 +18,23 @@ class SearchPlan:
     """The settings of a search.
 
     Attributes:
-        alpha: width multipliers to try.
-        rho: resolution multipliers to try.
+        axes: The values to try of each hyperparameter, by its name.
         oracle: "bayesian", "random" or "grid", of Keras Tuner.
-        trials: the most networks to train.
-        epochs: epochs of each trial.
+        trials: The most networks to train.
+        epochs: Epochs of each trial.
     """
 
-    alpha: tuple[float, ...]
-    rho: tuple[float, ...]
+    axes: Axes
     oracle: str
     trials: int
     epochs: int
 
 
 def read_plan(path: Path) -> SearchPlan:
-    """Read a search file.
+    """Read a search file: ``oracle``, ``trials``, ``epochs``, and each axis a list.
 
     Raises:
-        KerasnetsError: the file is missing, no TOML, or a value is out of range.
+        KerasnetsError: The file is missing, no TOML, or a value is out of range.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -41,38 +42,47 @@ def read_plan(path: Path) -> SearchPlan:
         raise KerasnetsError(f"search file {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise KerasnetsError(f"search file {path} is no TOML: {error}") from error
-    fields = set(SearchPlan.__dataclass_fields__)
-    if set(table) != fields:
-        raise KerasnetsError(
-            f"search file {path} has {sorted(table)}, it needs {sorted(fields)}"
-        )
-    plan = SearchPlan(
-        alpha=_multipliers(path, "alpha", table["alpha"]),
-        rho=_multipliers(path, "rho", table["rho"]),
-        oracle=table["oracle"],
-        trials=table["trials"],
-        epochs=table["epochs"],
+    _check_settings(path, table)
+    return SearchPlan(
+        axes={
+            name: _values(path, name, values)
+            for name, values in table.items()
+            if name not in _SETTINGS
+        },
+        **{name: table[name] for name in _SETTINGS},
     )
-    if plan.oracle not in ORACLES:
+
+
+def _check_settings(path: Path, table: Mapping) -> None:
+    missing = [name for name in _SETTINGS if name not in table]
+    if missing:
         raise KerasnetsError(
-            f"search file {path}: oracle {plan.oracle!r} is none of "
+            f"search file {path} has {sorted(table)}, it lacks {', '.join(missing)}"
+        )
+    if table["oracle"] not in ORACLES:
+        raise KerasnetsError(
+            f"search file {path}: oracle {table['oracle']!r} is none of "
             f"{', '.join(ORACLES)}"
         )
     for name in ("trials", "epochs"):
-        value = getattr(plan, name)
+        value = table[name]
         if type(value) is not int or value < 1:
             raise KerasnetsError(
                 f"search file {path}: {name} {value!r} is not a whole number above 0"
             )
-    return plan
 
 
-def _multipliers(path: Path, name: str, values) -> tuple[float, ...]:
-    numbers = isinstance(values, list) and all(
-        type(value) in (int, float) and 0 < value < math.inf for value in values
+def _values(path: Path, name: str, values) -> tuple[Value, ...]:
+    """The values of an axis: each once, numbers ascending."""
+    given = values if isinstance(values, list) else []
+    kinds = {type(value) for value in given}
+    if given and kinds <= {int, float} and all(map(math.isfinite, given)):
+        # as 1 and 0.5 in one list: the oracle wants values of one type
+        kind = float if float in kinds else int
+        return tuple(sorted({kind(value) for value in given}))
+    if kinds in ({str}, {bool}):
+        return tuple(dict.fromkeys(given))
+    raise KerasnetsError(
+        f"search file {path}: {name} {values!r} is not a list of finite numbers, of "
+        "texts or of booleans"
     )
-    if not numbers or not values:
-        raise KerasnetsError(
-            f"search file {path}: {name} {values!r} is not a list of numbers above 0"
-        )
-    return tuple(sorted({float(value) for value in values}))

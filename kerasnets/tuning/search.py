@@ -1,8 +1,10 @@
 """Keras Tuner over the points of a space; finished trials are never run again."""
 
+import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,21 +12,29 @@ import keras_tuner
 
 from kerasnets.files import write_text
 from kerasnets.progress import Progress, silent
-from kerasnets.tuning.space import Candidate
+from kerasnets.tuning.space import Candidate, point_key
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate and what its short training came to on the validation images."""
+    """A candidate and what its short training came to on the validation images.
+
+    Attributes:
+        candidate: What was trained.
+        val_loss: None where the training diverged: its loss was no finite number.
+        val_accuracy: Share of the validation images.
+        diverged: Whether the training diverged.
+    """
 
     candidate: Candidate
-    val_loss: float
+    val_loss: float | None
     val_accuracy: float
+    diverged: bool
 
 
 def search(
     candidates: Sequence[Candidate],
-    evaluate: Callable[[Candidate], dict[str, float]],
+    evaluate: Callable[[Candidate], Mapping[str, float]],
     folder: Path,
     *,
     oracle: str,
@@ -35,38 +45,44 @@ def search(
 ) -> list[Trial]:
     """Try up to ``trials`` candidates and return them, the best first.
 
+    No candidate is tried twice, so as many trials as candidates try all of them. A
+    trial that diverges counts as the worst.
+
     The result of each trial is kept in ``folder``: the oracle draws the same sequence
     from the same seed, so a search that was stopped and is started again runs only the
     trials that are missing and ends as one that was not stopped.
 
     Args:
-        candidates: the points to choose from; all of them can be built.
-        evaluate: trains a candidate; returns ``val_loss`` and ``val_accuracy``.
-        folder: where the results of the trials are kept.
+        candidates: The points to choose from, all with the same axes; all of them can
+            be built.
+        evaluate: Trains a candidate; returns ``val_loss`` and ``val_accuracy``.
+        folder: Where the results of the trials are kept.
         oracle: "bayesian", "random" or "grid".
-        trials: the most candidates to train.
-        seed: seed of the oracle.
-        settings: what a trial's result depends on besides the candidate, as JSON; a
+        trials: The most candidates to train.
+        seed: Seed of the oracle.
+        settings: What a trial's result depends on besides the candidate, as JSON; a
             result with other settings is not used.
-        progress: told after each trial.
+        progress: Told after each trial.
 
     Returns:
         The trials by validation loss; of equals, the one with fewer multiply-adds.
+        Those that diverged come last.
     """
     folder.mkdir(parents=True, exist_ok=True)
     limit = min(trials, len(candidates))
     finished: list[Trial] = []
 
     def run(candidate: Candidate) -> Trial:
-        path = folder / f"alpha-{candidate.alpha:g}-rho-{candidate.rho:g}.json"
+        path = folder / _file_name(candidate)
         key = {"candidate": asdict(candidate), "settings": settings}
-        metrics = _kept(path, key)
-        if metrics is None:
-            metrics = evaluate(candidate)
-            _keep(path, key, metrics)
-        trial = Trial(candidate, metrics["val_loss"], metrics["val_accuracy"])
+        result = _kept(path, key)
+        if result is None:
+            result = _result(evaluate(candidate))
+            _keep(path, key, result)
+        trial = Trial(candidate, **result)
         finished.append(trial)
-        progress(len(finished), limit, f"{candidate}: {trial.val_accuracy:.1%}")
+        note = "diverged" if trial.diverged else f"{trial.val_accuracy:.1%}"
+        progress(len(finished), limit, f"{candidate}: {note}")
         return trial
 
     tuner = _Tuner(
@@ -84,9 +100,21 @@ def search(
     return sorted(finished, key=_rank)
 
 
-def _rank(trial: Trial) -> tuple[bool, float, int]:
+def _result(metrics: Mapping[str, float]) -> dict:
+    """What a trial came to, as JSON can hold it."""
+    loss = float(metrics["val_loss"])
+    diverged = not math.isfinite(loss)
+    return {
+        "val_loss": None if diverged else loss,
+        "val_accuracy": float(metrics["val_accuracy"]),
+        "diverged": diverged,
+    }
+
+
+def _rank(trial: Trial) -> tuple[float, int]:
     """By loss, then by cost; a training that diverged comes last."""
-    return math.isnan(trial.val_loss), trial.val_loss, trial.candidate.madds
+    loss = math.inf if trial.val_loss is None else trial.val_loss
+    return loss, trial.candidate.cost.madds
 
 
 class _Tuner(keras_tuner.Tuner):
@@ -95,81 +123,122 @@ class _Tuner(keras_tuner.Tuner):
     def __init__(self, run, candidates, **kwargs):
         super().__init__(**kwargs)
         self._run = run
-        self._by_point = {(c.rho, c.alpha): c for c in candidates}
+        self._by_point = {point_key(each.values): each for each in candidates}
 
     def run_trial(self, trial, *args, **kwargs):
         del args, kwargs
-        values = trial.hyperparameters.values
-        rho = values["rho"]
-        candidate = self._by_point[rho, values[_alpha_at(rho)]]
+        candidate = self._by_point[point_key(trial.hyperparameters.values)]
         try:
-            return {"val_loss": self._run(candidate).val_loss}
+            loss = self._run(candidate).val_loss
         except Exception as error:
             # Keras Tuner goes on after any other error, as if the trial were bad
             raise keras_tuner.errors.FatalTypeError(str(error)) from error
+        # not NaN: Keras Tuner ends a search after three of them in a row
+        return {"val_loss": math.inf if loss is None else loss}
 
 
 def _make_oracle(
     name: str, candidates: Sequence[Candidate], trials: int, seed: int
 ) -> keras_tuner.Oracle:
-    """An oracle over rho and, for each rho, the alphas that fit with it."""
+    """An oracle whose space has the axes of the candidates."""
     space = keras_tuner.HyperParameters()
-    rhos = sorted({candidate.rho for candidate in candidates})
-    space.Choice("rho", rhos)
-    for rho in rhos:
-        with space.conditional_scope("rho", [rho]):
-            space.Choice(
-                _alpha_at(rho), sorted(c.alpha for c in candidates if c.rho == rho)
-            )
-    arguments = {
-        "objective": keras_tuner.Objective("val_loss", "min"),
-        "max_trials": trials,
-        "hyperparameters": space,
-        "allow_new_entries": False,
-        "tune_new_entries": False,
+    for axis in candidates[0].values:
+        space.Choice(axis, sorted({each.values[axis] for each in candidates}))
+    oracle = {"bayesian": _Bayesian, "random": _Random, "grid": _Grid}[name](
+        objective=keras_tuner.Objective("val_loss", "min"),
+        max_trials=trials,
+        hyperparameters=space,
+        allow_new_entries=False,
+        tune_new_entries=False,
         # Keras Tuner takes 0 for none and draws one
-        "seed": seed + 1,
-    }
-    if name == "bayesian":
-        # its default, three random points a dimension, would leave it none to choose
-        points = max(1, trials // 2)
-        return _Bayesian(num_initial_points=points, **arguments)
-    if name == "random":
-        return keras_tuner.oracles.RandomSearchOracle(**arguments)
-    return keras_tuner.oracles.GridSearchOracle(**arguments)
+        seed=seed + 1,
+    )
+    oracle.points = [dict(candidate.values) for candidate in candidates]
+    return oracle
 
 
-class _Bayesian(keras_tuner.oracles.BayesianOptimizationOracle):
-    """Names no point twice: an untried one instead of a repeat."""
+class _Oracle(keras_tuner.Oracle):
+    """Names each of ``points`` once.
+
+    The oracles of Keras Tuner know only products of axes, may name a point twice and
+    may stop early.
+    """
+
+    points: list[dict]
 
     def populate_space(self, trial_id):
-        response = super().populate_space(trial_id)
-        if response["values"] is None:
-            return response
-        space = keras_tuner.HyperParameters()
-        for entry in self.hyperparameters.space:
-            space.merge([entry])
-            if space.is_active(entry):
-                space.values[entry.name] = response["values"][entry.name]
-        if self._duplicate(space.values):
-            return self._random_populate_space()
-        return {**response, "values": space.values}
+        del trial_id
+        tried = {point_key(t.hyperparameters.values) for t in self.trials.values()}
+        left = [point for point in self.points if point_key(point) not in tried]
+        if not left:
+            return {"status": "STOPPED", "values": None}
+        return {"status": "RUNNING", "values": self._choose(left)}
+
+    def _choose(self, left: list[dict]) -> dict:
+        raise NotImplementedError
 
 
-def _alpha_at(rho: float) -> str:
-    return f"alpha_at_rho_{rho:g}"
+class _Grid(_Oracle):
+    """One after another."""
+
+    def _choose(self, left: list[dict]) -> dict:
+        return left[0]
 
 
-def _kept(path: Path, key: dict) -> dict[str, float] | None:
-    """The metrics in ``path`` if they are of this trial."""
+class _Random(_Oracle):
+    """At random."""
+
+    def _choose(self, left: list[dict]) -> dict:
+        return random.Random(f"{self.seed} {len(self.trials)}").choice(left)
+
+
+class _Bayesian(_Random, keras_tuner.oracles.BayesianOptimizationOracle):
+    """Half at random, then where Keras Tuner's Gaussian process expects the best."""
+
+    def _choose(self, left: list[dict]) -> dict:
+        self.num_initial_points = max(1, (self.max_trials or 0) // 2)
+        if len(left) == 1 or len(self.trials) < self.num_initial_points:
+            return super()._choose(left)
+        self._score_diverged()
+        wanted = keras_tuner.oracles.BayesianOptimizationOracle.populate_space(self, "")
+        return min(left, key=lambda point: self._distance(point, wanted["values"]))
+
+    def _score_diverged(self) -> None:
+        """Give the trials that diverged the worst score of the others.
+
+        Keras Tuner takes an infinite one for 0.
+        """
+        trials = list(self.trials.values())
+        losses = [trial.metrics.get_best_value("val_loss") for trial in trials]
+        worst = max((loss for loss in losses if math.isfinite(loss)), default=0.0)
+        for trial, loss in zip(trials, losses, strict=True):
+            trial.score = loss if math.isfinite(loss) else worst
+
+    def _distance(self, one: dict, other: dict) -> float:
+        """Between two points, each axis scaled to 0 to 1 in steps of one size."""
+        return sum(
+            (axis.value_to_prob(one[axis.name]) - axis.value_to_prob(other[axis.name]))
+            ** 2
+            for axis in self.hyperparameters.space
+        )
+
+
+def _file_name(candidate: Candidate) -> str:
+    """A name of its own for each point, whatever characters its values have."""
+    point = json.dumps(point_key(candidate.values))
+    return f"{hashlib.sha256(point.encode()).hexdigest()[:16]}.json"
+
+
+def _kept(path: Path, key: dict) -> dict | None:
+    """The result in ``path`` if it is of this trial."""
     try:
         record = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
     if not isinstance(record, dict) or record.get("key") != json.loads(json.dumps(key)):
         return None
-    return record["metrics"]
+    return record["result"]
 
 
-def _keep(path: Path, key: dict, metrics: dict[str, float]) -> None:
-    write_text(path, json.dumps({"key": key, "metrics": metrics}))
+def _keep(path: Path, key: dict, result: dict) -> None:
+    write_text(path, json.dumps({"key": key, "result": result}))

@@ -44,7 +44,10 @@ def results(skipped=0):
             "skipped": skipped,
         },
         "search": {
-            "best": {"alpha": 0.25, "rho": 0.8, "size": 40, "madds": 1_712_000},
+            "best": {
+                "label": "alpha 0.25 rho 0.8",
+                "cost": {"size": 40, "madds": 1_712_000},
+            },
             "trials": [{}] * 4,
             "feasible": 9,
         },
@@ -77,7 +80,7 @@ def words(text):
     [
         "# birds",
         "classifies images of 40x40 pixels into 3 classes: jay, owl, wren.",
-        "It is a mobilenet (alpha 0.25, 1,712,000 multiply-adds)",
+        "It is a mobilenet (alpha 0.25 rho 0.8, 1,712,000 multiply-adds)",
         "by `kerasnets phone` on `folder:birds`",
         "over the 222 test images",
         "gives the class of its Keras model on 99.13% of the test images",

@@ -1,11 +1,13 @@
 """The search with a made-up training: what is tried, kept and returned."""
 
 import itertools
+import json
 import math
+from dataclasses import asdict, replace
 
 import pytest
 
-from kerasnets.tuning import Candidate, search
+from kerasnets.tuning import Candidate, Cost, search
 
 pytestmark = [
     # scikit-learn, of the Gaussian process behind the Bayesian oracle: a few points on
@@ -21,22 +23,22 @@ class Stopped(Exception):  # noqa: N818  (no error: it stands for a kill)
     """The process ends here."""
 
 
-def candidate(alpha, rho):
-    size = round(rho * 64)
-    madds = round(1000 * alpha * alpha * size * size)
-    return Candidate(alpha, rho, size, round(1000 * alpha), madds, round(900 * alpha))
+def candidate(width, side, **others):
+    madds = round(1000 * width * width * side * side)
+    cost = Cost(round(64 * side), round(1000 * width), madds, round(900 * width))
+    return Candidate({"width": width, "side": side, **others}, cost)
 
 
-# rho 1 only up to alpha 0.5, as under a budget
+# side 1 only up to width 0.5, as under a budget
 CANDIDATES = [
-    candidate(alpha, rho)
-    for alpha, rho in itertools.product((0.25, 0.5, 0.75, 1.0), (0.5, 0.75, 1.0))
-    if alpha * rho <= 0.75 and (alpha, rho) != (0.75, 1.0)
+    candidate(width, side)
+    for width, side in itertools.product((0.25, 0.5, 0.75, 1.0), (0.5, 0.75, 1.0))
+    if width * side <= 0.75 and (width, side) != (0.75, 1.0)
 ]
 
 
 def loss_of(point):
-    return 1.0 / (point.alpha + 2 * point.rho)
+    return 1.0 / (point.values["width"] + 2 * point.values["side"])
 
 
 class Training:
@@ -49,12 +51,21 @@ class Training:
         if len(self.trained) == self.until:
             raise Stopped
         self.trained.append(point)
-        return {"val_loss": self.loss(point), "val_accuracy": 1 - self.loss(point)}
+        loss = self.loss(point)
+        return {"val_loss": loss, "val_accuracy": 1 - loss if loss < 1 else 0.1}
 
 
-def run(folder, training, oracle="random", trials=3, seed=0, settings=None):
+def run(
+    folder,
+    training,
+    oracle="random",
+    trials=3,
+    seed=0,
+    settings=None,
+    candidates=CANDIDATES,
+):
     return search(
-        CANDIDATES,
+        candidates,
         training,
         folder,
         oracle=oracle,
@@ -74,26 +85,58 @@ def test_feasible_points_are_tried_up_to_the_limit(tmp_path, oracle, seed):
     assert {trial.candidate for trial in trials} == set(training.trained)
 
 
-def test_grid_tries_all_points_where_the_limit_allows(tmp_path):
+@oracles
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("trials", [len(CANDIDATES), 50])
+def test_as_many_trials_as_points_try_each_once(tmp_path, oracle, seed, trials):
     training = Training()
-    run(tmp_path, training, "grid", trials=50)
+    run(tmp_path, training, oracle, trials=trials, seed=seed)
     assert len(training.trained) == len(CANDIDATES)
     assert set(training.trained) == set(CANDIDATES)
+
+
+@oracles
+def test_any_axes_of_any_values_are_searched(tmp_path, oracle):
+    mixed = [
+        candidate(width, 1.0, depth=depth, pad=pad, twice=twice)
+        for width, depth, pad, twice in itertools.product(
+            (0.5, 1.0), (1, 2), ("same", "a/b c"), (False, True)
+        )
+        if (depth, twice) != (2, True)
+    ]
+    training = Training(
+        loss=lambda point: point.values["width"] / point.values["depth"]
+    )
+    trials = run(tmp_path, training, oracle, trials=50, candidates=mixed)
+    assert len(training.trained) == len(mixed) == 12
+    assert set(training.trained) == set(mixed)
+    best = trials[0].candidate.values
+    assert (best["width"], best["depth"]) == (0.5, 2)
+    values = [type(value) for value in best.values()]
+    assert values == [float, float, int, str, bool]
+
+
+@oracles
+def test_space_of_one_point_without_axes_is_tried(tmp_path, oracle):
+    only = Candidate({}, Cost(32, 1, 1, 1))
+    training = Training(loss=lambda _: 0.5)
+    trials = run(tmp_path, training, oracle, candidates=[only])
+    assert training.trained == [trial.candidate for trial in trials] == [only]
 
 
 @oracles
 def test_best_comes_first(tmp_path, oracle):
     training = Training()
     trials = run(tmp_path, training, oracle, seed=1)
-    ranked = sorted(training.trained, key=lambda p: (loss_of(p), p.madds))
+    ranked = sorted(training.trained, key=lambda p: (loss_of(p), p.cost.madds))
     assert [trial.candidate for trial in trials] == ranked
     assert trials[0].val_loss == loss_of(ranked[0])
-    assert trials[0].val_accuracy == 1 - loss_of(ranked[0])
+    assert trials[0].val_accuracy == 1 - loss_of(ranked[0]) > 0.1
 
 
 def test_of_equals_the_cheaper_comes_first(tmp_path):
     trials = run(tmp_path, Training(loss=lambda _: 0.5), "grid", trials=50)
-    madds = [trial.candidate.madds for trial in trials]
+    madds = [trial.candidate.cost.madds for trial in trials]
     assert len(trials) == len(CANDIDATES)
     assert madds == sorted(madds)
 
@@ -124,22 +167,15 @@ def test_bayesian_search_learns_from_its_trials(tmp_path):
 
     def tried(name, loss):
         training = Training(loss=loss)
-        search(
-            widths,
-            training,
-            tmp_path / name,
-            oracle="bayesian",
-            trials=4,
-            seed=1,
-            settings={},
-        )
-        return training.trained
+        run(tmp_path / name, training, "bayesian", 6, seed=1, candidates=widths)
+        return [point.values["width"] for point in training.trained]
 
-    wide = tried("wide", lambda point: 1 - point.alpha)
-    narrow = tried("narrow", lambda point: point.alpha)
-    # the first two are random, of the same seed
-    assert wide[:2] == narrow[:2]
-    assert wide[2:] != narrow[2:]
+    wide = tried("wide", lambda point: 1 - point.values["width"])
+    narrow = tried("narrow", lambda point: point.values["width"])
+    # the first three are random, of the same seed
+    assert wide[:3] == narrow[:3]
+    assert max(wide[3:]) > max(wide[:3])
+    assert min(narrow[3:]) < min(narrow[:3])
 
 
 def test_trials_of_other_settings_are_not_used(tmp_path):
@@ -156,19 +192,26 @@ def test_trial_of_a_candidate_that_costs_otherwise_is_not_used(tmp_path):
     arguments = {"oracle": "grid", "trials": 1, "seed": 0, "settings": {}}
     search(points, Training(), tmp_path, **arguments)
     training = Training()
-    dearer = [Candidate(0.25, 1.0, 64, 999, points[0].madds, points[0].int8_bytes)]
+    dearer = [replace(points[0], cost=replace(points[0].cost, params=999))]
     search(dearer, training, tmp_path, **arguments)
     assert training.trained == dearer
 
 
+def result_of(folder, point):
+    """The file that keeps the result of a point's trial."""
+    for path in folder.glob("*.json"):
+        if json.loads(path.read_text())["key"]["candidate"]["values"] == point.values:
+            return path
+    raise AssertionError(point)
+
+
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "3", "\udcff", '{"key": {}, "metrics": {}}']
+    "content", ["", "{", "[]", "3", "\udcff", '{"key": {}, "result": {}}']
 )
 def test_damaged_result_is_made_anew(tmp_path, content):
     expected = run(tmp_path, Training())
     damaged = expected[0].candidate
-    path = tmp_path / f"alpha-{damaged.alpha:g}-rho-{damaged.rho:g}.json"
-    assert path.is_file()
+    path = result_of(tmp_path, damaged)
     path.write_bytes(content.encode("utf-8", "surrogateescape"))
     training = Training()
     assert run(tmp_path, training) == expected
@@ -190,17 +233,48 @@ def test_error_in_a_trial_comes_out_as_itself(tmp_path, oracle, error):
     assert len(calls) == 1
 
 
-# Keras Tuner, which takes the best of one number that is none
-@pytest.mark.filterwarnings("ignore:All-NaN axis encountered:RuntimeWarning")
-def test_diverged_trial_comes_last(tmp_path):
+@oracles
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_diverged_trials_come_last_and_end_no_search(tmp_path, oracle, bad):
     def loss(point):
-        return float("nan") if point.alpha == 0.5 else loss_of(point)
+        # more in a row than the three failures after which Keras Tuner gives up
+        return loss_of(point) if point.values["side"] == 1.0 else bad
 
-    trials = run(tmp_path, Training(loss=loss), "grid", trials=50)
+    trials = run(tmp_path, Training(loss=loss), oracle, trials=50)
+    assert {trial.candidate for trial in trials} == set(CANDIDATES)
+    good, diverged = trials[:2], trials[2:]
+    assert [trial.val_loss for trial in good] == sorted(
+        loss_of(point) for point in CANDIDATES if point.values["side"] == 1.0
+    )
+    assert not any(trial.diverged for trial in good)
+    assert all(trial.diverged and trial.val_loss is None for trial in diverged)
+    madds = [trial.candidate.cost.madds for trial in diverged]
+    assert madds == sorted(madds)
+    json.dumps([asdict(trial) for trial in trials], allow_nan=False)
+
+
+@oracles
+def test_search_ends_where_all_trials_diverge(tmp_path, oracle):
+    training = Training(loss=lambda _: math.nan)
+    trials = run(tmp_path, training, oracle, trials=50)
     assert len(trials) == len(CANDIDATES)
-    losses = [trial.val_loss for trial in trials]
-    assert [math.isnan(value) for value in losses[-3:]] == [True] * 3
-    assert losses[:-3] == sorted(losses[:-3])
+    assert all(trial.diverged for trial in trials)
+    finished = Training()
+    assert run(tmp_path, finished, oracle, trials=50) == trials
+    assert not finished.trained
+
+
+def test_bayesian_search_keeps_away_from_trials_that_diverged(tmp_path):
+    widths = [candidate(index / 16, 1.0) for index in range(1, 17)]
+
+    def loss(point):
+        width = point.values["width"]
+        return math.inf if width > 0.5 else 1 - width
+
+    training = Training(loss=loss)
+    run(tmp_path, training, "bayesian", 10, seed=1, candidates=widths)
+    chosen = [point.values["width"] for point in training.trained[5:]]
+    assert sum(width > 0.5 for width in chosen) < len(chosen) / 2
 
 
 def test_progress_counts_the_trials(tmp_path):
@@ -216,4 +290,18 @@ def test_progress_counts_the_trials(tmp_path):
         progress=lambda *report: told.append(report),
     )
     assert [report[:2] for report in told] == [(1, 3), (2, 3), (3, 3)]
-    assert all("alpha" in note and note.endswith("%") for _, _, note in told)
+    assert all("width" in note and note.endswith("%") for _, _, note in told)
+
+
+def test_progress_says_what_diverged(tmp_path):
+    told = []
+    search(
+        CANDIDATES,
+        Training(loss=lambda _: math.nan),
+        tmp_path,
+        oracle="grid",
+        trials=1,
+        seed=0,
+        progress=lambda *report: told.append(report[-1]),
+    )
+    assert told == [f"{CANDIDATES[0]}: diverged"]

@@ -120,6 +120,12 @@ def choose_settings(
         applications.check_classifier(network)
     kind = open_source(data).spec.partition(":")[0]
     plan = read_plan(search_file or DEFAULT_SEARCH)
+    if search_file is None:
+        # the usual search is for MobileNets: of other networks, what they have of it
+        known = tuning.axes_of(student)
+        axes = {name: plan.axes[name] for name in plan.axes if name in known}
+        plan = replace(plan, axes=axes)
+    tuning.check_axes(student, plan.axes)
     if trials is not None:
         plan = replace(plan, trials=check_whole("trials", trials))
     augment = _augment_for(data)

@@ -1,5 +1,6 @@
 """The nine stages of the main job."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import keras
@@ -95,8 +96,8 @@ def search_student(job: Job) -> dict:
     recipe = replace(settings.student_recipe, epochs=plan.epochs)
 
     def try_out(candidate: tuning.Candidate) -> dict[str, float]:
-        student = _new_student(job, candidate.alpha, candidate.size)
-        train(student, _student_batches(job, candidate.size, student), recipe)
+        student = _new_student(job, candidate.values, candidate.cost.size)
+        train(student, _student_batches(job, candidate.cost.size, student), recipe)
         figures = evaluate(student, data.validation)
         return {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
 
@@ -110,9 +111,15 @@ def search_student(job: Job) -> dict:
         settings={"key": job.key},
         progress=job.progress,
     )
+    if trials[0].diverged:
+        raise KerasnetsError(
+            f"each of the search's {len(trials)} trainings of {settings.student} "
+            "diverged: take a smaller learning rate"
+        )
+    best = trials[0].candidate
     return {
         "feasible": len(candidates),
-        "best": asdict(trials[0].candidate),
+        "best": {**asdict(best), "label": best.label},
         "trials": [asdict(trial) for trial in trials],
     }
 
@@ -122,17 +129,18 @@ def distil(job: Job) -> dict:
     settings, recipe = job.settings, job.settings.student_recipe
     data = load_prepared(job.folder / "data")
     best = job.results["search"]["best"]
+    student_size = best["cost"]["size"]
     outcome = {}
     for index, name in enumerate(("student", "distilled")):
 
         def both(done: int, total: int, note: str = "", index: int = index) -> None:
             job.progress(index * total + done, 2 * total, note)
 
-        student = _new_student(job, best["alpha"], best["size"])
-        learner, size = student, best["size"]
+        student = _new_student(job, best["values"], student_size)
+        learner, size = student, student_size
         if name == "distilled":
             teacher = load_model(job.folder / "teacher.keras")
-            size = max(settings.teacher_size, best["size"])
+            size = max(settings.teacher_size, student_size)
             learner = transfer.distiller(
                 teacher,
                 student,
@@ -264,22 +272,20 @@ def _candidates(job: Job) -> list[tuning.Candidate]:
     """The students within the budget, the cheapest first."""
     return tuning.feasible_candidates(
         job.settings.student,
-        alphas=job.settings.search.alpha,
-        rhos=job.settings.search.rho,
+        job.settings.search.axes,
         resolution=job.settings.resolution,
         classes=len(job.results["data"]["classes"]),
-        max_madds=job.settings.max_madds,
-        max_bytes=job.settings.max_bytes,
+        budget=tuning.Budget(job.settings.max_madds, job.settings.max_bytes),
     )
 
 
-def _new_student(job: Job, alpha: float, size: int) -> keras.Model:
+def _new_student(job: Job, values: Mapping, size: int) -> keras.Model:
     """The student with its first weights, the same at every call."""
     seed_everything(job.settings.seed)
     with precision_policy(job.settings.precision):
         return tuning.build_candidate(
             job.settings.student,
-            alpha=alpha,
+            values,
             size=size,
             classes=len(job.results["data"]["classes"]),
         )
@@ -297,10 +303,11 @@ def _student_batches(job: Job, size: int, student: keras.Model):
 
 
 def _description(job: Job, name: str) -> str:
-    search = job.results["search"]["best"]
-    network = job.settings.teacher if name == "teacher" else job.settings.student
-    width = "" if name == "teacher" else f" alpha {search['alpha']:g}"
-    return f"{network}{width}, trained on {job.settings.data}"
+    network = job.settings.teacher
+    if name != "teacher":
+        label = job.results["search"]["best"]["label"]
+        network = f"{job.settings.student} {label}".rstrip()
+    return f"{network}, trained on {job.settings.data}"
 
 
 STAGES = (

@@ -1,0 +1,179 @@
+"""The space of one network: the arguments of its builder, and the size of its image."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+
+import keras
+
+from kerasnets import applications
+from kerasnets.analysis import count_madds, count_params
+from kerasnets.errors import KerasnetsError
+from kerasnets.tuning.space import (
+    Axes,
+    Budget,
+    Candidate,
+    Cost,
+    Value,
+    points,
+    within_budget,
+)
+from kerasnets.traits import channels_made, kernels_of
+
+# the axis that every network has: a multiplier on the side of the prepared images
+RESOLUTION = "rho"
+# arguments of every builder, which the job decides
+_OF_THE_JOB = {
+    *("input_shape", "input_tensor", "include_top", "weights", "pooling"),
+    *("classes", "classifier_activation", "name"),
+}
+
+
+def axes_of(network: str) -> tuple[str, ...]:
+    """Name the axes that a search over the network may have.
+
+    They are the arguments of its own that its builder takes, and "rho", a multiplier
+    on the side of the prepared images.
+    """
+    own = inspect.signature(applications.get(network)).parameters.keys() - _OF_THE_JOB
+    return tuple(sorted({*own, RESOLUTION}))
+
+
+def check_axes(network: str, axes: Axes) -> None:
+    """Raise unless the network has these axes.
+
+    Raises:
+        KerasnetsError: It has no argument of that name, or a resolution multiplier is
+            not above 0.
+    """
+    known = axes_of(network)
+    for name, values in axes.items():
+        if name not in known:
+            raise KerasnetsError(
+                f"the search has an axis {name!r}, which {network!r} lacks: "
+                f"{', '.join(known)} are accepted"
+            )
+        if name == RESOLUTION and not all(_is_multiplier(value) for value in values):
+            raise KerasnetsError(
+                f"{name} {list(values)} is not a list of numbers above 0"
+            )
+
+
+def build_candidate(
+    network: str, values: Mapping[str, Value], *, size: int, classes: int
+) -> keras.Model:
+    """Build the network at a point of its space.
+
+    Args:
+        network: Name of the network.
+        values: Arguments of its builder; the resolution multiplier is passed over,
+            ``size`` is what came of it.
+        size: Side of the RGB images that it takes.
+        classes: Number of classes.
+
+    Returns:
+        The network from (size, size, 3) images to logits (batch, classes).
+    """
+    return applications.build(
+        network,
+        input_shape=(size, size, 3),
+        classes=classes,
+        classifier_activation=None,
+        **{name: value for name, value in values.items() if name != RESOLUTION},
+    )
+
+
+def cost_of(
+    network: str, values: Mapping[str, Value], *, resolution: int, classes: int
+) -> Cost:
+    """Count the cost of the network at a point of its space, on the network itself.
+
+    Args:
+        network: Name of the network.
+        values: Arguments of its builder, and "rho", by default 1.
+        resolution: Side of the prepared images.
+        classes: Number of classes.
+    """
+    size = round(float(values.get(RESOLUTION, 1.0)) * resolution)
+    model = build_candidate(network, values, size=size, classes=classes)
+    return Cost(
+        size=size,
+        params=count_params(model),
+        madds=count_madds(model),
+        int8_bytes=estimate_int8_bytes(model),
+    )
+
+
+def feasible_candidates(
+    network: str,
+    axes: Axes,
+    *,
+    resolution: int,
+    classes: int,
+    budget: Budget,
+) -> list[Candidate]:
+    """List the points of a network's space within the budget, the cheapest first.
+
+    Args:
+        network: Name of the network.
+        axes: Some of ``axes_of(network)`` and the values to try.
+        resolution: Side of the prepared images.
+        classes: Number of classes.
+        budget: What a network may cost.
+
+    Raises:
+        KerasnetsError: The network has no such axis, a value cannot be built at any
+            resolution, or no point meets the budget; it names the smallest that would.
+    """
+    check_axes(network, axes)
+
+    def cost(values: Mapping[str, Value]) -> Cost:
+        return cost_of(network, values, resolution=resolution, classes=classes)
+
+    return within_budget(_buildable(axes, cost), budget, what=network)
+
+
+def _buildable(
+    axes: Axes, cost: Callable[[Mapping[str, Value]], Cost]
+) -> list[Candidate]:
+    """The points that the builder accepts.
+
+    An image too small for the network strikes out a point. Values that it refuses at
+    every resolution are a mistake.
+    """
+    candidates = []
+    rhos = axes.get(RESOLUTION)
+    for own in points({name: axes[name] for name in axes if name != RESOLUTION}):
+        built, refusal = [], None
+        for values in [own] if rhos is None else [{**own, RESOLUTION: x} for x in rhos]:
+            try:
+                built.append(Candidate(values, cost(values)))
+            except KerasnetsError as error:
+                refusal = error
+        if not built and refusal is not None:
+            raise refusal
+        candidates += built
+    return candidates
+
+
+def _is_multiplier(value: Value) -> bool:
+    return type(value) in (int, float) and 0 < float(value) < math.inf
+
+
+# fitted to files of MobileNet and ResNet-20, rounded up: what each channel of a kernel
+# carries beside its weights (its bias, and scales and zero points), what each operation
+# costs in names and tables, and the file's frame with its metadata
+_BYTES_PER_CHANNEL = 25
+_BYTES_PER_OPERATION = 450
+_BYTES_PER_FILE = 2_800
+
+
+def estimate_int8_bytes(model: keras.Model) -> int:
+    """Estimate the bytes of the model's int8 file, before it is trained."""
+    total = _BYTES_PER_FILE
+    for layer in model.layers:
+        channels = channels_made(layer)
+        for name, kernel in kernels_of(layer).items():
+            total += math.prod(kernel.shape) + channels[name] * _BYTES_PER_CHANNEL
+            total += _BYTES_PER_OPERATION
+    return total
