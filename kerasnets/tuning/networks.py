@@ -9,6 +9,8 @@ import keras
 from kerasnets import applications
 from kerasnets.analysis import count_madds, count_params
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import shapes_only
+from kerasnets.traits import channels_made, kernels_of
 from kerasnets.tuning.space import (
     Axes,
     Budget,
@@ -18,7 +20,6 @@ from kerasnets.tuning.space import (
     points,
     within_budget,
 )
-from kerasnets.traits import channels_made, kernels_of
 
 # the axis that every network has: a multiplier on the side of the prepared images
 RESOLUTION = "rho"
@@ -95,7 +96,9 @@ def cost_of(
         classes: Number of classes.
     """
     size = round(float(values.get(RESOLUTION, 1.0)) * resolution)
-    model = build_candidate(network, values, size=size, classes=classes)
+    model = shapes_only(
+        lambda: build_candidate(network, values, size=size, classes=classes)
+    )
     return Cost(
         size=size,
         params=count_params(model),

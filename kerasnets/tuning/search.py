@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras_tuner
+import numpy as np
 
 from kerasnets.files import write_text
 from kerasnets.progress import Progress, silent
@@ -193,34 +194,27 @@ class _Random(_Oracle):
 
 
 class _Bayesian(_Random, keras_tuner.oracles.BayesianOptimizationOracle):
-    """Half at random, then where Keras Tuner's Gaussian process expects the best."""
+    """Half at random, then where Keras Tuner's Gaussian process expects the best.
+
+    Its bound is taken at the points themselves, not searched for between them.
+    """
 
     def _choose(self, left: list[dict]) -> dict:
-        self.num_initial_points = max(1, (self.max_trials or 0) // 2)
-        if len(left) == 1 or len(self.trials) < self.num_initial_points:
-            return super()._choose(left)
-        self._score_diverged()
-        wanted = keras_tuner.oracles.BayesianOptimizationOracle.populate_space(self, "")
-        return min(left, key=lambda point: self._distance(point, wanted["values"]))
-
-    def _score_diverged(self) -> None:
-        """Give the trials that diverged the worst score of the others.
-
-        Keras Tuner takes an infinite one for 0.
-        """
         trials = list(self.trials.values())
         losses = [trial.metrics.get_best_value("val_loss") for trial in trials]
-        worst = max((loss for loss in losses if math.isfinite(loss)), default=0.0)
-        for trial, loss in zip(trials, losses, strict=True):
-            trial.score = loss if math.isfinite(loss) else worst
+        finite = [loss for loss in losses if math.isfinite(loss)]
+        if len(trials) < (self.max_trials or 0) // 2 or not finite:
+            return super()._choose(left)
+        tried = self._scaled([trial.hyperparameters.values for trial in trials])
+        # a training that diverged counts as the worst of the others
+        self.gpr.fit(tried, [min(loss, max(finite)) for loss in losses])
+        mean, deviation = self.gpr.predict(self._scaled(left), return_std=True)
+        return left[int(np.argmin(mean - self.beta * deviation))]
 
-    def _distance(self, one: dict, other: dict) -> float:
-        """Between two points, each axis scaled to 0 to 1 in steps of one size."""
-        return sum(
-            (axis.value_to_prob(one[axis.name]) - axis.value_to_prob(other[axis.name]))
-            ** 2
-            for axis in self.hyperparameters.space
-        )
+    def _scaled(self, points: list[dict]) -> np.ndarray:
+        """The points, a row each, every axis from 0 to 1 in steps of one size."""
+        axes = self.hyperparameters.space
+        return np.array([[x.value_to_prob(p[x.name]) for x in axes] for p in points])
 
 
 def _file_name(candidate: Candidate) -> str:

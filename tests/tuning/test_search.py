@@ -86,11 +86,10 @@ def test_feasible_points_are_tried_up_to_the_limit(tmp_path, oracle, seed):
 
 
 @oracles
-@pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("trials", [len(CANDIDATES), 50])
-def test_as_many_trials_as_points_try_each_once(tmp_path, oracle, seed, trials):
+@pytest.mark.parametrize("seed", [0, 1])
+def test_as_many_trials_as_points_try_each_once(tmp_path, oracle, seed):
     training = Training()
-    run(tmp_path, training, oracle, trials=trials, seed=seed)
+    run(tmp_path, training, oracle, trials=len(CANDIDATES), seed=seed)
     assert len(training.trained) == len(CANDIDATES)
     assert set(training.trained) == set(CANDIDATES)
 
@@ -269,11 +268,13 @@ def test_bayesian_search_keeps_away_from_trials_that_diverged(tmp_path):
 
     def loss(point):
         width = point.values["width"]
-        return math.inf if width > 0.5 else 1 - width
+        return math.inf if width > 0.5 else width
 
     training = Training(loss=loss)
     run(tmp_path, training, "bayesian", 10, seed=1, candidates=widths)
     chosen = [point.values["width"] for point in training.trained[5:]]
+    # the best of all is among them; to Keras Tuner a loss of inf is one of 0
+    assert min(chosen) == 1 / 16
     assert sum(width > 0.5 for width in chosen) < len(chosen) / 2
 
 

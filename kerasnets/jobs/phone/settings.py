@@ -4,9 +4,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
+import keras
+
 from kerasnets import applications, tuning
 from kerasnets.compression import PruneSettings
 from kerasnets.data import Augment, open_source
+from kerasnets.graph import all_layers, shapes_only
 from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_whole
 from kerasnets.training import Recipe, resolve_precision
@@ -145,9 +148,11 @@ def choose_settings(
         seed=check_whole("seed", seed, 0),
         augment=augment,
         teacher_recipe=Recipe(
-            epochs=12, learning_rate=_teacher_rate(teacher), weight_decay=5e-4
+            epochs=12, learning_rate=_learning_rate(teacher), weight_decay=5e-4
         ),
-        student_recipe=Recipe(epochs=30, learning_rate=0.01, weight_decay=5e-3),
+        student_recipe=Recipe(
+            epochs=30, learning_rate=_learning_rate(student), weight_decay=5e-4
+        ),
         temperature=_TEMPERATURE,
         soft_weight=_SOFT_WEIGHT,
         pruning=PruneSettings(
@@ -169,9 +174,11 @@ _RESOLUTIONS = {"digits": 40, "npz": 32, "tfds": 96, "folder": 96}
 _TEACHER_SIZES = {"digits": 32}
 
 
-def _teacher_rate(network: str) -> float:
-    """0.1 as in the papers on residual networks; LeNet has no batch norm to bear it."""
-    return 0.01 if applications.get(network).__name__.startswith("LeNet") else 0.1
+def _learning_rate(network: str) -> float:
+    """0.1 as in the papers on residual networks; without batch norm to bear it 0.01."""
+    model = shapes_only(applications.get(network))
+    kinds = {type(layer) for layer in all_layers(model)}
+    return 0.1 if keras.layers.BatchNormalization in kinds else 0.01
 
 
 def _augment_for(data: str) -> Augment:
