@@ -75,7 +75,7 @@ def test_wheel_does_the_main_job_at_its_defaults(wheel, tmp_path):
     install = ["install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel]
     call(binaries / "python", "-m", "pip", *install, cwd=tmp_path)
     table = call(binaries / "kerasnets", "phone", cwd=tmp_path)
-    folder = tmp_path / "saved_models" / "digits-mobilenet"
+    folder = tmp_path / "saved_models" / "digits-mobilenet-seed0"
     models = json.loads((folder / "run.json").read_text())["models"]
     for name in models:
         assert name in table

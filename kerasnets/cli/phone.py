@@ -15,7 +15,9 @@ def phone(
     data: options.Data = defaults.DATA,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run.  [default: saved_models/DATA-STUDENT]"),
+        typer.Option(
+            help="Folder of the run.  [default: saved_models/DATA-STUDENT-seedN]"
+        ),
     ] = None,
     teacher: Annotated[
         str,
@@ -54,6 +56,13 @@ def phone(
     ] = defaults.PRECISION,
     seed: options.Seed = 0,
     skip_bad_images: options.SkipBad = False,
+    mirror: Annotated[
+        bool,
+        typer.Option(
+            "--mirror/--no-mirror",
+            help="Mirror training photos, unless that confuses classes.",
+        ),
+    ] = True,
     fresh: Annotated[
         bool, typer.Option(help="Delete what an earlier run left, and start over.")
     ] = False,
@@ -74,9 +83,12 @@ def phone(
         precision=precision,
         seed=seed,
         skip_bad_images=skip_bad_images,
+        mirror=mirror,
         out=out,
         fresh=fresh,
         display=terminal.StageDisplay(context.obj, len(job.STAGES)),
     )
     terminal.show(figures_table(result.models))
+    for note in result.notes:
+        terminal.show(note)
     terminal.show(f"{result.int8_file}\n{result.card}")

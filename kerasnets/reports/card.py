@@ -8,8 +8,8 @@ _ROLES = {
     "teacher": "the network that taught, float32",
     "student": "the small network, labels alone, float32",
     "distilled": "the same network and steps, taught, float32",
-    "pruned": "the distilled network, small weights set to zero, float32",
-    "int8": "the pruned network in 8 bits: **the file for the phone**",
+    "pruned": "the {before} network, small weights set to zero, float32",
+    "int8": "the {taken} network in 8 bits: **the file for the phone**",
 }
 
 
@@ -21,10 +21,10 @@ def model_card(*, name: str, settings: Mapping, results: Mapping[str, Mapping]) 
         settings: the settings of the run, as in ``run.json``.
         results: what each stage returned, by its name.
     """
-    models = results["verify"]["models"]
     sections = (
         _head(name, settings, results),
-        _figures(models, results["verify"]),
+        _figures(results),
+        *_notes(results),
         _use(results),
         _data(settings, results["data"]),
         _training(settings, results),
@@ -44,15 +44,18 @@ It is a {settings["student"]} ({", ".join(filter(None, about))}) trained, distil
 pruned and quantised by `kerasnets phone` on `{settings["data"]}`."""
 
 
-def _figures(models: Mapping[str, Mapping], verify: Mapping) -> str:
+def _figures(results: Mapping[str, Mapping]) -> str:
+    models = results["verify"]["models"]
+    taken = {"before": results["distil"]["taken"], "taken": results["prune"]["taken"]}
     rows = "\n".join(
-        f"| `{name}.tflite` | {_ROLES[name]} | {' | '.join(figures_row(figures))} |"
+        f"| `{name}.tflite` | {_ROLES[name].format(**taken)} |"
+        f" {' | '.join(figures_row(figures))} |"
         for name, figures in models.items()
     )
     return f"""## Figures
 
-Each file on disk, run by LiteRT over the {verify["test_images"]} test images, which
-training, search and calibration never saw; latency is the median for one image on one
+Each file on disk, run by LiteRT over the {results["verify"]["test_images"]} test images,
+which training, search and calibration never saw; latency is the median for one image on one
 thread of the machine of the run.
 
 | file | what | parameters | multiply-adds | accuracy | zeros | size | gzip | latency |
@@ -61,6 +64,12 @@ thread of the machine of the run.
 
 The int8 file gives the class of its Keras model on {models["int8"]["agreement"]:.2%} of
 the test images. Parameters count batch-norm statistics, which the files fold away."""
+
+
+def _notes(results: Mapping[str, Mapping]) -> list[str]:
+    notes = [note for stage in results.values() for note in stage.get("notes", ())]
+    lines = "\n".join(f"- {note}" for note in notes)
+    return [f"## Notes\n\n{lines}"] if notes else []
 
 
 def _use(results: Mapping) -> str:

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -16,9 +17,13 @@ from PIL import Image
 from support import tiny_run
 
 from kerasnets import compression, phone
-from kerasnets.data import load_prepared, read_image
+from kerasnets.data import Augment, Split, load_prepared, read_image
+from kerasnets.errors import KerasnetsError
 from kerasnets.export import Classifier, file_sparsity
 from kerasnets.files import sha256
+from kerasnets.jobs.phone import stages
+from kerasnets.progress import silent
+from kerasnets.runs import Job
 from kerasnets.runs.engine import show_nothing
 
 STAGES = [stage.name for stage in phone.STAGES]
@@ -34,6 +39,11 @@ def finished(tmp_path_factory):
 
 def record(folder: Path) -> dict:
     return json.loads((folder / "run.json").read_text())
+
+
+def results_of(folder: Path, stage: str) -> dict:
+    stages = {each["name"]: each["results"] for each in record(folder)["stages"]}
+    return stages[stage]
 
 
 def start(folder: Path) -> subprocess.Popen:
@@ -90,7 +100,7 @@ def test_card_states_figures_data_and_licence(finished):
 
 
 def test_test_images_are_never_trained_on(finished):
-    counts = record(finished.folder)["stages"][0]["results"]["images"]
+    counts = results_of(finished.folder, "data")["images"]
     assert counts == {"train": 1_259, "validation": 179, "test": 359}
     data = load_prepared(finished.folder / "data")
     ids = [set(split.ids) for split in (data.train, data.validation, data.test)]
@@ -126,19 +136,20 @@ def test_changed_setting_redoes_its_stage_and_those_after(finished, tmp_path):
     phone.run_with(changed, folder, display=display)
     first = STAGES.index("quantise")
     assert shown == {name: i < first for i, name in enumerate(STAGES)}
-    calibration = record(folder)["stages"][first]["results"]["calibration"]
+    calibration = results_of(folder, "quantise")["calibration"]
     assert (calibration["images"], calibration["classes"]) == (30, 10)
 
 
-def test_killed_in_every_stage_ends_with_the_same_bytes(finished, tmp_path):
+def test_killed_where_a_stage_has_state_ends_with_the_same_bytes(finished, tmp_path):
+    """The other stages keep nothing of their own: what a record holds is enough."""
     folder = tmp_path / "digits-lenet5"
-    for stage in STAGES:
+    for stage in ("data", "distil", "prune"):
         process = start(folder)
         assert process.stdout is not None
         for line in process.stdout:
             if line == f"{stage} started\n":
-                # somewhere within: the shortest stages last a tenth of a second
-                time.sleep(0.05 if stage in ("data", "report") else 0.5)
+                # somewhere within: the shortest stage lasts a tenth of a second
+                time.sleep(0.05 if stage == "data" else 0.5)
                 break
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -159,3 +170,99 @@ def test_users_process_is_as_it_was(finished):
     assert tf.keras.__version__ == keras.__version__
     assert "tensorflow_model_optimization" not in sys.modules
     assert "TF_USE_LEGACY_KERAS" not in os.environ
+
+
+def of_validation(accuracy):
+    return {"validation": {"accuracy": accuracy, "loss": 1.0}}
+
+
+@pytest.fixture
+def stage(monkeypatch, tmp_path):
+    """A stage whose trainings are over at once, with these validation accuracies."""
+
+    def stage(work, accuracies, **results):
+        given = iter(accuracies)
+        split = Split(np.zeros((100, 8, 8, 3), "uint8"), np.zeros(100, "int64"), ())
+        prepared = SimpleNamespace(train=split, validation=split, class_names=("a",))
+        for name in ("train", "save_model", "load_model", "seed_everything"):
+            monkeypatch.setattr(stages, name, lambda *_, **__: None)
+        for name in ("_new_student", "_student_batches"):
+            monkeypatch.setattr(stages, name, lambda *_, **__: None)
+        monkeypatch.setattr(stages.export, "to_float32", lambda model: model)
+        monkeypatch.setattr(stages.transfer, "distiller", lambda *_, **__: None)
+        monkeypatch.setattr(stages.compression, "prune", lambda *_, **__: None)
+        monkeypatch.setattr(stages.compression, "sparsity", lambda _: 0.5)
+        monkeypatch.setattr(stages, "load_prepared", lambda _: prepared)
+        monkeypatch.setattr(
+            stages, "evaluate", lambda *_: SingleView(next(given), 1.0, 100)
+        )
+        results["search"] = {"best": {"alpha": 1.0, "size": 32}}
+        settings = tiny_run.tiny_settings()
+        return work(Job(tmp_path, settings, "key", results, silent))
+
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "taken"),
+    [((0.97, 0.98), "distilled"), ((0.97, 0.97), "distilled"), ((0.98, 0.97), "student")],
+)
+def test_distilling_is_taken_where_it_helps(stage, accuracies, taken):
+    outcome = stage(stages.distil, accuracies)
+    assert outcome["taken"] == taken
+    assert len(outcome["notes"]) == (taken == "student")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "taken"),
+    # of 100 images 90 % right: a standard error of 3 points
+    [(0.91, "pruned"), (0.88, "pruned"), (0.86, "student")],
+)
+def test_pruning_is_taken_where_it_costs_little(stage, accuracy, taken):
+    before = {"taken": "student", "student": of_validation(0.9)}
+    outcome = stage(stages.prune, [accuracy], distil=before)
+    assert outcome["taken"] == taken
+    assert len(outcome["notes"]) == (taken == "student")
+
+
+def test_nothing_is_decoded_for_a_budget_that_nobody_meets(monkeypatch, tmp_path):
+    monkeypatch.setattr(stages, "prepare", lambda *_, **__: pytest.fail("decoded"))
+    settings = replace(tiny_run.tiny_settings(), max_madds=10)
+    with pytest.raises(KerasnetsError, match="multiply-adds"):
+        phone.run_with(settings, tmp_path / "run")
+    settings = replace(tiny_run.tiny_settings(), teacher_size=4)
+    with pytest.raises(KerasnetsError, match=r"\(4, 4, 3\)"):
+        phone.run_with(settings, tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("data", "arguments", "flip"),
+    [
+        ("folder:{}", {}, True),
+        ("folder:{}", {"mirror": False}, False),
+        ("digits", {}, False),
+        ("digits", {"mirror": True}, False),
+    ],
+)
+def test_photos_are_mirrored_unless_told_otherwise(tmp_path, data, arguments, flip):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(9):
+            Image.new("RGB", (8, 8), (i, 0, len(name) * i)).save(
+                tmp_path / name / f"{name[0]}{i}.png"
+            )
+    chosen = phone.choose_settings(data=data.format(tmp_path), **arguments)
+    assert chosen.augment.flip is flip
+    assert chosen.pruning.augment == chosen.augment
+
+
+def test_training_is_not_mirrored_where_that_confuses():
+    asked = Augment(flip=True, zoom=0.1)
+    assert stages._augment(asked, {"confuses": True}) == Augment(flip=False, zoom=0.1)
+    assert stages._augment(asked, {"confuses": False}) == asked
+    assert stages._augment(asked, None) == asked
+
+
+def test_usual_folder_names_data_network_and_seed():
+    chosen = phone.choose_settings(seed=3)
+    assert chosen.default_folder() == Path("saved_models/digits-mobilenet-seed3")

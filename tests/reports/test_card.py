@@ -51,6 +51,8 @@ def results(skipped=0):
             "trials": [{}] * 4,
             "feasible": 9,
         },
+        "distil": {"taken": "distilled"},
+        "prune": {"taken": "pruned"},
         "quantise": {"calibration": {"images": 200, "split": "train"}},
         "verify": {
             "test_images": 222,
@@ -144,3 +146,21 @@ def test_card_is_text_that_ends_in_one_line_break(card):
 def test_card_tells_what_is_done_to_the_pixels():
     card = model_card(name="birds", settings=SETTINGS, results=results())
     assert "RGB, (x - [127.5]) / [127.5], is done inside" in card
+
+
+def test_notes_and_stages_that_were_not_taken_are_told():
+    of_run = results()
+    of_run["data"]["notes"] = ["left out of the images: 3 HEIC"]
+    of_run["prune"] = {"taken": "student", "notes": ["pruning is not taken"]}
+    of_run["distil"]["taken"] = "student"
+    card = model_card(name="birds", settings=SETTINGS, results=of_run)
+    assert (
+        "## Notes\n\n- left out of the images: 3 HEIC\n- pruning is not" in card
+    )
+    assert "the student network in 8 bits" in card
+    assert "the student network, small weights set to zero" in card
+
+
+def test_card_without_notes_has_no_such_section(card):
+    assert "## Notes" not in card
+    assert "the distilled network, small weights set to zero" in card

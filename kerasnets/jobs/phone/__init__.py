@@ -30,11 +30,13 @@ class PhoneResult:
     Attributes:
         folder: folder of the run.
         int8_file: the file for the phone.
-        float_file: the same pruned network in float32.
+        float_file: the same network in float32.
         card: the model card.
         models: for each of ``MODELS`` its ``params``, ``madds``, ``accuracy`` (share of
             the test images), ``agreement`` with its Keras model, ``bytes``,
             ``gzip_bytes``, ``latency_ms`` (one thread) and ``sparsity``.
+        notes: What a person should know besides, a sentence each: files that were left
+            out, mirroring that is off, stages that were not taken.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class PhoneResult:
     float_file: Path
     card: Path
     models: dict[str, dict[str, float]]
+    notes: tuple[str, ...]
 
 
 def run(
@@ -59,7 +62,7 @@ def run(
         display: As for ``run_with``.
         **choices: Those of ``choose_settings``: ``data``, ``teacher``, ``student``,
             ``max_madds``, ``max_bytes``, ``trials``, ``search_file``, ``resolution``,
-            ``precision``, ``seed`` and ``skip_bad_images``.
+            ``precision``, ``seed``, ``skip_bad_images`` and ``mirror``.
 
     Raises:
         KerasnetsError: A setting, the data or the folder cannot be used, no network
@@ -85,7 +88,7 @@ def run_with(
         settings: all of them; ``choose_settings`` gives the usual ones, and
             ``dataclasses.replace`` changes any.
         out: folder of the run, made if it is missing; by default
-            saved_models/DATA-STUDENT.
+            saved_models/DATA-STUDENT-seedN.
         fresh: delete what an earlier run left in the folder.
         display: entered for each stage as ``display(name, done_before)``; gives what
             the stage tells its progress to.
@@ -109,7 +112,10 @@ def run_with(
     return PhoneResult(
         folder=folder,
         int8_file=folder / "int8.tflite",
-        float_file=folder / "pruned.tflite",
+        float_file=folder / f"{results['prune']['taken']}.tflite",
         card=folder / "README.md",
         models=results["verify"]["models"],
+        notes=tuple(
+            note for result in results.values() for note in result.get("notes", ())
+        ),
     )

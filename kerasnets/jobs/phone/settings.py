@@ -33,6 +33,7 @@ class Choices(TypedDict, total=False):
     precision: str
     seed: int
     skip_bad_images: bool
+    mirror: bool
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ class Settings:
     calibration: int
 
     def default_folder(self) -> Path:
-        """saved_models/DATA-STUDENT, with what is special in file names left out."""
+        """saved_models/DATA-STUDENT-seedN, without what is special in file names."""
         kind, _, rest = self.data.partition(":")
         data = Path(rest).stem if rest else kind
-        return Path("saved_models") / f"{data}-{self.student}"
+        return Path("saved_models") / f"{data}-{self.student}-seed{self.seed}"
 
 
 def choose_settings(
@@ -99,6 +100,7 @@ def choose_settings(
     precision: str = defaults.PRECISION,
     seed: int = 0,
     skip_bad_images: bool = False,
+    mirror: bool = True,
 ) -> Settings:
     """The settings of a run from the few that one usually chooses.
 
@@ -115,6 +117,8 @@ def choose_settings(
         precision: auto, float32, mixed_float16 or mixed_bfloat16.
         seed: repeats a run bit for bit.
         skip_bad_images: leave out files that cannot be decoded.
+        mirror: mirror half of the training photos (folder), unless a look at them
+            tells that this confuses classes, as with arrows.
 
     Raises:
         KerasnetsError: the data, a network, a number or the search file cannot be used.
@@ -131,7 +135,7 @@ def choose_settings(
     tuning.check_axes(student, plan.axes)
     if trials is not None:
         plan = replace(plan, trials=check_whole("trials", trials))
-    augment = _augment_for(data)
+    augment = _augment_for(data, mirror)
     side = _RESOLUTIONS[kind] if resolution is None else resolution
     side = check_whole("resolution", side)
     return Settings(
@@ -181,13 +185,13 @@ def _learning_rate(network: str) -> float:
     return 0.1 if keras.layers.BatchNormalization in kinds else 0.01
 
 
-def _augment_for(data: str) -> Augment:
+def _augment_for(data: str, mirror: bool) -> Augment:
     """Small movements; only photos may be mirrored, and go on past their border."""
     photos = data.startswith("folder:")
     return Augment(
         translate=0.1,
         rotate=10.0,
         zoom=0.1,
-        flip=photos,
+        flip=photos and mirror,
         border="mirror" if photos else "black",
     )

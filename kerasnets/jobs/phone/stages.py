@@ -1,15 +1,19 @@
 """The nine stages of the main job."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import keras
 
 from kerasnets import __version__, applications, compression, export, transfer, tuning
-from kerasnets.analysis import count_madds, count_params
+from kerasnets.analysis import count_madds, count_params, shapes_only
 from kerasnets.data import (
+    Augment,
+    Source,
     Split,
     batches,
+    check_source,
     load_prepared,
     open_source,
     prepare,
@@ -18,8 +22,10 @@ from kerasnets.data import (
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.files import write_bytes, write_text
+from kerasnets.jobs.mirroring import look_at_mirroring
 from kerasnets.jobs.phone.settings import Settings
 from kerasnets.reports.card import model_card
+from kerasnets.reports.notes import left_out_line, mirroring_line, not_taken_line
 from kerasnets.runs import Job as AnyJob, Stage
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
@@ -35,8 +41,10 @@ MODELS = ("teacher", "student", "distilled", "pruned", "int8")
 
 def prepare_data(job: Job) -> dict:
     """Decode every image once, split the set, keep it as arrays."""
+    source = open_source(job.settings.data)
+    _check(job, source)
     data = prepare(
-        open_source(job.settings.data),
+        source,
         job.folder / "data",
         resolution=job.settings.resolution,
         seed=job.settings.seed,
@@ -44,29 +52,52 @@ def prepare_data(job: Job) -> dict:
         progress=job.progress,
     )
     count = sum(len(split.labels) for _, split in _splits(data))
-    skipped = f", {len(data.skipped)} bad files skipped" if data.skipped else ""
-    job.progress(count, count, f"{count:,} images{skipped}")
+    job.progress(count, count, f"{count:,} images")
     return {
         "classes": list(data.class_names),
         "licence": data.licence,
         "images": {name: len(split.labels) for name, split in _splits(data)},
         "skipped": len(data.skipped),
+        "left_out": data.left_out,
+        "notes": [left_out_line(data.left_out)] if data.left_out else [],
     }
+
+
+def _check(job: Job, source: Source) -> None:
+    """Raise where the data, a network or the budget cannot be used: decode nothing."""
+    settings = job.settings
+    examples = check_source(
+        source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
+    )
+    classes = len(examples.class_names)
+    shapes_only(lambda: _build_teacher(job, classes))
+    _candidates(job, classes)
+
+
+def _build_teacher(job: Job, classes: int) -> keras.Model:
+    size = job.settings.teacher_size
+    return applications.build(
+        job.settings.teacher,
+        input_shape=(size, size, 3),
+        classes=classes,
+        classifier_activation=None,
+    )
 
 
 def train_teacher(job: Job) -> dict:
     """Train the teacher on the labels."""
     settings = job.settings
     data = load_prepared(job.folder / "data")
-    _candidates(job)  # a budget that nobody meets is told before the first training
+    # a budget that nobody meets is told before the first training
+    _candidates(job, len(data.class_names))
+    mirroring, notes = None, []
+    if settings.augment.flip:
+        mirroring = asdict(look_at_mirroring(data.train, seed=settings.seed))
+        if mirroring["confuses"]:
+            notes.append(mirroring_line(mirroring))
     seed_everything(settings.seed)
     with precision_policy(settings.precision):
-        teacher = applications.build(
-            settings.teacher,
-            input_shape=(settings.teacher_size, settings.teacher_size, 3),
-            classes=len(data.class_names),
-            classifier_activation=None,
-        )
+        teacher = _build_teacher(job, len(data.class_names))
     checkpoint = job.checkpoint("teacher")
     train(
         teacher,
@@ -75,7 +106,7 @@ def train_teacher(job: Job) -> dict:
             size=settings.teacher_size,
             batch_size=settings.teacher_recipe.batch_size,
             seed=settings.seed,
-            augment=settings.augment,
+            augment=_augment(settings.augment, mirroring),
             preprocessing=applications.preprocessing(teacher),
         ),
         settings.teacher_recipe,
@@ -84,7 +115,18 @@ def train_teacher(job: Job) -> dict:
     )
     save_model(export.to_float32(teacher), job.folder / "teacher.keras")
     checkpoint.remove()
-    return {"validation": asdict(evaluate(teacher, data.validation))}
+    return {
+        "validation": asdict(evaluate(teacher, data.validation)),
+        "mirroring": mirroring,
+        "notes": notes,
+    }
+
+
+def _augment(augment: Augment, mirroring: Mapping | None) -> Augment:
+    """Random changes without mirroring, where that confuses classes."""
+    if mirroring is not None and mirroring["confuses"]:
+        return replace(augment, flip=False)
+    return augment
 
 
 def search_student(job: Job) -> dict:
@@ -92,7 +134,7 @@ def search_student(job: Job) -> dict:
     settings = job.settings
     data = load_prepared(job.folder / "data")
     plan = settings.search
-    candidates = _candidates(job)
+    candidates = _candidates(job, len(data.class_names))
     recipe = replace(settings.student_recipe, epochs=plan.epochs)
 
     def try_out(candidate: tuning.Candidate) -> dict[str, float]:
@@ -159,29 +201,55 @@ def distil(job: Job) -> dict:
         outcome[name] = {"validation": asdict(evaluate(student, data.validation))}
     for name in outcome:
         job.checkpoint(name).remove()
-    return outcome
+    alone, taught = (outcome[n]["validation"] for n in ("student", "distilled"))
+    better = taught["accuracy"] >= alone["accuracy"]
+    return {
+        **outcome,
+        "taken": "distilled" if better else "student",
+        "notes": [] if better else [not_taken_line("distilling", alone, taught)],
+    }
 
 
 def prune(job: Job) -> dict:
-    """Set the smallest weights to zero while the student goes on learning."""
+    """Set the smallest weights to zero while the student goes on learning.
+
+    The outcome is taken where it is as good on the validation images but for the
+    standard error of that: the file gets smaller behind gzip.
+    """
     out = job.folder / "pruned.keras"
+    before, pruning = job.results["distil"]["taken"], job.settings.pruning
+    if pruning.augment is not None:
+        mirroring = job.results["teacher"]["mirroring"]
+        pruning = replace(pruning, augment=_augment(pruning.augment, mirroring))
     release_memory()  # the child process needs as much again
     compression.prune(
-        job.folder / "distilled.keras",
+        job.folder / f"{before}.keras",
         out,
         data=job.folder / "data",
-        settings=job.settings.pruning,
+        settings=pruning,
         teacher_path=job.folder / "teacher.keras",
         seed=job.settings.seed,
         progress=job.progress,
     )
-    return {"sparsity": compression.sparsity(load_model(out))}
+    model = load_model(out)
+    data = load_prepared(job.folder / "data")
+    old = job.results["distil"][before]["validation"]
+    new = asdict(evaluate(model, data.validation))
+    share = old["accuracy"]
+    error = math.sqrt(share * (1 - share) / len(data.validation.labels))
+    good = new["accuracy"] >= share - error
+    return {
+        "sparsity": compression.sparsity(model),
+        "validation": new,
+        "taken": "pruned" if good else before,
+        "notes": [] if good else [not_taken_line("pruning", old, new)],
+    }
 
 
 def quantise(job: Job) -> dict:
-    """Convert the pruned student to int8, its ranges set by training images."""
+    """Convert the best student to int8, its ranges set by training images."""
     data = load_prepared(job.folder / "data")
-    model = load_model(job.folder / "pruned.keras")
+    model = load_model(job.folder / f"{job.results['prune']['taken']}.keras")
     calibration = export.calibration_images(
         data.train, size=model.input_shape[1], count=job.settings.calibration
     )
@@ -226,7 +294,7 @@ def verify(job: Job) -> dict:
     latency = export.measure_latency(paths)
     models = {}
     for index, name in enumerate(MODELS):
-        origin = "pruned" if name == "int8" else name
+        origin = job.results["prune"]["taken"] if name == "int8" else name
         model = load_model(job.folder / f"{origin}.keras")
         proof = export.verify(
             paths[name],
@@ -268,13 +336,13 @@ def _splits(data) -> list[tuple[str, Split]]:
     return [(name, getattr(data, name)) for name in ("train", "validation", "test")]
 
 
-def _candidates(job: Job) -> list[tuning.Candidate]:
+def _candidates(job: Job, classes: int) -> list[tuning.Candidate]:
     """The students within the budget, the cheapest first."""
     return tuning.feasible_candidates(
         job.settings.student,
         job.settings.search.axes,
         resolution=job.settings.resolution,
-        classes=len(job.results["data"]["classes"]),
+        classes=classes,
         budget=tuning.Budget(job.settings.max_madds, job.settings.max_bytes),
     )
 
@@ -297,7 +365,7 @@ def _student_batches(job: Job, size: int, student: keras.Model):
         size=size,
         batch_size=job.settings.student_recipe.batch_size,
         seed=job.settings.seed,
-        augment=job.settings.augment,
+        augment=_augment(job.settings.augment, job.results["teacher"]["mirroring"]),
         preprocessing=applications.preprocessing(student),
     )
 
