@@ -54,9 +54,9 @@ def _figures(results: Mapping[str, Mapping]) -> str:
     )
     return f"""## Figures
 
-Each file on disk, run by LiteRT over the {results["verify"]["test_images"]} test images,
-which training, search and calibration never saw; latency is the median for one image on one
-thread of the machine of the run.
+Each file on disk, run by LiteRT over the {results["verify"]["test_images"]} test
+images, which training, search and calibration never saw; latency is the median for one
+image on one thread of the machine of the run.
 
 | file | what | parameters | multiply-adds | accuracy | zeros | size | gzip | latency |
 |---|---|--:|--:|--:|--:|--:|--:|--:|

@@ -19,6 +19,7 @@ from support import tiny_run
 from kerasnets import compression, phone
 from kerasnets.data import Augment, Split, load_prepared, read_image
 from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import Evaluation
 from kerasnets.export import Classifier, file_sparsity
 from kerasnets.files import sha256
 from kerasnets.jobs.phone import stages
@@ -194,7 +195,7 @@ def stage(monkeypatch, tmp_path):
         monkeypatch.setattr(stages.compression, "sparsity", lambda _: 0.5)
         monkeypatch.setattr(stages, "load_prepared", lambda _: prepared)
         monkeypatch.setattr(
-            stages, "evaluate", lambda *_: SingleView(next(given), 1.0, 100)
+            stages, "evaluate", lambda *_: Evaluation(next(given), 1.0, 100)
         )
         results["search"] = {"best": {"alpha": 1.0, "size": 32}}
         settings = tiny_run.tiny_settings()
@@ -205,7 +206,11 @@ def stage(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("accuracies", "taken"),
-    [((0.97, 0.98), "distilled"), ((0.97, 0.97), "distilled"), ((0.98, 0.97), "student")],
+    [
+        ((0.97, 0.98), "distilled"),
+        ((0.97, 0.97), "distilled"),
+        ((0.98, 0.97), "student"),
+    ],
 )
 def test_distilling_is_taken_where_it_helps(stage, accuracies, taken):
     outcome = stage(stages.distil, accuracies)

@@ -154,9 +154,7 @@ def test_notes_and_stages_that_were_not_taken_are_told():
     of_run["prune"] = {"taken": "student", "notes": ["pruning is not taken"]}
     of_run["distil"]["taken"] = "student"
     card = model_card(name="birds", settings=SETTINGS, results=of_run)
-    assert (
-        "## Notes\n\n- left out of the images: 3 HEIC\n- pruning is not" in card
-    )
+    assert "## Notes\n\n- left out of the images: 3 HEIC\n- pruning is not" in card
     assert "the student network in 8 bits" in card
     assert "the student network, small weights set to zero" in card
 
