@@ -1,5 +1,6 @@
 """What a command looks at before it does any work."""
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,8 +13,21 @@ from kerasnets.export.inference import gives_probabilities
 _Whole = TypeVar("_Whole", int, int | None)
 
 
-def check_classifier(model: keras.Model, classes: int) -> None:
-    """Raise unless the model gives a logit for each class."""
+def check_classifier(
+    model: keras.Model, classes: int, *, auxiliary: bool = True
+) -> None:
+    """Raise unless the model gives a logit for each class.
+
+    Args:
+        model: The classifier.
+        classes: Number of classes of the data.
+        auxiliary: Whether it may have auxiliary outputs besides.
+    """
+    if not auxiliary and len(model.outputs) > 1:
+        raise KerasnetsError(
+            f"{model.name!r} has {len(model.outputs)} outputs; one is accepted: leave"
+            " auxiliary classifiers out (applications.without_auxiliary)"
+        )
     shape = applications.without_auxiliary(model).output_shape
     if shape != (None, classes):
         raise KerasnetsError(
@@ -33,6 +47,8 @@ def check_file(out: Path, suffix: str) -> None:
         raise KerasnetsError(f"cannot save to {str(out)!r}: name a {suffix} file")
     if out.is_dir():
         raise KerasnetsError(f"cannot save to {str(out)!r}: it is a folder")
+    if out.exists() and not os.access(out, os.W_OK):
+        raise KerasnetsError(f"cannot save to {str(out)!r}: it may not be written")
     check_parent(out)
 
 
@@ -41,6 +57,11 @@ def check_parent(out: Path) -> None:
     if not out.parent.is_dir():
         raise KerasnetsError(
             f"cannot save to {str(out)!r}: there is no folder {str(out.parent)!r}"
+        )
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise KerasnetsError(
+            f"cannot save to {str(out)!r}: nothing may be written in"
+            f" {str(out.parent)!r}"
         )
 
 

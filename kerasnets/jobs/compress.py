@@ -9,7 +9,13 @@ import keras
 
 from kerasnets import compression, transfer
 from kerasnets.analysis import count_madds, count_params
-from kerasnets.data import PreparedData, batches, open_source, prepare_once
+from kerasnets.data import (
+    PreparedData,
+    batches,
+    check_source,
+    open_source,
+    prepare_once,
+)
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.files import sha256
@@ -64,7 +70,8 @@ def run(
     """Make a saved classifier smaller while it trains on.
 
     Killed and called again with the same arguments it goes on where it was: the decoded
-    images stay in ``OUT.data`` until it is done or has failed.
+    images stay in ``OUT.data`` until it is done. All that can be known of arguments,
+    models and data is checked before an image is decoded.
 
     Args:
         model_path: ``.keras`` file of a classifier of square RGB images that gives
@@ -105,6 +112,13 @@ def run(
     nets = [net for net in (model, teacher) if net is not None]
     side = max(map(side_of, nets))
     source = open_source(data)
+    classes = len(
+        check_source(source, seed=seed, skip_bad_images=skip_bad_images).class_names
+    )
+    for net in nets:
+        check_classifier(net, classes, auxiliary=steps is None)
+    share = _given(share, _SHARE)
+    small = _narrowed(model, share) if steps is None else None
     with kept_images(out.with_suffix(".data")) as folder:
         prepared = prepare_once(
             source,
@@ -114,18 +128,16 @@ def run(
             skip_bad_images=skip_bad_images,
             progress=progress,
         )
-        for net in nets:
-            check_classifier(net, len(prepared.class_names))
         before = _figures(model, prepared)
-        if steps is None:
-            _remove_channels(
-                model,
+        if small is not None:
+            _train_on(
+                small,
                 teacher,
                 out,
                 prepared,
                 files=[sha256(path) for path in (model_path, teacher_path) if path],
                 fingerprint=source.fingerprint,
-                share=_given(share, _SHARE),
+                share=share,
                 epochs=_EPOCHS if epochs is None else epochs,
                 seed=seed,
                 progress=progress,
@@ -135,7 +147,7 @@ def run(
                 model_path,
                 out,
                 data=folder,
-                recipe=steps,
+                recipe=steps or [],
                 teacher_path=teacher_path,
                 seed=seed,
                 plugins=plugins,
@@ -187,8 +199,14 @@ def _steps(
     return steps
 
 
-def _remove_channels(
-    model: keras.Model,
+def _narrowed(model: keras.Model, share: dict[str, Any]) -> keras.Model:
+    """The model without the channels that matter least."""
+    criterion = "batch_norm" if _has_scales(model) else "l1"
+    return compression.prune_channels(model, criterion=criterion, **share)
+
+
+def _train_on(
+    small: keras.Model,
     teacher: keras.Model | None,
     out: Path,
     data: PreparedData,
@@ -200,9 +218,7 @@ def _remove_channels(
     seed: int,
     progress: Progress,
 ) -> None:
-    """Cut channels off, train on, save; ``files`` are the hashes of both networks'."""
-    criterion = "batch_norm" if _has_scales(model) else "l1"
-    small = compression.prune_channels(model, criterion=criterion, **share)
+    """Train what is left and save it; ``files`` are the hashes of both networks'."""
     seed_everything(seed)
     learner, side = small, side_of(small)
     if teacher is not None:

@@ -24,8 +24,11 @@ _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 @contextlib.contextmanager
 def kept_images(folder: Path) -> Iterator[Path]:
-    """A folder that stays after an interruption, and goes at the end or an error."""
-    # decoded anew, the images are the same: the checkpoints go on holding
+    """A folder that goes at the end, and stays after an interruption or an error.
+
+    What takes long is not done twice: the same command with another option finds the
+    images decoded. A folder without decoded images goes, too.
+    """
     if folder.is_symlink() or folder.exists():
         names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {""}
         foreign = [name for name in sorted(names) if not is_prepared_file(name)]
@@ -37,7 +40,8 @@ def kept_images(folder: Path) -> Iterator[Path]:
     try:
         yield folder
     except Exception:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not (folder / "splits.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     shutil.rmtree(folder)
 

@@ -53,14 +53,14 @@ def look_at_mirroring(split: Split, *, seed: int) -> Mirroring:
         asked = (features[~learned], mirrored[~learned])
         answers = _answers(features[learned], labels[learned], asked)
         right[:, ~learned] = answers == labels[~learned]
-    groups = [labels == label for label in np.unique(labels)]
+    groups = [labels == label for label in set(labels.tolist())]
     confuses = _falls(*right) or any(
         _falls(*right[:, group], tests=len(groups)) for group in groups
     )
     return Mirroring(confuses, float(right[0].mean()), float(right[1].mean()))
 
 
-def _falls(plain: np.ndarray, mirrored: np.ndarray, tests: int = 1) -> bool:
+def _falls(plain: np.ndarray, mirrored: np.ndarray, *, tests: int = 1) -> bool:
     """Whether mirroring makes a fifth or more wrong, and not by chance (sign test)."""
     lost = int((plain & ~mirrored).sum())
     won = int((mirrored & ~plain).sum())

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import pytest
 from support.tiny_files import network, save_colours
 
@@ -24,6 +25,10 @@ def folder(tmp_path_factory) -> Path:
         "softmax": network(softmax=True),
     }.items():
         net.save(folder / f"{name}.keras")
+    net = network()
+    pooled = keras.layers.Dense(3, name="auxiliary_logits")(net.layers[-2].output)
+    two = keras.Model(net.input, [net.output, pooled])
+    two.save(folder / "two_outputs.keras")
     return folder
 
 

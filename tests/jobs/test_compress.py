@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from support.tiny_files import network
 
 from kerasnets import compression, export
@@ -208,3 +209,61 @@ def test_settings_replace_those_of_a_recipe():
     whole = compression.RECIPES["pcqat"]
     assert qat == compression.QATSettings(epochs=3)
     assert whole[0].sparsity == 0.8  # the table itself stays
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        ("five", {}, "outputs of shape (None, 5); the data have 3 classes"),
+        ("softmax", {}, "gives probabilities; logits"),
+        ("net", {"teacher": "five"}, "outputs of shape (None, 5)"),
+        ("net", {"madds": 0.01}, "madds 0.01 cannot be reached"),
+        ("five", {"recipe": "qat"}, "outputs of shape (None, 5)"),
+        ("two_outputs", {"recipe": "qat"}, "has 2 outputs; one is accepted"),
+    ],
+)
+def test_nothing_is_decoded_before_what_can_be_known_is_checked(
+    folder, data, tmp_path, monkeypatch, model, given, message
+):
+    monkeypatch.setattr(compress, "prepare_once", lambda *_, **__: pytest.fail("no"))
+    given = {"data": data, "recipe": "channels", **given}
+    if teacher := given.pop("teacher", None):
+        given["teacher_path"] = folder / f"{teacher}.keras"
+    with pytest.raises(KerasnetsError) as error:
+        compress.run(folder / f"{model}.keras", tmp_path / "out.keras", **given)
+    assert message in str(error.value)
+    assert names(tmp_path) == []
+
+
+def test_decoded_images_stay_where_a_step_fails(remove_channels, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise KerasnetsError("the loss is no longer finite")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compress, "train", fail)
+        with pytest.raises(KerasnetsError, match="no longer finite"):
+            remove_channels()
+    assert names(tmp_path) == ["out.data"]
+    told = []
+    remove_channels(epochs=1, progress=lambda *report: told.append(report[:2]))
+    assert told == [(1, 1)]  # trained; no image is decoded again
+    assert names(tmp_path) == ["out.keras"]
+
+
+def test_images_that_cannot_be_decoded_leave_no_folder(folder, tmp_path):
+    photos = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        (photos / name).mkdir(parents=True)
+        for i in range(9):
+            pixels = np.random.default_rng([i, ord(name[0])]).bytes(192)
+            Image.frombytes("RGB", (8, 8), pixels).save(
+                photos / name / f"{name}{i}.png"
+            )
+    damaged = (photos / "cat" / "cat0.png").read_bytes()[:50]
+    (photos / "cat" / "cat0.png").write_bytes(damaged)
+    network(classes=2).save(tmp_path / "two.keras")
+    with pytest.raises(KerasnetsError, match=r"cat0\.png"):
+        compress.run(
+            tmp_path / "two.keras", tmp_path / "out.keras", data=f"folder:{photos}"
+        )
+    assert names(tmp_path) == ["photos", "two.keras"]
