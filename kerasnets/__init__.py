@@ -38,7 +38,7 @@ _ROOMS = (
 
 def __getattr__(name: str) -> ModuleType:
     if name == "phone":  # the main job, at hand
-        return importlib.import_module(f"{__name__}.jobs.phone")
+        return importlib.import_module(f"{__name__}.jobs").phone
     if name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

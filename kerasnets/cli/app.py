@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kerasnets import terminal
-from kerasnets.errors import KerasnetsError
+from kerasnets.errors import KerasnetsError, reason
 
 application = typer.Typer(
     name="kerasnets",
@@ -57,8 +57,7 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
-    first = next(iter(str(error).splitlines()), "no message")
-    return f"{type(error).__name__}: {first} (--debug shows where)"
+    return f"{type(error).__name__}: {reason(error)} (--debug shows where)"
 
 
 @application.callback(invoke_without_command=True)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -188,7 +189,18 @@ def test_folder_that_cannot_be_made(complaint, tmp_path):
             PermissionError(errno.EACCES, "Permission denied", "out"),
             "out: Permission denied",
         ),
-        (RuntimeError("lost\nin space"), "RuntimeError: lost (--debug shows where)"),
+        (
+            RuntimeError("lost\nin space"),
+            "RuntimeError: lost in space (--debug shows where)",
+        ),
+        (
+            ValueError(
+                "Exception encountered when calling Conv2D.call().\n\n"
+                "\x1b[1mNegative dimension size\x1b[0m\n\n"
+                "Arguments received by Conv2D.call():\n  • inputs=tf.Tensor(...)"
+            ),
+            "ValueError: Negative dimension size (--debug shows where)",
+        ),
     ],
 )
 def test_failure_within_a_stage_gets_one_line(monkeypatch, complaint, error, line):
@@ -494,3 +506,46 @@ def test_bench_prints_json_of_each_file(here, run):
     ]
     assert [row["ratio"] is None for row in rows] == [True, False, True, False]
     assert all(row["runs"] == 3 and row["ms"]["median"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backend": "jax"}, "Keras is set to backend 'jax', and this needs 'tensor"),
+        ({"floatx": "float64"}, "Keras is set to floatx 'float64'"),
+        ({"image_data_format": "channels_first"}, "image_data_format 'channels_first'"),
+        ({}, "data 'none' is unknown"),
+    ],
+)
+def test_settings_of_keras_that_do_not_fit_are_told(tmp_path, settings, message):
+    """In a process of its own: Keras reads its file once."""
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    environment = {**os.environ, "KERAS_HOME": str(tmp_path)}
+    environment.pop("KERAS_BACKEND", None)
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasnets", "phone", "--data", "none"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert message in line
+
+
+def test_backend_of_the_environment_comes_first(tmp_path):
+    code = "from kerasnets import jobs; jobs.compress"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "KERAS_HOME": str(tmp_path),
+            "KERAS_BACKEND": "jax",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        },
+    )
+    assert "KerasnetsError: Keras is set to backend 'jax'" in done.stderr
