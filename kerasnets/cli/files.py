@@ -19,7 +19,9 @@ def predict(
         Path, typer.Argument(metavar="FILE.tflite", help="Classifier to run.")
     ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")],
-    top: Annotated[int, typer.Option(help="Number of classes to print per image.")] = 1,
+    top: Annotated[
+        int, typer.Option(min=1, help="Number of classes to print per image.")
+    ] = 1,
 ) -> None:
     """Print label and probability for each image."""
     from kerasnets.data import read_image
@@ -35,7 +37,7 @@ def predict(
             bad.append(str(error))
             continue
         probabilities = classifier.predict(pixels[None])[0]
-        best = probabilities.argsort()[::-1][: max(1, top)]
+        best = probabilities.argsort()[::-1][:top]
         answers = (f"{classifier.labels[i]} {probabilities[i]:.1%}" for i in best)
         typer.echo(f"{image}: {', '.join(answers)}")
     if bad:
@@ -87,6 +89,7 @@ def compress(
 ) -> None:
     """Make a classifier smaller while it trains on."""
     from kerasnets.jobs import compress as job
+    from kerasnets.reports.notes import left_out_line
     from kerasnets.reports.tables import compression_table
 
     with terminal.StageDisplay(context.obj, 1)("compress", False) as progress:
@@ -107,6 +110,8 @@ def compress(
             seed=seed,
             progress=progress,
         )
+    if result.left_out:
+        terminal.say(context.obj, left_out_line(result.left_out))
     terminal.show(compression_table(result.before, result.after))
     terminal.show("\n".join(map(str, result.files)))
 

@@ -42,11 +42,13 @@ class Compressed:
         files: what was written.
         before, after: params, madds, accuracy on the test images and zeros (share of
             the kernel weights) of the model given and of the result.
+        left_out: How many files of each kind are not among the images.
     """
 
     files: tuple[Path, ...]
     before: dict[str, float]
     after: dict[str, float]
+    left_out: dict[str, int]
 
 
 def run(
@@ -157,7 +159,7 @@ def run(
     files = [out]
     if steps is not None and steps[-1].kind == "qat":
         files.append(out.with_suffix(".tflite"))
-    return Compressed(tuple(files), before, after)
+    return Compressed(tuple(files), before, after, prepared.left_out)
 
 
 def _given(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,6 +111,7 @@ def test_bad_value_gets_one_line(complaint, tmp_path, arguments, message):
         (["phone", "--colour"], "No such option: --colour"),
         (["phone", "--seed", "x"], "Invalid value for '--seed'"),
         (["predict"], "Missing argument"),
+        (["predict", "a.tflite", "a.png", "--top", "0"], "Invalid value for '--top'"),
     ],
 )
 def test_wrong_usage_gets_one_line(complaint, arguments, message):
@@ -219,6 +220,28 @@ def test_debug_shows_the_traceback(monkeypatch, run):
     code, _, err = run("phone", "--debug")
     assert code == 1
     assert "Traceback" in err
+
+
+def test_phone_prints_figures_notes_and_files(monkeypatch, run):
+    given = {}
+
+    def stand_in(**arguments):
+        given.update(arguments)
+        paths = (Path("out"), Path("out/int8.tflite"), Path("out/a"), Path("out/card"))
+        return phone.PhoneResult(*paths, {}, ("left out of the images: 3 HEIC",))
+
+    monkeypatch.setattr(phone, "run", stand_in)
+    code, out, _ = run("phone", "--no-mirror")
+    assert code == 0
+    assert out.splitlines()[-3:] == [
+        "left out of the images: 3 HEIC",
+        "out/int8.tflite",
+        "out/card",
+    ]
+    # what the help shows is what is taken
+    assert (given["max_madds"], given["max_bytes"]) == (2_000_000, 350_000)
+    assert (given["teacher"], given["student"]) == ("resnet20", "mobilenet")
+    assert given["mirror"] is False
 
 
 def test_interruption_says_how_to_go_on(monkeypatch, complaint):
