@@ -22,6 +22,7 @@ from kerasnets import (
     tuning,
 )
 from kerasnets.evaluation import evaluate
+from kerasnets.jobs.mirroring import look_at_mirroring
 from kerasnets.saving import load_model
 
 SIZE, SEED = 64, 0
@@ -33,7 +34,9 @@ def main(photos: str, out: str) -> None:
     source = data.open_source(f"folder:{photos}")
     images = data.prepare(source, folder / "data", resolution=SIZE, seed=SEED)
     classes = len(images.class_names)
-    moves = data.Augment(translate=0.1, rotate=10, zoom=0.1, flip=True)
+    # arrows to the left are no arrows to the right
+    mirror = not look_at_mirroring(images.train, seed=SEED).confuses
+    moves = data.Augment(translate=0.1, rotate=10, zoom=0.1, flip=mirror)
     feed = data.batches(
         images.train, size=SIZE, batch_size=64, seed=SEED, augment=moves
     )
