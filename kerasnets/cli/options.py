@@ -1,9 +1,12 @@
 """Options and arguments that several commands take."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from kerasnets.pixels import Preprocessing
 
 Data = Annotated[
     str,
@@ -25,6 +28,18 @@ SkipBad = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Pixels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONVENTION",
+        help="Pixels that the model takes, where it does not say so itself: 0..255, "
+        "0..1, -1..1, torch, caffe or MEAN:STD.",
+    ),
+]
+Output = Annotated[
+    Literal["logits", "probabilities"] | None,
+    typer.Option(help="What the model gives, where neither graph nor values tell."),
+]
 Network = Annotated[
     str, typer.Argument(help="Name of a network; see `kerasnets list`.")
 ]
@@ -32,3 +47,10 @@ Alpha = Annotated[float | None, typer.Option(help="Width multiplier.")]
 Rho = Annotated[float | None, typer.Option(help="Resolution multiplier.")]
 Size = Annotated[int | None, typer.Option(help="Side of the image in pixels.")]
 Classes = Annotated[int | None, typer.Option(help="Number of classes.")]
+
+
+def parse_stated(pixels: str | None) -> "Preprocessing | None":
+    """What a person says of a model's pixels, if anything."""
+    from kerasnets.pixels import parse_pixels
+
+    return None if pixels is None else parse_pixels(pixels)

@@ -1,5 +1,6 @@
 """Make a saved classifier smaller while it trains on."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,8 +23,8 @@ from kerasnets.files import sha256
 from kerasnets.graph import all_layers
 from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_classifier, check_file, check_whole
-from kerasnets.jobs.images import kept_images, side_of
-from kerasnets.pixels import pixels_of
+from kerasnets.jobs.images import KEPT_COPY, kept_images, side_of, stating_pixels
+from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.progress import Progress, silent
 from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import Checkpoint, Recipe, seed_everything, train
@@ -64,6 +65,7 @@ def run(
     multiple: int | None = None,
     epochs: int | None = None,
     float_layers: Sequence[str] | None = None,
+    pixels: Preprocessing | None = None,
     plugins: Sequence[str] = (),
     skip_bad_images: bool = False,
     seed: int = 0,
@@ -90,6 +92,8 @@ def run(
         multiple: of how many channels "channels" keeps each layer, 8 by default.
         epochs: of each step; the recipe's own by default.
         float_layers: names of layers that stay in float32 where the recipe quantises.
+        pixels: what model and teacher want done to their pixels, where they do not say
+            so themselves.
         plugins: modules to import first, which register layers of your own.
         skip_bad_images: leave out images that cannot be decoded.
         seed: of everything random.
@@ -109,9 +113,9 @@ def run(
     }
     steps = _steps(recipe, settings, share, epochs)
     import_plugins(plugins)
-    model = load_model(model_path)
-    teacher = None if teacher_path is None else load_model(teacher_path)
-    nets = [net for net in (model, teacher) if net is not None]
+    paths = [path for path in (model_path, teacher_path) if path is not None]
+    nets = [stating_pixels(load_model(path), pixels) for path in paths]
+    model, teacher = (*nets, None)[:2]
     side = max(map(side_of, nets))
     source = open_source(data)
     classes = len(
@@ -137,7 +141,7 @@ def run(
                 teacher,
                 out,
                 prepared,
-                files=[sha256(path) for path in (model_path, teacher_path) if path],
+                files=[sha256(path) for path in paths],
                 fingerprint=source.fingerprint,
                 share=share,
                 epochs=_EPOCHS if epochs is None else epochs,
@@ -145,12 +149,17 @@ def run(
                 progress=progress,
             )
         else:
+            if pixels is not None:
+                paths = [
+                    _kept_copy(folder, path, net, pixels)
+                    for path, net in zip(paths, nets, strict=True)
+                ]
             compression.compress(
-                model_path,
+                paths[0],
                 out,
                 data=folder,
                 recipe=steps or [],
-                teacher_path=teacher_path,
+                teacher_path=paths[1] if teacher is not None else None,
                 seed=seed,
                 plugins=plugins,
                 progress=progress,
@@ -160,6 +169,20 @@ def run(
     if steps is not None and steps[-1].kind == "qat":
         files.append(out.with_suffix(".tflite"))
     return Compressed(tuple(files), before, after, prepared.left_out)
+
+
+def _kept_copy(
+    folder: Path, path: Path, net: keras.Model, pixels: Preprocessing
+) -> Path:
+    """A file of the network that says what it wants done to its pixels.
+
+    The same at every call: the checkpoints of the steps are for this very file.
+    """
+    digest = hashlib.sha256(f"{sha256(path)} {pixels}".encode()).hexdigest()
+    copy = folder / f"{digest}{KEPT_COPY}"
+    if not copy.exists():
+        save_model(net, copy)
+    return copy
 
 
 def _given(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,6 +256,7 @@ def _train_on(
             "data": [data.source, fingerprint],
             "share": share,
             "seed": seed,
+            "pixels": str(pixels_of(small)),
             "recipe": asdict(recipe),
             "files": files,
         },

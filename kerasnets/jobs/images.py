@@ -17,8 +17,10 @@ from kerasnets.data import (
     read_image,
 )
 from kerasnets.errors import KerasnetsError
+from kerasnets.pixels import Preprocessing, pixels_of, with_pixels
 from kerasnets.progress import Progress
 
+KEPT_COPY = ".given.keras"  # ends the name of a model that is kept beside the images
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
@@ -31,7 +33,11 @@ def kept_images(folder: Path) -> Iterator[Path]:
     """
     if folder.is_symlink() or folder.exists():
         names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {""}
-        foreign = [name for name in sorted(names) if not is_prepared_file(name)]
+        foreign = [
+            name
+            for name in sorted(names)
+            if not (is_prepared_file(name) or name.endswith(KEPT_COPY))
+        ]
         if folder.is_symlink() or foreign:
             raise KerasnetsError(
                 f"{folder} is needed for the decoded images, and is not of this"
@@ -60,6 +66,22 @@ def prepared_images(
             skip_bad_images=skip_bad_images,
             progress=progress,
         )
+
+
+def stating_pixels(model: keras.Model, stated: Preprocessing | None) -> keras.Model:
+    """The model, which says by itself what it wants done to its pixels.
+
+    Args:
+        model: A model of one batch of images.
+        stated: What its owner says, or None.
+
+    Raises:
+        KerasnetsError: Nothing is stated, and the model does not say it.
+    """
+    if stated is None:
+        pixels_of(model)
+        return model
+    return with_pixels(model, stated)
 
 
 def side_of(model: keras.Model) -> int:

@@ -416,6 +416,7 @@ DATA = ["--data", "npz:colours.npz"]
         ),
         ("compress net.keras out.keras --madds 0.5", "'pcqat' has no madds"),
         ("compress net.keras out.keras --epochs 0", "epochs 0 is not"),
+        ("compress net.keras out.keras --pixels 0..9", "pixels '0..9' are not known"),
         ("compress net.keras out.keras --teacher no.keras", "no.keras cannot be"),
         ("export net.keras out.tflite --format int4", "format 'int4' is unknown: "),
         ("export net.keras out.keras", "name a .tflite file"),

@@ -18,6 +18,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import (
     compress,
 )
+from kerasnets.pixels import parse_pixels, pixels_of
 from kerasnets.saving import load_model
 from kerasnets.training import Checkpoint
 
@@ -267,3 +268,34 @@ def test_images_that_cannot_be_decoded_leave_no_folder(folder, tmp_path):
             tmp_path / "two.keras", tmp_path / "out.keras", data=f"folder:{photos}"
         )
     assert names(tmp_path) == ["photos", "two.keras"]
+
+
+@pytest.fixture(scope="module")
+def silent(folder) -> Path:
+    """A network that says nothing of its pixels."""
+    net = network(norm=False)
+    own = keras.Sequential([keras.Input((8, 8, 3)), *net.layers[2:]])
+    own.save(folder / "silent.keras")
+    return folder / "silent.keras"
+
+
+def test_pixels_that_are_not_known_are_asked_for(silent, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(compress, "prepare_once", lambda *_, **__: pytest.fail("no"))
+    given = {"data": data, "recipe": "channels", "epochs": 1}
+    with pytest.raises(KerasnetsError, match="say --pixels"):
+        compress.run(silent, tmp_path / "out.keras", **given)
+
+
+@pytest.mark.parametrize("recipe", ["channels", "cluster"])
+def test_pixels_that_are_said_travel_with_the_result(silent, data, tmp_path, recipe):
+    result = compress.run(
+        silent,
+        tmp_path / "out.keras",
+        data=data,
+        recipe=recipe,
+        epochs=1,
+        pixels=parse_pixels("0..1"),
+    )
+    found = pixels_of(load_model(result.files[0]))
+    assert (set(found.mean), set(found.std)) == ({0.0}, {255.0})
+    assert names(tmp_path) == ["out.keras"]
