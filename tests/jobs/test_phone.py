@@ -197,7 +197,7 @@ def stage(monkeypatch, tmp_path):
         monkeypatch.setattr(
             stages, "evaluate", lambda *_: Evaluation(next(given), 1.0, 100)
         )
-        results["search"] = {"best": {"alpha": 1.0, "size": 32}}
+        results["search"] = {"best": {"values": {}, "cost": {"size": 32}}}
         settings = tiny_run.tiny_settings()
         return work(Job(tmp_path, settings, "key", results, silent))
 
