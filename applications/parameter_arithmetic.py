@@ -251,7 +251,7 @@ def _naive_branches(x):
 
 def _reduced_branches(x):
     """The zoo's own module, with the widths of the example."""
-    row = applications.GoogLeNet.network  # type: ignore[attr-defined]
+    row = applications.GoogLeNet.network
     widths = googlenet.Widths(128, 64, 192, 64, 96, 64)
     return googlenet.inception_module(x, widths, row, name="module")
 
@@ -344,7 +344,7 @@ def vgg_configurations() -> list[Claim]:
         Claim(
             f"VGG {column}",
             "Simonyan 2014, Table 2",
-            f"{build.network.published.params / MILLION:g}",  # type: ignore[attr-defined]
+            f"{build.network.published.params / MILLION:g}",
             _millions(params(measured(build))),
             PARAMS,
         )

@@ -21,8 +21,8 @@ _LEFT = pytest.StashKey[list[float]]()
 NUMERIC = (
     "applications/test_dense_evaluation",
     "applications/test_dsn",
-    "applications/test_keras_twins",
-    "applications/test_torch_twins",
+    "applications/test_keras_counterparts",
+    "applications/test_torch_counterparts",
     "applications/test_unet",
     "applications/test_zoo",
     "compression/test_bridge",

@@ -1,21 +1,19 @@
-"""The rows of the zoo: chosen, put in order, told as JSON, held against a model."""
+"""The rows of the zoo: chosen, put in order, as JSON, compared with a model."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from typing import Any, Literal
 
-import keras
-
 from kerasnets.analysis.costs import ModelCost
-from kerasnets.applications.builder import Network
+from kerasnets.applications.builder import Builder, Network
 from kerasnets.errors import KerasnetsError
 
 Order = Literal["name", "year", "params", "madds", "top1"]
 
 
-def rows(builders: Mapping[str, Callable[..., keras.Model]]) -> list[Network]:
-    """The row of every network, in the order of the zoo."""
-    return [builder.network for builder in builders.values()]  # type: ignore[attr-defined]
+def rows(builders: Mapping[str, Builder[...]]) -> list[Network]:
+    """Return the row of every network, in the order of the zoo."""
+    return [builder.network for builder in builders.values()]
 
 
 def select(
@@ -27,19 +25,19 @@ def select(
     max_madds: int | None = None,
     order: Order | None = None,
 ) -> list[Network]:
-    """The networks that are asked for.
+    """Return the networks that are asked for.
 
     Args:
-        networks: rows of the zoo.
-        family: name of a family; case, spaces, "-" and "_" do not matter.
-        text: part of the name; likewise.
-        max_params: most parameters.
-        max_madds: most multiply-adds of one image.
-        order: from small to large, "top1" from the best to the worst and those without
+        networks: Rows of the zoo.
+        family: Name of a family; case, spaces, "-" and "_" do not matter.
+        text: Part of the name, read in the same way.
+        max_params: Most parameters.
+        max_madds: Most multiply-adds of one image.
+        order: From small to large, "top1" from the best to the worst and those without
             a printed accuracy last; None keeps the order.
 
     Raises:
-        KerasnetsError: no network is of that family.
+        KerasnetsError: No network is of that family.
     """
     families = {_plain(network.family): network.family for network in networks}
     if family is not None and _plain(family) not in families:
@@ -73,26 +71,25 @@ _KEYS: dict[str, Callable[[Network], Any]] = {
 
 
 def as_json(network: Network) -> dict[str, Any]:
-    """All that the row of a network tells, for ``json.dumps``.
+    """Return the row of a network and its figures, for ``json.dumps``.
 
-    What a family adds to the row, to build the network by, is left out; of a network
-    in another library the names of library and builder are told.
+    What a family adds to the row, to build the network by, is left out.
     """
-    told = {f.name: getattr(network, f.name) for f in dataclasses.fields(Network)}
-    for part in ("published", "preprocessing"):
-        told[part] = dataclasses.asdict(told[part])
-    for library in ("keras", "torch"):
-        twin = told[library]
-        told[library] = twin and {"library": twin.library, "builder": twin.builder}
-    return told
+    row = {field.name: getattr(network, field.name) for field in fields(Network)}
+    del row["counterparts"]
+    row["preprocessing"] = asdict(network.preprocessing)
+    figures = asdict(network.figures)
+    for repeated in ("network", "arguments"):
+        del figures[repeated]
+    return {**row, **figures}
 
 
 def compare(figures: ModelCost, network: Network) -> list[str]:
-    """What a model at its default arguments costs, against its row and its paper.
+    """Compare the cost of a model with its row and its paper.
 
     Args:
-        figures: the cost of the model as it was built.
-        network: its row.
+        figures: Cost of the model, built with the default arguments.
+        network: Its row.
 
     Returns:
         A line for the parameters, one for the multiply-adds, and one for the accuracy
@@ -111,16 +108,16 @@ def compare(figures: ModelCost, network: Network) -> list[str]:
 def _figure(what: str, count: int, exact: int, printed: float | None) -> str:
     line = f"{what:13} {count:,}: "
     if count == exact:
-        line += "as the paper's table"
+        line += "as expected"
     else:
-        line += f"differs by {count - exact:+,} from the paper's table ({exact:,})"
+        line += f"{exact:,} were expected ({count - exact:+,})"
     if printed is not None:
-        line += f"; {count / printed - 1:+.1%} against the {printed:,.0f} printed"
+        line += f"; the paper prints {printed:,.0f} ({count / printed - 1:+.1%})"
     return line
 
 
 def accuracy_text(network: Network) -> str:
-    """The accuracy that is printed, its protocol and where: "" where there is none."""
+    """Return the printed accuracy with protocol and source; "" where there is none."""
     published = network.published
     if published.top1 is None:
         return ""
@@ -129,7 +126,6 @@ def accuracy_text(network: Network) -> str:
 
 
 def provenance(network: Network) -> str:
-    """The protocol of the printed accuracy and where it is printed."""
+    """Return the protocol of the printed accuracy and where it is printed."""
     published = network.published
-    told = [part for part in (published.protocol, published.source) if part]
-    return ": ".join(told)
+    return ": ".join(filter(None, (published.protocol, published.source)))

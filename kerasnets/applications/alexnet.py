@@ -22,14 +22,16 @@ multiply-adds are as cited by Howard et al. 2017, Table 9.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import layers
 
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Counterpart, Shape
 from kerasnets.layers import LocalResponseNorm
-from kerasnets.pretrained import CAFFE, TORCH, Preprocessing, Twin
+from kerasnets.pretrained import CAFFE, Preprocessing
+from kerasnets.pretrained.names import alexnet as names
 
 HIDDEN = ("fc6", "fc7")
 _PIXELS = dataclasses.replace(CAFFE, crop=227 / 256)
@@ -60,38 +62,32 @@ class Variant(builder.Network):
     year: int = 2012
     input_shape: tuple[int, int, int] = (227, 227, 3)
     minimum: int = 67
+    source: str = "Krizhevsky et al. 2012, section 3.5"
     preprocessing: Preprocessing = _PIXELS
+    counterparts: tuple[Counterpart, ...] = names.COUNTERPARTS
 
 
 def _alexnet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dense_units: int = 4096,
     dropout: float = 0.5,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dense_units: units of each of the two hidden dense layers.
-        dropout: share of the values dropped in training, twice.
+        dropout: Share of the values dropped in training, twice.
     """
-    builder.check_rate("dropout", dropout)
-    builder.check_count("dense_units", dense_units)
     rates = dict.fromkeys(variant.dropped, dropout)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = inputs
+    net = builder.start(variant, input_shape, common)
+    x = net.image
     for i, row in enumerate(variant.convolutions, start=1):
         x = _convolution(x, row, name=f"conv{i}")
-    if include_top:
+    if net.include_top:
         # before Flatten, where Torch has it behind: the same, value by value
-        x = _drop(x, rates, after="conv5")
+        x = builder.drop(x, rates.get("conv5", 0.0), name="conv5_dropout")
         x = builder.flatten(x)
         for layer in HIDDEN:
             x = layers.Dense(
@@ -101,15 +97,13 @@ def _alexnet(
                 name=layer,
             )(x)
             x = layers.ReLU(name=f"{layer}_relu")(x)
-            x = _drop(x, rates, after=layer)
-        x = builder.classify(x, classes, classifier_activation, _gaussian())
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+            x = builder.drop(x, rates.get(layer, 0.0), name=f"{layer}_dropout")
+        x = net.classify(x, _gaussian())
+    return net.finish(x)
 
 
 def _convolution(x, row: Convolution, *, name: str):
-    """Convolution, ReLU, normalisation where the row has it, pooling likewise."""
+    """Convolution, ReLU, normalisation and pooling where the row has them."""
     if row.zeros:
         x = layers.ZeroPadding2D(row.zeros, name=f"{name}_pad")(x)
     x = layers.Conv2D(
@@ -131,11 +125,6 @@ def _convolution(x, row: Convolution, *, name: str):
     if row.pool:
         x = layers.MaxPooling2D(3, strides=2, name=f"{name}_pool")(x)
     return x
-
-
-def _drop(x, rates: dict[str, float], *, after: str):
-    rate = rates.get(after, 0.0)
-    return layers.Dropout(rate, name=f"{after}_dropout")(x) if rate else x
 
 
 def _gaussian() -> Any:
@@ -166,41 +155,17 @@ def _five(
 
 _FIRST = Convolution(filters=96, kernel_size=11, strides=4, padding="valid")
 _WIDTHS = (256, 384, 384, 256)
-_TORCH_LAYERS = {
-    "conv1": "features.0",
-    "conv2": "features.3",
-    "conv3": "features.6",
-    "conv4": "features.8",
-    "conv5": "features.10",
-    "fc6": "classifier.1",
-    "fc7": "classifier.4",
-    "logits": "classifier.6",
-}
+_GROUPED = _five(_FIRST, _WIDTHS, groups=2, normalize=True)
+_UNGROUPED = _five(_FIRST, _WIDTHS, groups=1, normalize=True)
+_FIRST_OWT = dataclasses.replace(_FIRST, filters=64, zeros=2)
+_OWT = _five(_FIRST_OWT, (192, 384, 256, 256), groups=1, normalize=False)
 
-AlexNet = builder.variant(
-    _alexnet,
-    Variant(
-        name="AlexNet",
-        convolutions=_five(_FIRST, _WIDTHS, groups=2, normalize=True),
-        params=60_965_224,
-        madds=724_406_816,
-        source="Krizhevsky et al. 2012, section 3.5",
-        published=builder.Published(
-            params=60e6,
-            madds=720e6,
-            top1=57.2,
-            protocol="ImageNet",
-            source="Howard et al. 2017, Table 9",
-        ),
-    ),
-)
+AlexNet = builder.variant(_alexnet, Variant(name="AlexNet", convolutions=_GROUPED))
 AlexNetSingleTower = builder.variant(
     _alexnet,
     Variant(
         name="AlexNetSingleTower",
-        convolutions=_five(_FIRST, _WIDTHS, groups=1, normalize=True),
-        params=62_378_344,
-        madds=1_135_256_096,
+        convolutions=_UNGROUPED,
         source="Krizhevsky et al. 2012, section 3.5, without groups",
     ),
 )
@@ -208,25 +173,12 @@ AlexNetOWT = builder.variant(
     _alexnet,
     Variant(
         name="AlexNetOWT",
-        convolutions=_five(
-            dataclasses.replace(_FIRST, filters=64, zeros=2),
-            (192, 384, 256, 256),
-            groups=1,
-            normalize=False,
-        ),
+        convolutions=_OWT,
         dropped=("conv5", "fc6"),
         year=2014,
         input_shape=(224, 224, 3),
         minimum=63,
         preprocessing=CAFFE,
-        params=61_100_840,
-        madds=714_188_480,
         source="Krizhevsky 2014; torchvision",
-        torch=Twin(
-            library="torchvision",
-            builder="alexnet",
-            layer=lambda name: _TORCH_LAYERS.get(name, name),
-            preprocessing=TORCH,
-        ),
     ),
 )

@@ -32,14 +32,14 @@ fit Table 1, whose layers have 0.95M. For ImageNet the paper says less than 10M.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
-from kerasnets.errors import KerasnetsError
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.pretrained import HEAD
 
 INITIALIZER = "he_normal"
@@ -65,8 +65,8 @@ class Reduction(NamedTuple):
     """How a stage ends at half the side: a column of Table 2.
 
     Attributes:
-        extra: convolutions added to the stage.
-        pool: end in 3x3 maximum pooling; otherwise the last convolution has stride 2.
+        extra: Convolutions added to the stage.
+        pool: End in 3x3 maximum pooling; otherwise the last convolution has stride 2.
     """
 
     extra: tuple[Conv, ...]
@@ -78,12 +78,11 @@ class Variant(builder.Network):
     """One of the models and one of the ways to reduce its maps.
 
     Attributes:
-        stages: the convolutions before each reduction.
-        reduction: the way all stages end.
-        head: filters of the 3x3 and the 1x1 convolution before the class layer.
-        input_dropout: the paper's dropout of the image.
-        dropped: numbers of the stages that dropout follows.
-        classes: of the data set.
+        stages: The convolutions before each reduction.
+        reduction: The way all stages end.
+        head: Filters of the 3x3 and the 1x1 convolution before the class layer.
+        input_dropout: The paper's dropout of the image.
+        dropped: Numbers of the stages that dropout follows.
     """
 
     stages: tuple[Stage, ...]
@@ -101,52 +100,38 @@ class Variant(builder.Network):
 
 def _all_cnn(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
-    dropout: float = 0.5,
-    input_dropout: float | None = None,
+    input_shape: Shape | None = None,
+    *,
     padding: str = "same",
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int | None = None,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    input_dropout: float | None = None,
+    dropout: float = 0.5,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dropout: share of the values dropped in training after each stage, for ImageNet
+        dropout: Share of the values dropped in training after each stage, for ImageNet
             after the last one.
-        input_dropout: share of the image's values dropped in training; the paper's
+        input_dropout: Share of the image's values dropped in training; the paper's
             when None: 0.2, for ImageNet 0.
-        padding: of the 3x3 convolution after the stages: "same", or "valid" for the
-            average over 6x6 of Table 1.
-        classes: number of classes; that of the data set when None. Weights of a file
-            keep theirs only if equal.
+        padding: Padding of the 3x3 convolution after the stages: "same", or "valid",
+            which makes it the average over 6x6 of Table 1.
     """
     if input_dropout is None:
         input_dropout = variant.input_dropout
-    builder.check_rate("dropout", dropout)
-    builder.check_rate("input_dropout", input_dropout)
-    if padding not in PADDINGS:
-        raise KerasnetsError(f"padding {padding!r} is unknown: 'same' or 'valid'")
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = inputs
-    if input_dropout:
-        x = layers.Dropout(input_dropout, name="input_dropout")(x)
+    builder.check_choice("padding", padding, PADDINGS)
+    net = builder.start(variant, input_shape, common)
+    x = net.image
+    x = builder.drop(x, input_dropout, name="input_dropout")
     for i, row in enumerate(variant.stages, start=1):
         x = stage(x, row, variant.reduction, name=f"stage{i}")
         if dropout and i in variant.dropped:
             x = layers.Dropout(dropout, name=f"stage{i}_dropout")(x)
     x = _conv(x, variant.head, 3, padding=padding, name="head_conv1")
     x = _conv(x, variant.head, 1, name="head_conv2")
-    if include_top:
-        classes = variant.classes if classes is None else classes
-        x = _classify(x, classes, classifier_activation)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+    if net.include_top:
+        x = _classify(x, net.classes, net.classifier_activation)
+    return net.finish(x)
 
 
 def stage(x, row: Stage, reduction: Reduction, *, name: str):
@@ -186,7 +171,6 @@ def _conv(
 
 def _classify(x, classes: int, classifier_activation):
     """1x1, ReLU, global average, activation; all in float32."""
-    builder.check_count("classes", classes)
     x = layers.Conv2D(
         classes, 1, kernel_initializer=INITIALIZER, dtype="float32", name=HEAD
     )(x)
@@ -209,59 +193,24 @@ REDUCTIONS = {
 }
 
 
-def _variant(kind: str, model: str, *, params: int, madds: int, printed, error):
-    row = Variant(
-        name=f"{kind}{model}",
-        stages=(Stage(96, MODELS[model]), Stage(192, MODELS[model])),
-        reduction=REDUCTIONS[kind],
-        params=params,
-        madds=madds,
-        published=builder.Published(
-            params=printed,
-            top1=round(100 - error, 2),
-            protocol="CIFAR-10, no augmentation",
-            source="Springenberg et al. 2014, Table 3",
-        ),
-    )
+def _variant(kind: str, model: str):
+    rows = (Stage(96, MODELS[model]), Stage(192, MODELS[model]))
+    row = Variant(name=f"{kind}{model}", stages=rows, reduction=REDUCTIONS[kind])
     return builder.variant(_all_cnn, row)
 
 
-BaseCNNA = _variant(
-    "BaseCNN", "A", params=839_242, madds=149_053_440, printed=0.9e6, error=12.47
-)
-StridedCNNA = _variant(
-    "StridedCNN", "A", params=839_242, madds=55_050_240, printed=0.9e6, error=13.46
-)
-ConvPoolCNNA = _variant(
-    "ConvPoolCNN", "A", params=1_254_250, madds=318_922_752, printed=1.28e6, error=10.21
-)
-AllCNNA = _variant(
-    "AllCNN", "A", params=1_254_250, madds=191_520_768, printed=1.28e6, error=10.3
-)
-BaseCNNB = _variant(
-    "BaseCNN", "B", params=885_610, madds=167_927_808, printed=1e6, error=10.2
-)
-StridedCNNB = _variant(
-    "StridedCNN", "B", params=885_610, madds=153_772_032, printed=1e6, error=10.98
-)
-ConvPoolCNNB = _variant(
-    "ConvPoolCNN", "B", params=1_300_618, madds=337_797_120, printed=1.35e6, error=9.33
-)
-AllCNNB = _variant(
-    "AllCNN", "B", params=1_300_618, madds=210_395_136, printed=1.35e6, error=9.1
-)
-BaseCNNC = _variant(
-    "BaseCNN", "C", params=954_730, madds=238_706_688, printed=1.3e6, error=9.74
-)
-StridedCNNC = _variant(
-    "StridedCNN", "C", params=954_730, madds=111_304_704, printed=1.3e6, error=10.19
-)
-ConvPoolCNNC = _variant(
-    "ConvPoolCNN", "C", params=1_369_738, madds=408_576_000, printed=1.4e6, error=9.31
-)
-AllCNNC = _variant(
-    "AllCNN", "C", params=1_369_738, madds=281_174_016, printed=1.4e6, error=9.08
-)
+BaseCNNA = _variant("BaseCNN", "A")
+StridedCNNA = _variant("StridedCNN", "A")
+ConvPoolCNNA = _variant("ConvPoolCNN", "A")
+AllCNNA = _variant("AllCNN", "A")
+BaseCNNB = _variant("BaseCNN", "B")
+StridedCNNB = _variant("StridedCNN", "B")
+ConvPoolCNNB = _variant("ConvPoolCNN", "B")
+AllCNNB = _variant("AllCNN", "B")
+BaseCNNC = _variant("BaseCNN", "C")
+StridedCNNC = _variant("StridedCNN", "C")
+ConvPoolCNNC = _variant("ConvPoolCNN", "C")
+AllCNNC = _variant("AllCNN", "C")
 AllCNNBImageNet = builder.variant(
     _all_cnn,
     Variant(
@@ -276,8 +225,6 @@ AllCNNBImageNet = builder.variant(
         input_dropout=0.0,
         dropped=(3,),
         classes=1000,
-        params=9_372_840,
-        madds=1_342_537_856,
         source="Springenberg et al. 2014, Table 6",
         input_shape=(224, 224, 3),
         minimum=75,

@@ -24,16 +24,16 @@ give 11.2M or 11.3M.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 
 EPSILON = 1e-3
-PRINTED = builder.Published(params=13.6e6)
 AVERAGE = layers.AveragePooling2D
 MAX = layers.MaxPooling2D
 
@@ -91,8 +91,8 @@ class Variant(builder.Network):
     """A reading of Figure 5.
 
     Attributes:
-        conv1: the function that adds the first convolution.
-        modules: the Inception modules by name, in their order.
+        conv1: The function that adds the first convolution.
+        modules: The Inception modules by name, in their order.
     """
 
     conv1: Callable
@@ -101,31 +101,25 @@ class Variant(builder.Network):
     year: int = 2015
     # a smaller image would leave module 4e a single pixel to halve
     minimum: int = 17
-    published: builder.Published = PRINTED
+    source: str = "Ioffe & Szegedy 2015, Figure 5"
 
 
 def _bn_inception(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    input_shape: Shape | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model."""
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = variant.conv1(inputs)
+    net = builder.start(variant, input_shape, common)
+    x = variant.conv1(net.image)
     x = _pool(x, MAX, 2, name="pool1")
     x = _conv(x, 64, 1, name="conv2_reduce")
     x = _conv(x, 192, 3, name="conv2")
     x = _pool(x, MAX, 2, name="pool2")
     for module, widths in variant.modules.items():
         x = inception_module(x, widths, name=f"inception{module}")
-    x = builder.averaged_top(x, include_top, pooling, classes, classifier_activation)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+    x = net.average_and_classify(x)
+    return net.finish(x)
 
 
 def inception_module(x, widths: Widths, *, name: str):
@@ -163,36 +157,16 @@ def _pool(x, kind: Callable, strides: int, *, name: str):
     return kind(3, strides=strides, padding="same", name=name)(x)
 
 
-BNInception = builder.variant(
-    _bn_inception,
-    Variant(
-        name="BNInception",
-        conv1=separable_conv1,
-        modules=MODULES,
-        params=11_298_560,
-        madds=1_948_605_440,
-        source="Ioffe & Szegedy 2015, Figure 5",
-    ),
-)
-BNInceptionPlain = builder.variant(
-    _bn_inception,
-    Variant(
-        name="BNInceptionPlain",
-        conv1=plain_conv1,
-        modules=MODULES,
-        params=11_305_256,
-        madds=2_032_600_064,
-        source="Ioffe & Szegedy 2015, Figure 5, with a plain 7x7",
-    ),
-)
-BNInceptionSlim = builder.variant(
-    _bn_inception,
-    Variant(
-        name="BNInceptionSlim",
-        conv1=separable_conv1,
-        modules=SLIM_MODULES,
-        params=11_208_192,
-        madds=1_934_857_216,
-        source="TF-slim, nets/inception_v2.py",
-    ),
+def _variant(name: str, conv1: Callable, modules: Mapping[str, Widths], **values):
+    row = Variant(name=name, conv1=conv1, modules=modules, **values)
+    return builder.variant(_bn_inception, row)
+
+
+_PLAIN = "Ioffe & Szegedy 2015, Figure 5, with a plain 7x7"
+_SLIM = "TF-slim, nets/inception_v2.py"
+
+BNInception = _variant("BNInception", separable_conv1, MODULES)
+BNInceptionPlain = _variant("BNInceptionPlain", plain_conv1, MODULES, source=_PLAIN)
+BNInceptionSlim = _variant(
+    "BNInceptionSlim", separable_conv1, SLIM_MODULES, source=_SLIM
 )

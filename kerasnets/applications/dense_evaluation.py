@@ -8,6 +8,7 @@ others 1x1 convolutions; the map of class scores is averaged over all positions.
 import keras
 from keras import layers
 
+from kerasnets.applications.builder import channels_last
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import deep_graphs, maker
 from kerasnets.traits import traits_of
@@ -28,7 +29,7 @@ def to_fully_convolutional(model: keras.Model) -> keras.Model:
     borders of the image, not of each cut.
 
     Args:
-        model: functional or sequential, from one image (batch, height, width, channels)
+        model: Functional or sequential, from one image (batch, height, width, channels)
             to (batch, classes); not changed.
 
     Returns:
@@ -36,7 +37,7 @@ def to_fully_convolutional(model: keras.Model) -> keras.Model:
         classes); sides below those of ``model`` are too small where it flattens.
 
     Raises:
-        KerasnetsError: the model cannot be converted; the message says why.
+        KerasnetsError: The model cannot be converted; the message says why.
 
     Source: Simonyan and Zisserman 2014, section 3.2.
     """
@@ -49,7 +50,7 @@ def to_fully_convolutional(model: keras.Model) -> keras.Model:
             f"has {len(inputs)} inputs and {len(outputs)} outputs; it needs one image "
             "and one output (see applications.without_auxiliary)",
         )
-    with deep_graphs():
+    with deep_graphs(), channels_last():
         features, tail = _split(model)
         trunk = _at_any_size(keras.Model(inputs, features, name=model.name))
         x = trunk.outputs[0]

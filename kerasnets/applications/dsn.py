@@ -18,11 +18,13 @@ graph.
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import keras
 from keras import layers
 
 from kerasnets.applications import builder, nin
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.errors import KerasnetsError
 
 # Caffe's "xavier" is uniform with variance 1 / fan-in
@@ -40,42 +42,32 @@ class Variant(nin.Variant):
 
 def _dsn(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dropout: float = 0.5,
     auxiliary: bool = False,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dropout: share of the maps' values dropped in training after each pooling.
-        auxiliary: add the companion classifiers on the three convolutions, for
+        dropout: Share of the maps' values dropped in training after each pooling.
+        auxiliary: Add the companion classifiers on the three convolutions, for
             training; the model then has four outputs, the main one first. Needs the
             top, and sides that are known.
     """
-    builder.check_rate("dropout", dropout)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
+    net = builder.start(variant, input_shape, common)
     if auxiliary:
-        _check_auxiliary(inputs.shape[1:3], include_top)
-    x, linear = nin.mlpconvs(inputs, variant, dropout)
-    if include_top:
-        x = nin.class_maps(x, variant, classes)
-        outputs = nin.average(x, classifier_activation)
-    else:
-        outputs = builder.pooled_features(x, pooling)
-    if auxiliary:
-        companions = [
-            companion(x, classes, classifier_activation, name=f"auxiliary{number}")
-            for number, x in enumerate(linear, start=1)
-        ]
-        outputs = [outputs, *companions]
-    return builder.finish(inputs, outputs, network=variant, weights=weights, name=name)
+        _check_auxiliary(net.image.shape[1:3], net.include_top)
+    x, linear = nin.mlpconvs(net.image, variant, dropout)
+    if net.include_top:
+        x = nin.class_maps(x, variant, net.classes)
+        x = nin.average(x, net.classifier_activation)
+    companions = [
+        companion(linear_map, net, name=f"auxiliary{number}")
+        for number, linear_map in enumerate(linear if auxiliary else (), start=1)
+    ]
+    return net.finish([x, *companions] if companions else x)
 
 
 def _check_auxiliary(sides: tuple, include_top: bool) -> None:
@@ -89,27 +81,10 @@ def _check_auxiliary(sides: tuple, include_top: bool) -> None:
         )
 
 
-def companion(x, classes: int, activation, *, name: str):
+def companion(x, net: builder.Draft, *, name: str):
     """Dense, activation."""
     x = layers.Flatten(name=f"{name}_flatten")(x)
-    return builder.classify(
-        x, classes, activation, COMPANION_INITIALIZER, prefix=f"{name}_"
-    )
+    return net.classify(x, COMPANION_INITIALIZER, prefix=f"{name}_")
 
 
-DSN = builder.variant(
-    _dsn,
-    Variant(
-        name="DSN",
-        mlpconvs=nin.CIFAR,
-        dropped=(1, 2),
-        params=966_986,
-        madds=222_486_528,
-        published=builder.Published(
-            params=1e6,
-            top1=90.31,
-            protocol="CIFAR-10, no augmentation",
-            source="Lee et al. 2015, experiments on CIFAR-10",
-        ),
-    ),
-)
+DSN = builder.variant(_dsn, Variant(name="DSN", mlpconvs=nin.CIFAR, dropped=(1, 2)))

@@ -26,11 +26,13 @@ group of 64 filters throughout (FitNet3Wide), not the 32, 48, 64 and 64 of Table
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import keras
 from keras import layers
 
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.applications.maxout import classify, conv_maxout, dense_maxout
 
 CONVOLUTION_NORM = 0.9
@@ -41,11 +43,11 @@ class Variant(builder.Network):
     """The filters of each group, the dense units, and where the hint is given.
 
     Attributes:
-        groups: units of each convolution, group by group.
-        units: dense maxout units.
-        dense_pieces: pieces of each of them.
-        hint: the guided layer, which learns to tell what the teacher's layer gives.
-        teacher_hint: that layer in ``MaxoutCIFAR10``.
+        groups: Units of each convolution, group by group.
+        units: Dense maxout units.
+        dense_pieces: Pieces of each of them.
+        hint: The guided layer, which learns to tell what the teacher's layer gives.
+        teacher_hint: That layer in ``MaxoutCIFAR10``.
     """
 
     groups: tuple[tuple[int, ...], ...]
@@ -57,23 +59,18 @@ class Variant(builder.Network):
     year: int = 2014
     input_shape: tuple[int, int, int] = (32, 32, 3)
     minimum: int = 4
+    classes: int = 10
     source: str = "Romero et al. 2015, Table 7"
 
 
 def _fitnet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    input_shape: Shape | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model."""
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = inputs
+    net = builder.start(variant, input_shape, common)
+    x = net.image
     for stage, group in enumerate(variant.groups, start=1):
         if stage > 1:
             x = layers.MaxPooling2D(2, name=f"stage{stage - 1}_pool")(x)
@@ -86,73 +83,21 @@ def _fitnet(
                 max_norm=CONVOLUTION_NORM,
                 name=f"stage{stage}_conv{i}",
             )
-    if include_top:
+    if net.include_top:
         x = builder.pooled_features(x, "max")
         x = dense_maxout(x, variant.units, variant.dense_pieces, name="fc1")
-        x = classify(x, classes, classifier_activation)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+        x = classify(x, net)
+    return net.finish(x)
 
 
-def _published(params: float, madds: float, top1: float) -> builder.Published:
-    return builder.Published(
-        params=params,
-        madds=madds,
-        top1=top1,
-        protocol="CIFAR-10, flips and shifts",
-        source="Romero et al. 2015, Table 5",
-    )
+def _variant(name: str, *groups: tuple[int, ...], **values):
+    return builder.variant(_fitnet, Variant(name=name, groups=groups, **values))
 
 
-FitNet1 = builder.variant(
-    _fitnet,
-    Variant(
-        name="FitNet1",
-        groups=((16,) * 3, (32,) * 3, (48, 48, 64)),
-        params=348_694,
-        madds=30_246_024,
-        published=_published(250e3, 30e6, 89.01),
-    ),
-)
-FitNet2 = builder.variant(
-    _fitnet,
-    Variant(
-        name="FitNet2",
-        groups=((16, 32, 32), (48, 64, 80), (96, 96, 128)),
-        params=1_057_622,
-        madds=107_967_880,
-        published=_published(862e3, 108e6, 91.06),
-    ),
-)
-FitNet3 = builder.variant(
-    _fitnet,
-    Variant(
-        name="FitNet3",
-        groups=((32, 48, 64, 64), (80,) * 4, (128,) * 3),
-        params=1_699_638,
-        madds=324_138_376,
-        published=_published(1.6e6, 392e6, 91.10),
-    ),
-)
-FitNet3Wide = builder.variant(
-    _fitnet,
-    Variant(
-        name="FitNet3Wide",
-        groups=((64,) * 4, (80,) * 4, (128,) * 3),
-        params=1_765_974,
-        madds=391_968_136,
-        source="Romero et al. 2015, the costs of Table 5",
-        published=_published(1.6e6, 392e6, 91.10),
-    ),
-)
-FitNet4 = builder.variant(
-    _fitnet,
-    Variant(
-        name="FitNet4",
-        groups=((32, 32, 32, 48, 48), (80,) * 6, (128,) * 6),
-        params=2_742_102,
-        madds=381_941_128,
-        published=_published(2.5e6, 382e6, 91.61),
-    ),
-)
+_COSTS = "Romero et al. 2015, the costs of Table 5"
+
+FitNet1 = _variant("FitNet1", (16,) * 3, (32,) * 3, (48, 48, 64))
+FitNet2 = _variant("FitNet2", (16, 32, 32), (48, 64, 80), (96, 96, 128))
+FitNet3 = _variant("FitNet3", (32, 48, 64, 64), (80,) * 4, (128,) * 3)
+FitNet3Wide = _variant("FitNet3Wide", (64,) * 4, (80,) * 4, (128,) * 3, source=_COSTS)
+FitNet4 = _variant("FitNet4", (32, 32, 32, 48, 48), (80,) * 6, (128,) * 6)

@@ -29,16 +29,18 @@ classifiers are not trained.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Counterpart, Shape
 from kerasnets.errors import KerasnetsError
 from kerasnets.layers import LocalResponseNorm
-from kerasnets.pretrained import CAFFE, HEAD, UNIT, Preprocessing, Twin
+from kerasnets.pretrained import CAFFE, Preprocessing
+from kerasnets.pretrained.names import googlenet as names
 
 EPSILON = 1e-3
 INITIALIZER = "he_uniform"
@@ -83,13 +85,13 @@ class Variant(builder.Network):
     """What the two networks do in different ways.
 
     Attributes:
-        conv: the function that adds a convolution and its ReLU.
-        norm: the function that adds the stem's normalisation, or None.
-        five: side of the kernels in the branch of the 5x5 column.
-        last_pool: the function that adds the max pooling before stage 5.
-        dropout: share of the pooled features dropped in training.
-        auxiliary_pool: the function that averages the map of an auxiliary classifier.
-        auxiliary_minimum: the smallest side of an image whose map it can average.
+        conv: The function that adds a convolution and its ReLU.
+        norm: The function that adds the stem's normalisation, or None.
+        five: Side of the kernels in the branch of the 5x5 column.
+        last_pool: The function that adds the max pooling before stage 5.
+        dropout: Share of the pooled features dropped in training.
+        auxiliary_pool: The function that averages the map of an auxiliary classifier.
+        auxiliary_minimum: The smallest side of an image whose map it can average.
     """
 
     conv: Callable
@@ -101,53 +103,36 @@ class Variant(builder.Network):
     auxiliary_minimum: int
     family: str = "GoogLeNet"
     year: int = 2014
+    source: str = "Szegedy et al. 2014, Table 1"
+    counterparts: tuple[Counterpart, ...] = names.COUNTERPARTS
 
 
 def _googlenet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     auxiliary: bool = False,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        auxiliary: add the two classifiers on modules 4a and 4d, for training; the
+        auxiliary: Add the two classifiers on modules 4a and 4d, for training; the
             model then has three outputs, the main one first. Needs the top, and
             sides that are known.
     """
-    inputs = builder.image_input(variant, input_shape, input_tensor)
+    net = builder.start(variant, input_shape, common)
     if auxiliary:
-        _check_auxiliary(variant, inputs.shape[1:3], include_top)
-    maps = _modules(_stem(inputs, variant), variant)
-    outputs = builder.averaged_top(
-        maps["5b"],
-        include_top,
-        pooling,
-        classes,
-        classifier_activation,
-        dropout=variant.dropout,
-        initializer=INITIALIZER,
+        _check_auxiliary(variant, net.image.shape[1:3], net.include_top)
+    maps = _modules(_stem(net.image, variant), variant)
+    x = net.average_and_classify(
+        maps["5b"], dropout=variant.dropout, initializer=INITIALIZER
     )
-    if auxiliary:
-        heads = [
-            _auxiliary_head(
-                maps[module],
-                variant,
-                classes,
-                classifier_activation,
-                name=f"auxiliary{number}",
-            )
-            for number, module in enumerate(AUXILIARY_MODULES, start=1)
-        ]
-        outputs = [outputs, *heads]
-    return builder.finish(inputs, outputs, network=variant, weights=weights, name=name)
+    heads = [
+        _auxiliary_head(maps[module], variant, net, name=f"auxiliary{number}")
+        for number, module in enumerate(AUXILIARY_MODULES if auxiliary else (), 1)
+    ]
+    return net.finish([x, *heads] if heads else x)
 
 
 def _check_auxiliary(variant: Variant, sides: tuple, include_top: bool) -> None:
@@ -197,7 +182,7 @@ def inception_module(x, widths: Widths, variant: Variant, *, name: str):
     return layers.Concatenate(name=f"{name}_concat")([one, three, five, pool])
 
 
-def _auxiliary_head(x, variant: Variant, classes: int, activation, *, name: str):
+def _auxiliary_head(x, variant: Variant, net: builder.Draft, *, name: str):
     """Average pooling, 1x1, dense, ReLU, dropout, dense, activation."""
     x = variant.auxiliary_pool(x, name=f"{name}_pool")
     x = variant.conv(x, 128, 1, name=name)
@@ -206,7 +191,7 @@ def _auxiliary_head(x, variant: Variant, classes: int, activation, *, name: str)
         1024, activation="relu", kernel_initializer=INITIALIZER, name=f"{name}_fc"
     )(x)
     x = layers.Dropout(AUXILIARY_DROPOUT, name=f"{name}_dropout")(x)
-    return builder.classify(x, classes, activation, INITIALIZER, prefix=f"{name}_")
+    return net.classify(x, INITIALIZER, prefix=f"{name}_")
 
 
 def conv_relu(x, filters: int, kernel_size: int, *, strides: int = 1, name: str):
@@ -258,31 +243,6 @@ def average_to_4x4(x, *, name: str):
     return layers.AdaptiveAveragePooling2D(4, name=name)(x)
 
 
-_STEM_IN_TORCH = {"conv1": "conv1", "conv2_reduce": "conv2", "conv2": "conv3"}
-_BRANCH_IN_TORCH = {
-    "1x1": "branch1",
-    "3x3_reduce": "branch2.0",
-    "3x3": "branch2.1",
-    "5x5_reduce": "branch3.0",
-    "5x5": "branch3.1",
-    "pool_proj": "branch4.1",
-}
-_HEAD_IN_TORCH = {"conv": "conv.conv", "bn": "conv.bn", "fc": "fc1", HEAD: "fc2"}
-
-
-def _name_in_torch(layer: str) -> str:
-    """Our layer in torchvision's GoogLeNet."""
-    if layer == HEAD:
-        return "fc"
-    place, _, part = layer.rpartition("_")
-    if place in _STEM_IN_TORCH:
-        return f"{_STEM_IN_TORCH[place]}.{part}"
-    if place.startswith("auxiliary"):
-        return f"aux{place[-1]}.{_HEAD_IN_TORCH[part]}"
-    module, _, branch = place.partition("_")
-    return f"{module}.{_BRANCH_IN_TORCH[branch]}.{part}"
-
-
 GoogLeNet = builder.variant(
     _googlenet,
     Variant(
@@ -294,17 +254,6 @@ GoogLeNet = builder.variant(
         dropout=0.4,
         auxiliary_pool=average_5x5,
         auxiliary_minimum=79,
-        params=6_998_552,
-        madds=1_582_671_872,
-        source="Szegedy et al. 2014, Table 1",
-        published=builder.Published(
-            params=6.7977e6,
-            madds=1502e6,
-            top1=68.7,
-            top5=88.9,
-            protocol="ImageNet, single crop",
-            source="BVLC Caffe, models/bvlc_googlenet/readme.md",
-        ),
         minimum=31,
         preprocessing=Preprocessing(CAFFE.mean[::-1], CAFFE.std),
     ),
@@ -320,25 +269,7 @@ GoogLeNetBN = builder.variant(
         dropout=0.2,
         auxiliary_pool=average_to_4x4,
         auxiliary_minimum=31,
-        params=6_639_464,
-        madds=1_498_376_192,
         source="torchvision, models/googlenet.py",
-        published=builder.Published(
-            params=6_624_904,
-            madds=1.50e9,
-            top1=69.778,
-            top5=89.53,
-            protocol="ImageNet, single crop",
-            source="torchvision, GoogLeNet_Weights.IMAGENET1K_V1",
-        ),
         minimum=15,
-        torch=Twin(
-            library="torchvision",
-            builder="googlenet",
-            layer=_name_in_torch,
-            preprocessing=UNIT,
-            top=("fc.",),
-            extras=("aux1.", "aux2."),
-        ),
     ),
 )

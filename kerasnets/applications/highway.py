@@ -24,13 +24,14 @@ Departures:
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.layers import HighwayGate
 from kerasnets.pretrained import UNIT
 
@@ -42,9 +43,9 @@ class Convolution:
     """A plain convolution and ReLU before the highway layers of a stage.
 
     Attributes:
-        kernel_size: side of the kernels.
+        kernel_size: Side of the kernels.
         padding: "same" or "valid".
-        stddev: of the initial weights; None draws them by Caffe's "xavier".
+        stddev: Deviation of the initial weights; None is Caffe's "xavier".
     """
 
     kernel_size: int = 3
@@ -52,23 +53,23 @@ class Convolution:
     stddev: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Stage:
     """Dropout, plain convolution, highway layers, pooling; None or 0 leaves one out.
 
     Attributes:
-        filters: maps of every layer.
-        highways: number of highway layers.
-        convolution: the plain one.
-        pool_size: side of the windows of max pooling with stride 2.
-        dropout: rate of the dropout before the stage.
+        filters: Maps of every layer.
+        highways: Number of highway layers.
+        convolution: The plain convolution.
+        pool_size: Side of the windows of max pooling with stride 2.
+        dropout: Rate of the dropout before the stage.
     """
 
     filters: int
     highways: int
     convolution: Convolution | None = None
     pool_size: int = 0
-    dropout: float
+    dropout: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +77,12 @@ class Variant(builder.Network):
     """The stages, and what comes between them and the classes.
 
     Attributes:
-        stages: in their order.
-        gate_bias: initial bias of the gates.
-        head_filters: maps of the 1x1 convolution before global average pooling; 0 has
+        stages: Stages in their order.
+        gate_bias: Initial bias of the gates.
+        head_filters: Maps of the 1x1 convolution before global average pooling; 0 has
             neither.
-        dropout: rate before the classifier.
-        stddev: of the classifier's initial weights.
+        dropout: Rate before the classifier.
+        stddev: Deviation of the classifier's initial weights.
     """
 
     stages: tuple[Stage, ...]
@@ -91,76 +92,52 @@ class Variant(builder.Network):
     stddev: float
     family: str = "Highway"
     year: int = 2015
+    classes: int = 10
 
 
 def _highway(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dropout: float | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dropout: share of the values dropped in training, before each stage and before
+        dropout: Share of the values dropped in training, before each stage and before
             the classifier; None for the paper's shares.
     """
-    if dropout is not None:
-        builder.check_rate("dropout", dropout)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = inputs
+    net = builder.start(variant, input_shape, common)
+    x = net.image
     for i, row in enumerate(variant.stages, start=1):
         rate = row.dropout if dropout is None else dropout
-        x = _drop(x, rate, name=f"stage{i}_dropout")
+        x = builder.drop(x, rate, name=f"stage{i}_dropout")
         x = _stage(x, row, gate_bias=variant.gate_bias, name=f"stage{i}")
-    if include_top:
+    if net.include_top:
         rate = variant.dropout if dropout is None else dropout
-        x = _top(x, variant, rate, classes, classifier_activation)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+        x = _top(x, variant, rate, net)
+    return net.finish(x)
 
 
 def _highway_of_width(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     width: int = 32,
     dropout: float | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        width: maps of every layer; the paper has 32 and 16.
-        dropout: share of the values dropped in training, before each stage and before
+        width: Maps of every layer; the paper has 32 and 16.
+        dropout: Share of the values dropped in training, before each stage and before
             the classifier; None for the paper's shares.
     """
-    builder.check_count("width", width)
     stages = tuple(dataclasses.replace(row, filters=width) for row in variant.stages)
-    return _highway(
-        dataclasses.replace(variant, stages=stages),
-        input_shape=input_shape,
-        dropout=dropout,
-        include_top=include_top,
-        weights=weights,
-        input_tensor=input_tensor,
-        pooling=pooling,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        name=name,
-    )
+    of_width = dataclasses.replace(variant, stages=stages)
+    return _highway(of_width, input_shape, dropout=dropout, **common)
 
 
 def _stage(x, row: Stage, *, gate_bias: float, name: str):
@@ -205,12 +182,12 @@ def _pool(x, size: int, *, name: str):
     return layers.MaxPooling2D(size, strides=2, padding="same", name=name)(x)
 
 
-def _top(x, variant: Variant, rate: float, classes: int, classifier_activation):
+def _top(x, variant: Variant, rate: float, net: builder.Draft):
     """1x1, ReLU, average of the map; or the map as a vector. Dropout, classifier."""
     initializer = _gaussian(variant.stddev)
     if not variant.head_filters:
-        x = _drop(builder.flatten(x), rate, name="dropout")
-        return builder.classify(x, classes, classifier_activation, initializer)
+        x = builder.drop(builder.flatten(x), rate, name="dropout")
+        return net.classify(x, initializer)
     x = blocks.conv(
         x,
         variant.head_filters,
@@ -219,43 +196,23 @@ def _top(x, variant: Variant, rate: float, classes: int, classifier_activation):
         activation="relu",
         name="head_conv",
     )
-    return builder.average_and_classify(
-        x,
-        classes=classes,
-        classifier_activation=classifier_activation,
-        dropout=rate,
-        initializer=initializer,
-    )
-
-
-def _drop(x, rate: float, *, name: str):
-    return layers.Dropout(rate, name=name)(x) if rate else x
+    return net.average_and_classify(x, dropout=rate, initializer=initializer)
 
 
 def _gaussian(stddev: float | None) -> Any:
     return XAVIER if stddev is None else keras.initializers.RandomNormal(stddev=stddev)
 
 
+_FIRST_10 = Convolution(kernel_size=5, padding="valid")
+
 Highway19 = builder.variant(
     _highway,
     Variant(
         name="Highway19",
         stages=(
-            Stage(
-                filters=32,
-                highways=4,
-                convolution=Convolution(stddev=0.05),
-                pool_size=2,
-                dropout=0.2,
-            ),
-            Stage(
-                filters=80,
-                highways=5,
-                convolution=Convolution(),
-                pool_size=2,
-                dropout=0.2,
-            ),
-            Stage(filters=128, highways=5, convolution=Convolution(), dropout=0.2),
+            Stage(32, 4, Convolution(stddev=0.05), pool_size=2),
+            Stage(80, 5, Convolution(), pool_size=2),
+            Stage(128, 5, Convolution()),
         ),
         gate_bias=-2.0,
         head_filters=100,
@@ -263,15 +220,7 @@ Highway19 = builder.variant(
         stddev=0.05,
         input_shape=(32, 32, 3),
         minimum=4,
-        params=2_256_838,
-        madds=330_826_728,
         source="Srivastava et al. 2015, Table 3",
-        published=builder.Published(
-            params=2.3e6,
-            top1=92.40,
-            protocol="CIFAR-10, flips and shifts",
-            source="Srivastava et al. 2015, Table 3",
-        ),
     ),
 )
 Highway10 = builder.variant(
@@ -279,15 +228,9 @@ Highway10 = builder.variant(
     Variant(
         name="Highway10",
         stages=(
-            Stage(
-                filters=32,
-                highways=2,
-                convolution=Convolution(kernel_size=5, padding="valid"),
-                pool_size=3,
-                dropout=0.2,
-            ),
-            Stage(filters=32, highways=3, pool_size=3, dropout=0.3),
-            Stage(filters=32, highways=3, pool_size=2, dropout=0.4),
+            Stage(32, 2, _FIRST_10, pool_size=3, dropout=0.2),
+            Stage(32, 3, pool_size=3, dropout=0.3),
+            Stage(32, 3, pool_size=2, dropout=0.4),
         ),
         gate_bias=-1.0,
         dropout=0.5,
@@ -298,14 +241,6 @@ Highway10 = builder.variant(
         preprocessing=dataclasses.replace(
             UNIT, mean=(0.0,) * 3, std=(256.0,) * 3, crop=1.0
         ),
-        params=151_690,
-        madds=31_650_624,
         source="Srivastava et al. 2015, Table 1",
-        published=builder.Published(
-            params=151e3,
-            top1=99.55,
-            protocol="MNIST",
-            source="Srivastava et al. 2015, Table 1",
-        ),
     ),
 )

@@ -22,15 +22,16 @@ Departures:
 The paper prints neither parameters nor multiply-adds.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder, inception_v3, inception_v4
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.applications.inception_v3 import (
     AVERAGE,
     MAX,
@@ -41,13 +42,13 @@ from kerasnets.applications.inception_v3 import (
     conv_names,
     module,
 )
-from kerasnets.applications.inception_v4 import reduction_a, torch_branch
-from kerasnets.pretrained import HEAD, Twin
+from kerasnets.applications.inception_v4 import reduction_a
+from kerasnets.pretrained import Preprocessing
+from kerasnets.pretrained.names import inception_resnet as names
 
 _WITH_GAMMA = Form(gamma=True, zeros_count=False)
 _WITHOUT_GAMMA = Form(gamma=False, zeros_count=False)
 FORMS = {"paper": _WITHOUT_GAMMA, "keras": _WITHOUT_GAMMA, "torch": _WITH_GAMMA}
-FORMS_DRAWN = {"paper": _WITH_GAMMA}
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,11 @@ class Stage:
     """Blocks on maps of one size.
 
     Attributes:
-        block: the branches of a block, written as in inception_v3.
-        blocks: how many.
-        scale: factor of what is added; 1 for none.
-        entry: name and branches of the module before the blocks, or None.
-        relu: whether ReLU follows the sum.
+        block: The branches of a block, written as in inception_v3.
+        blocks: Number of blocks.
+        scale: Factor of what is added; 1 for none.
+        entry: Name and branches of the module before the blocks, or None.
+        relu: Whether ReLU follows the sum.
     """
 
     block: tuple
@@ -74,79 +75,66 @@ class Variant(builder.Network):
     """Stem, stages and forms.
 
     Attributes:
-        stem: the function that adds the stem.
-        stages: from the input to the output.
-        forms: in what the libraries differ.
-        last: filters of the 1x1 convolution behind the stages, 0 for none.
+        stem: The function that adds the stem.
+        stages: Stages from the input to the output.
+        forms: The forms of the libraries.
+        last: Filters of the 1x1 convolution behind the stages, 0 for none.
     """
 
     stem: Callable
     stages: tuple[Stage, ...]
-    forms: dict[str, Form]
+    forms: Mapping[str, Form] = field(default_factory=lambda: {"paper": _WITH_GAMMA})
     last: int = 0
     family: str = "Inception-ResNet"
     year: int = 2016
     input_shape: tuple[int, int, int] = (299, 299, 3)
     minimum: int = 75
-    preprocessing: builder.Preprocessing = SIZE_299
+    source: str = "Szegedy et al. 2016, Figure 15"
+    preprocessing: Preprocessing = SIZE_299
 
 
 def _inception_resnet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dropout: float = 0.2,
     stochastic_depth: float = 0.0,
     zero_init_residual: bool = False,
     form: str | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dropout: share of the pooled features dropped in training.
-        stochastic_depth: probability with which the last block is left out in
-            training; it grows in equal steps from the first block.
-        zero_init_residual: start the linear convolutions at zero: every block is at
+        zero_init_residual: Start the linear convolutions at zero: every block is at
             first the identity.
         form: "paper"; for InceptionResNetV2 also "keras" (the same network) and
             "torch", batch normalisation with scale. None chooses by the weights,
             without weights "paper".
     """
-    builder.check_rate("stochastic_depth", stochastic_depth)
-    form = builder.manner(form, weights, variant.forms)
-    manner = variant.forms[form]
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = variant.stem(inputs, form=manner)
+    net = builder.start(variant, input_shape, common, form=form, forms=variant.forms)
+    differences = variant.forms[net.form]
+    initializer = "zeros" if zero_init_residual else "glorot_uniform"
+    x = variant.stem(net.image, form=differences)
     rate = stochastic_depth / sum(stage.blocks for stage in variant.stages)
     built = 0
     for number, stage in enumerate(variant.stages, start=1):
         if stage.entry:
             title, branches = stage.entry
-            x = module(x, branches, form=manner, name=title)
+            x = module(x, branches, form=differences, name=title)
         for block in range(1, stage.blocks + 1):
             built += 1
             x = residual_block(
                 x,
                 stage,
-                form=manner,
+                form=differences,
                 rate=built * rate,
-                initializer="zeros" if zero_init_residual else "glorot_uniform",
+                initializer=initializer,
                 name=f"stage{number}_block{block}",
             )
     if variant.last:
-        x = conv(x, variant.last, 1, form=manner, name="last")
-    x = builder.averaged_top(
-        x, include_top, pooling, classes, classifier_activation, dropout=dropout
-    )
-    return builder.finish(
-        inputs, x, network=variant, weights=weights, name=name, form=form
-    )
+        x = conv(x, variant.last, 1, form=differences, name="last")
+    return net.finish(net.average_and_classify(x, dropout=dropout))
 
 
 def residual_block(
@@ -248,101 +236,23 @@ def _conv_names() -> Iterator[str]:
                 yield from conv_names(f"{title}_{label}", steps)
 
 
-_CONVS = list(_conv_names())
-_KERAS_BLOCKS = {"1": "block35", "2": "block17", "3": "block8", "4": "block8"}
-_TORCH_BLOCKS = {"1": "repeat", "2": "repeat_1", "3": "repeat_2"}
-_TORCH_STEM = ("1a", "2a", "2b", "3b", "4a")
-_TORCH_MODULES = {
-    "mixed5b": "mixed_5b",
-    "reduction_a": "mixed_6a",
-    "reduction_b": "mixed_7a",
-}
+def _variant(name: str, stem: Callable, stages: tuple[Stage, ...], **values):
+    row = Variant(name=name, stem=stem, stages=stages, **values)
+    return builder.variant(_inception_resnet, row)
 
 
-def _keras_layer(layer: str) -> str:
-    fixed = {HEAD: "predictions", "last_conv": "conv_7b", "last_bn": "conv_7b_bn"}
-    if layer in fixed:
-        return fixed[layer]
-    title, _, part = layer.rpartition("_")
-    if part == "linear":
-        stage, block = _place(title)
-        block = 10 if stage == "4" else block  # the last one counts on from the third
-        return f"{_KERAS_BLOCKS[stage]}_{block}_conv"
-    kind = {"conv": "conv2d", "bn": "batch_normalization"}[part]
-    return f"{kind}_{_CONVS.index(title)}"
+_STEM_V1 = _stem_of((*inception_v3.STEM[:-1], (256, 3, 2)))
 
-
-def _torch_layer(layer: str) -> str:
-    if layer == HEAD:
-        return "classif"
-    title, _, part = layer.rpartition("_")
-    if title == "last":
-        return f"conv2d_7b.{part}"
-    if title.startswith("stem_"):
-        return f"conv2d_{_TORCH_STEM[int(title[5:]) - 1]}.{part}"
-    for ours, theirs in _TORCH_MODULES.items():
-        if title.startswith(ours):
-            return f"{theirs}.{torch_branch(title[len(ours) + 1 :])}.{part}"
-    stage, block = _place(title)
-    where = "block8" if stage == "4" else f"{_TORCH_BLOCKS[stage]}.{block - 1}"
-    if part == "linear":
-        return f"{where}.conv2d"
-    return f"{where}.{torch_branch(title.split('_', 2)[2])}.{part}"
-
-
-def _place(title: str) -> tuple[str, int]:
-    """Stage and number of a block, from the name of a layer of it."""
-    stage, block, *_ = title.split("_")
-    return stage.removeprefix("stage"), int(block.removeprefix("block"))
-
-
-InceptionResNetV1 = builder.variant(
-    _inception_resnet,
-    Variant(
-        name="InceptionResNetV1",
-        stem=_stem_of((*inception_v3.STEM[:-1], (256, 3, 2))),
-        stages=_STAGES_V1,
-        forms=FORMS_DRAWN,
-        params=22_783_368,
-        madds=6_206_361_696,
-        source="Szegedy et al. 2016, Figure 15",
-    ),
+InceptionResNetV1 = _variant("InceptionResNetV1", _STEM_V1, _STAGES_V1)
+InceptionResNetV2Drawn = _variant(
+    "InceptionResNetV2Drawn", inception_v4.stem, _STAGES_DRAWN
 )
-InceptionResNetV2Drawn = builder.variant(
-    _inception_resnet,
-    Variant(
-        name="InceptionResNetV2Drawn",
-        stem=inception_v4.stem,
-        stages=_STAGES_DRAWN,
-        forms=FORMS_DRAWN,
-        params=32_466_792,
-        madds=9_257_953_632,
-        source="Szegedy et al. 2016, Figure 15",
-    ),
-)
-InceptionResNetV2 = builder.variant(
-    _inception_resnet,
-    Variant(
-        name="InceptionResNetV2",
-        stem=_stem_of(inception_v3.STEM),
-        stages=_STAGES_RELEASED,
-        last=1536,
-        forms=FORMS,
-        params=55_873_736,
-        madds=13_155_794_016,
-        source="the authors' release of Szegedy et al. 2016",
-        keras=Twin(
-            library="keras",
-            builder="InceptionResNetV2",
-            layer=_keras_layer,
-            preprocessing=SIZE_299,
-        ),
-        torch=Twin(
-            library="timm",
-            builder="inception_resnet_v2",
-            layer=_torch_layer,
-            preprocessing=dataclasses.replace(SIZE_299, crop=0.8975),
-            top=("classif.",),
-        ),
-    ),
+InceptionResNetV2 = _variant(
+    "InceptionResNetV2",
+    _stem_of(inception_v3.STEM),
+    _STAGES_RELEASED,
+    last=1536,
+    forms=FORMS,
+    source="the authors' release of Szegedy et al. 2016",
+    counterparts=names.counterparts(list(_conv_names()), SIZE_299),
 )

@@ -20,17 +20,19 @@ are 5.71 billion and 23.9 million.
 """
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Counterpart, Shape
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import AUXILIARY, HEAD, UNIT, Twin
+from kerasnets.pretrained import AUXILIARY, UNIT, Preprocessing
+from kerasnets.pretrained.names import inception_v3 as names
 
 EPSILON = 1e-3
 SIZE_299 = dataclasses.replace(UNIT, size=299)
@@ -42,8 +44,8 @@ class Form:
     """In what the libraries differ.
 
     Attributes:
-        gamma: whether batch normalisation has a scale.
-        zeros_count: whether an average is one of nine pixels at the border, too.
+        gamma: Whether batch normalisation has a scale.
+        zeros_count: Whether an average is one of nine pixels at the border, too.
     """
 
     gamma: bool
@@ -125,7 +127,7 @@ class Variant(builder.Network):
     """Inception-v3 has one variant only.
 
     Attributes:
-        modules: the branches of the modules by name, in their order.
+        modules: The branches of the modules by name, in their order.
     """
 
     modules: Mapping[str, tuple]
@@ -133,48 +135,38 @@ class Variant(builder.Network):
     year: int = 2015
     input_shape: tuple[int, int, int] = (299, 299, 3)
     minimum: int = 75
-    preprocessing: builder.Preprocessing = SIZE_299
+    source: str = "Szegedy et al. 2015, Table 1"
+    preprocessing: Preprocessing = SIZE_299
+    counterparts: tuple[Counterpart, ...] = ()
 
 
 def _inception_v3(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     auxiliary: bool = False,
     form: str | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        auxiliary: add the auxiliary classifier, for images of 299 pixels or more: the
+        auxiliary: Add the auxiliary classifier, for images of 299 pixels or more: the
             outputs are then [main, auxiliary]. Without top there is none.
         form: "paper", "keras" (the same network) or "torch": batch normalisation with
             scale, averages that count the zeros at the border. None chooses by the
             weights, without weights "paper".
     """
-    form = builder.manner(form, weights, FORMS)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    (x,) = chain(inputs, STEM, form=FORMS[form], name="stem")
+    net = builder.start(variant, input_shape, common, form=form, forms=FORMS)
+    differences = FORMS[net.form]
+    (x,) = chain(net.image, STEM, form=differences, name="stem")
     extra = []
     for title, branches in variant.modules.items():
-        x = module(x, branches, form=FORMS[form], name=title)
-        if auxiliary and include_top and title == _BEFORE_AUXILIARY:
-            extra = [_auxiliary(x, classes, classifier_activation, form=FORMS[form])]
-    x = builder.averaged_top(x, include_top, pooling, classes, classifier_activation)
-    return builder.finish(
-        inputs,
-        [x, *extra] if extra else x,
-        network=variant,
-        weights=weights,
-        name=name,
-        form=form,
-    )
+        x = module(x, branches, form=differences, name=title)
+        if auxiliary and net.include_top and title == _BEFORE_AUXILIARY:
+            extra = [_auxiliary(x, net, form=differences)]
+    x = net.average_and_classify(x)
+    return net.finish([x, *extra] if extra else x)
 
 
 def module(x, branches: tuple, *, form: Form, name: str):
@@ -237,7 +229,7 @@ def _pool(x, kind: str, *, form: Form, name: str):
     return layers.AveragePooling2D(3, strides=1, padding=padding, name=name)(x)
 
 
-def _auxiliary(x, classes: int, classifier_activation, *, form: Form):
+def _auxiliary(x, net: builder.Draft, *, form: Form):
     """5x5 average with stride 3, 1x1, 5x5, global average, dense."""
     if any(side is not None and side < _AUXILIARY_SIDE for side in x.shape[1:3]):
         raise KerasnetsError(
@@ -249,7 +241,7 @@ def _auxiliary(x, classes: int, classifier_activation, *, form: Form):
     x = conv(x, 128, 1, form=form, name=f"{prefix}conv0")
     x = conv(x, 768, 5, 1, form=form, name=f"{prefix}conv1")
     x = layers.GlobalAveragePooling2D(name=f"{prefix}avg_pool")(x)
-    return builder.classify(x, classes, classifier_activation, prefix=prefix)
+    return net.classify(x, prefix=prefix)
 
 
 # in the order in which keras.applications makes them, whose layers it only counts
@@ -262,62 +254,12 @@ _CONVS = [
         for called in conv_names(f"{title}_{label}", steps)
     ),
 ]
-_TORCH_STEM = ("1a_3x3", "2a_3x3", "2b_3x3", "3b_1x1", "4a_3x3")
-
-
-def _keras_layer(layer: str) -> str:
-    if layer == HEAD:
-        return "predictions"
-    title, _, part = layer.rpartition("_")
-    if title not in _CONVS:  # the auxiliary classifier, which Keras has not
-        return layer
-    kind = {"conv": "conv2d", "bn": "batch_normalization"}[part]
-    return f"{kind}_{_CONVS.index(title)}"
-
-
-def _torch_layer(layer: str) -> str:
-    if layer == HEAD:
-        return "fc"
-    title, _, part = layer.rpartition("_")
-    if title == f"{AUXILIARY}1":
-        return "AuxLogits.fc"
-    where, _, branch = title.partition("_")
-    if where == f"{AUXILIARY}1":
-        return f"AuxLogits.{branch}.{part}"
-    if where == "stem":
-        return f"Conv2d_{_TORCH_STEM[int(branch) - 1]}.{part}"
-    branch = re.sub("^pool", "_pool", branch)
-    return f"{where.replace('mixed', 'Mixed_')}.branch{branch}.{part}"
-
 
 InceptionV3 = builder.variant(
     _inception_v3,
     Variant(
         name="InceptionV3",
         modules=MODULES,
-        params=23_851_784,
-        madds=5_713_216_096,
-        source="Szegedy et al. 2015, Table 1",
-        published=builder.Published(
-            madds=5e9,
-            top1=78.8,
-            top5=94.4,
-            protocol="ImageNet, single crop",
-            source="Szegedy et al. 2015, abstract",
-        ),
-        keras=Twin(
-            library="keras",
-            builder="InceptionV3",
-            layer=_keras_layer,
-            preprocessing=SIZE_299,
-        ),
-        torch=Twin(
-            library="torchvision",
-            builder="inception_v3",
-            layer=_torch_layer,
-            # torchvision's own network brings its images to [-1, 1] itself
-            preprocessing=SIZE_299,
-            extras=("AuxLogits.",),
-        ),
+        counterparts=names.counterparts(_CONVS, SIZE_299),
     ),
 )

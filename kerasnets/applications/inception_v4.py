@@ -15,13 +15,14 @@ Departures:
 The paper prints neither parameters nor multiply-adds.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Unpack
 
 import keras
 
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.applications.inception_v3 import (
     AVERAGE,
     MAX,
@@ -30,7 +31,8 @@ from kerasnets.applications.inception_v3 import (
     chain,
     module,
 )
-from kerasnets.pretrained import HEAD, Twin
+from kerasnets.pretrained import Preprocessing
+from kerasnets.pretrained.names import inception_v4 as names
 
 FORM = Form(gamma=True, zeros_count=False)
 _ROW, _COLUMN = (1, 7), (7, 1)
@@ -95,7 +97,7 @@ class Variant(builder.Network):
     """Inception-v4 has one variant only.
 
     Attributes:
-        modules: the branches of the modules by name, in their order.
+        modules: The branches of the modules by name, in their order.
     """
 
     modules: Mapping[str, tuple]
@@ -103,34 +105,23 @@ class Variant(builder.Network):
     year: int = 2016
     input_shape: tuple[int, int, int] = (299, 299, 3)
     minimum: int = 75
-    preprocessing: builder.Preprocessing = SIZE_299
+    source: str = "Szegedy et al. 2016, Figure 9"
+    preprocessing: Preprocessing = SIZE_299
 
 
 def _inception_v4(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dropout: float = 0.2,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
-    """Build the network as a Keras functional model.
-
-    Args:
-        dropout: share of the pooled features dropped in training.
-    """
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = stem(inputs, form=FORM)
+    """Build the network as a Keras functional model."""
+    net = builder.start(variant, input_shape, common)
+    x = stem(net.image, form=FORM)
     for title, branches in variant.modules.items():
         x = module(x, branches, form=FORM, name=title)
-    x = builder.averaged_top(
-        x, include_top, pooling, classes, classifier_activation, dropout=dropout
-    )
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+    return net.finish(net.average_and_classify(x, dropout=dropout))
 
 
 def stem(x, *, form: Form):
@@ -141,47 +132,13 @@ def stem(x, *, form: Form):
     return x
 
 
-def torch_branch(branch: str) -> str:
-    """Where timm has the convolution of a module that is called ``branch`` here."""
-    if branch == "pool":
-        return "branch3.1"  # the pooling is 0
-    return re.sub(r"_(\d)$", lambda found: f".{int(found[1]) - 1}", branch)
-
-
-# timm numbers all that comes before the classifier
-_TORCH_FEATURES = ["stem_1", "stem_2", "stem_3", *STEM_MODULES, *MODULES]
-
-
-def _torch_layer(layer: str) -> str:
-    if layer == HEAD:
-        return "last_linear"
-    title, _, part = layer.rpartition("_")
-    where = next(t for t in _TORCH_FEATURES if title == t or title.startswith(f"{t}_"))
-    feature = f"features.{_TORCH_FEATURES.index(where)}"
-    branch = title[len(where) + 1 :]
-    if where in ("stem_4", "stem_6"):
-        branch = "conv"
-    elif where.startswith("inception_c") and "_" in branch:
-        # branch1_2a: the pairs keep timm from having sequences there
-        branch = re.sub(r"_(\d)", lambda found: f"_{int(found[1]) - 1}", branch)
-    else:
-        branch = torch_branch(branch)
-    return ".".join(filter(None, [feature, branch, part]))
-
+_FEATURES = ["stem_1", "stem_2", "stem_3", *STEM_MODULES, *MODULES]
 
 InceptionV4 = builder.variant(
     _inception_v4,
     Variant(
         name="InceptionV4",
         modules=MODULES,
-        params=42_742_984,
-        madds=12_253_974_624,
-        source="Szegedy et al. 2016, Figure 9",
-        torch=Twin(
-            library="timm",
-            builder="inception_v4",
-            layer=_torch_layer,
-            preprocessing=SIZE_299,
-        ),
+        counterparts=names.counterparts(_FEATURES, SIZE_299),
     ),
 )

@@ -28,12 +28,14 @@ average pooling.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Unpack
 
 import keras
 import numpy as np
 from keras import layers
 
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Build, Common, P, Shape
 from kerasnets.layers import (
     PartialConv2D,
     RadialBasis,
@@ -57,87 +59,83 @@ C3_TABLE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Variant(builder.Network):
-    """Widths, and the steps in which the forms differ; each adds layers to a tensor.
+    """Widths and connections.
 
     Attributes:
-        maps: of the two convolutions; the second where it is connected in full.
-        table: for each map of the second convolution the maps that it sees, or None.
-        hidden: C5 and F6, as far as the network has them.
-        initializer: from a layer's fan-in to the initialiser of its kernel.
-        squash: ``squash(x, name=)``, the non-linearity.
-        subsample: ``subsample(x, name=)``, to a map of half the side.
-        output: ``output(x, classes, activation)``, from the last layer to the classes.
+        maps: Maps of the two convolutions.
+        hidden: Units of C5 and F6, as far as the network has them.
+        table: For each map of an original's second convolution the maps that it sees.
+        pool: What a modern form pools with.
     """
 
     maps: tuple[int, int]
-    table: tuple[tuple[int, ...], ...] | None = None
-    hidden: tuple[int, ...]
-    initializer: Callable
-    squash: Callable
-    subsample: Callable
-    output: Callable
+    hidden: tuple[int, ...] = ()
+    table: tuple[tuple[int, ...], ...] = ()
+    pool: Callable[..., layers.Layer] = layers.MaxPooling2D
     family: str = "LeNet"
     year: int = 1998
+    classes: int = 10
     input_shape: tuple[int, int, int] = (32, 32, 1)
 
 
-def _lenet(
-    variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+def _original(
+    variant: Variant, input_shape: Shape | None = None, **common: Unpack[Common]
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     On an image larger than the paper's, the top takes the mean over the map of C5.
     """
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = full_conv(inputs, variant.maps[0], variant.initializer, name="c1")
-    x = variant.squash(x, name="c1_squash")
-    x = variant.subsample(x, name="s2")
-    x = second_conv(x, variant, name="c3")
-    x = variant.squash(x, name="c3_squash")
-    x = variant.subsample(x, name="s4")
-    for width in variant.hidden[:1]:
-        x = full_conv(x, width, variant.initializer, name="c5")
-        x = variant.squash(x, name="c5_squash")
-    if include_top:
-        pool = layers.GlobalAveragePooling2D(name="c5_pool")
-        x = pool(x) if variant.hidden else builder.flatten(x)
-        for width in variant.hidden[1:]:
-            fan_in = variant.initializer(x.shape[-1])
-            x = layers.Dense(width, kernel_initializer=fan_in, name="f6")(x)
-            x = variant.squash(x, name="f6_squash")
-        x = variant.output(x, classes, classifier_activation)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+    net = builder.start(variant, input_shape, common)
+    x = _squashed_conv(net.image, variant.maps[0], name="c1")
+    x = trainable_subsampling(x, name="s2")
+    x = PartialConv2D(variant.table, 5, name="c3")(x)
+    x = ScaledTanh(name="c3_squash")(x)
+    x = trainable_subsampling(x, name="s4")
+    if variant.hidden:
+        x = _squashed_conv(x, variant.hidden[0], name="c5")
+    if not net.include_top:
+        return net.finish(x)
+    if not variant.hidden:
+        return net.finish(net.classify(builder.flatten(x)))
+    x = layers.GlobalAveragePooling2D(name="c5_pool")(x)
+    initializer: Any = fan_in_uniform(x.shape[-1])
+    x = layers.Dense(variant.hidden[1], kernel_initializer=initializer, name="f6")(x)
+    return net.finish(_distances(ScaledTanh(name="f6_squash")(x), net))
 
 
-def glorot(fan_in: int) -> str:
-    """Glorot's initialiser, which finds the fan-in by itself."""
-    del fan_in
-    return "glorot_uniform"
+def _modern(
+    variant: Variant, input_shape: Shape | None = None, **common: Unpack[Common]
+) -> keras.Model:
+    """Build the network as a Keras functional model.
+
+    On an image larger than the paper's, the top takes the mean over the map of C5.
+    """
+    net = builder.start(variant, input_shape, common)
+    x = net.image
+    for filters, conv, pool in zip(
+        variant.maps, ("c1", "c3"), ("s2", "s4"), strict=True
+    ):
+        x = layers.Conv2D(filters, 5, name=conv)(x)
+        x = layers.ReLU(name=f"{conv}_squash")(x)
+        x = variant.pool(2, name=pool)(x)
+    if variant.hidden:
+        x = layers.Conv2D(variant.hidden[0], 5, name="c5")(x)
+        x = layers.ReLU(name="c5_squash")(x)
+    if not net.include_top:
+        return net.finish(x)
+    pool = layers.GlobalAveragePooling2D(name="c5_pool")
+    x = pool(x) if variant.hidden else builder.flatten(x)
+    for units in variant.hidden[1:]:
+        x = layers.Dense(units, name="f6")(x)
+        x = layers.ReLU(name="f6_squash")(x)
+    return net.finish(net.classify(x))
 
 
-def full_conv(x, filters: int, initializer: Callable, *, name: str):
-    """5x5 valid convolution with bias that sees all maps."""
-    kernel_initializer = initializer(25 * x.shape[-1])
-    return layers.Conv2D(filters, 5, kernel_initializer=kernel_initializer, name=name)(
-        x
-    )
-
-
-def second_conv(x, variant: Variant, *, name: str):
-    """C3: the links of the table, which have their own fan-in, or all maps."""
-    if variant.table is not None:
-        return PartialConv2D(variant.table, 5, name=name)(x)
-    return full_conv(x, variant.maps[1], variant.initializer, name=name)
+def _squashed_conv(x, filters: int, *, name: str):
+    """5x5 valid convolution that sees all maps, 1.7159 tanh(2x/3)."""
+    initializer: Any = fan_in_uniform(25 * x.shape[-1])
+    x = layers.Conv2D(filters, 5, kernel_initializer=initializer, name=name)(x)
+    return ScaledTanh(name=f"{name}_squash")(x)
 
 
 def trainable_subsampling(x, *, name: str):
@@ -145,34 +143,12 @@ def trainable_subsampling(x, *, name: str):
     return ScaledTanh(name=f"{name}_squash")(Subsampling(name=name)(x))
 
 
-def average_pool(x, *, name: str):
-    """2x2 average pooling with stride 2."""
-    return layers.AveragePooling2D(2, name=name)(x)
-
-
-def max_pool(x, *, name: str):
-    """2x2 maximum."""
-    return layers.MaxPooling2D(2, name=name)(x)
-
-
-def scaled_tanh(x, *, name: str):
-    """1.7159 tanh(2x/3)."""
-    return ScaledTanh(name=name)(x)
-
-
-def relu(x, *, name: str):
-    """Rectified linear unit."""
-    return layers.ReLU(name=name)(x)
-
-
-def distance_output(x, classes: int, classifier_activation):
+def _distances(x, net: builder.Draft):
     """Minus the squared distance to each class's code, activation."""
-    builder.check_count("classes", classes)
-    distances = RadialBasis(class_codes(classes).tolist(), dtype="float32", name="rbf")(
-        x
-    )
+    codes = class_codes(net.classes).tolist()
+    distances = RadialBasis(codes, dtype="float32", name="rbf")(x)
     logits = layers.Rescaling(-1.0, dtype="float32", name="logits")(distances)
-    return builder.activate(logits, classifier_activation)
+    return builder.activate(logits, net.classifier_activation)
 
 
 def class_codes(classes: int) -> np.ndarray:
@@ -199,97 +175,29 @@ _DIGITS = (
 _DIGITS = tuple(f"{digit} ....... ......." for digit in _DIGITS)
 
 
-_MODERN = {"initializer": glorot, "squash": relu, "output": builder.classify}
-_ORIGINAL = {
-    "initializer": fan_in_uniform,
-    "squash": scaled_tanh,
-    "subsample": trainable_subsampling,
-}
-_IN_1990 = {
-    "maps": (4, 12),
-    "hidden": (),
-    "year": 1989,
-    "input_shape": (28, 28, 1),
-    "minimum": 16,
-}
+def _variant(
+    build: Build[Variant, P], name: str, maps: tuple[int, int], *hidden: int, **values
+):
+    row = Variant(name=name, maps=maps, hidden=hidden, **values)
+    return builder.variant(build, row)
 
-LeNet1Original = builder.variant(
-    _lenet,
-    Variant(
-        name="LeNet1Original",
-        table=H3_TABLE,
-        output=builder.classify,
-        params=2_578,
-        madds=91_520,
-        source="LeCun et al. 1990, Table 1",
-        published=builder.Published(
-            params=2_578,
-            madds=0.1e6,
-            top1=98.3,
-            protocol="MNIST",
-            source="LeCun et al. 1998, section III.C.7",
-        ),
-        **_ORIGINAL,
-        **_IN_1990,
-    ),
+
+def _in_1990(build: Build[Variant, P], name: str, source: str, **values):
+    """A network for the images of 1990."""
+    values |= {"year": 1989, "input_shape": (28, 28, 1), "minimum": 16}
+    return _variant(build, name, (4, 12), source=source, **values)
+
+
+_AVERAGE = layers.AveragePooling2D
+_TABLE_1 = "LeCun et al. 1990, Table 1"
+_C8, _B = "LeCun et al. 1998, section III.C.8", "LeCun et al. 1998, section II.B"
+
+LeNet1Original = _in_1990(_original, "LeNet1Original", _TABLE_1, table=H3_TABLE)
+LeNet1 = _in_1990(_modern, "LeNet1", f"after {_TABLE_1}", pool=_AVERAGE)
+LeNet4 = _variant(
+    _modern, "LeNet4", (4, 16), 120, pool=_AVERAGE, year=1995, source=f"after {_C8}"
 )
-LeNet1 = builder.variant(
-    _lenet,
-    Variant(
-        name="LeNet1",
-        subsample=average_pool,
-        params=3_246,
-        madds=136_320,
-        source="after LeCun et al. 1990, Table 1",
-        **_MODERN,
-        **_IN_1990,
-    ),
-)
-LeNet4 = builder.variant(
-    _lenet,
-    Variant(
-        name="LeNet4",
-        maps=(4, 16),
-        hidden=(120,),
-        subsample=average_pool,
-        params=51_050,
-        madds=287_600,
-        year=1995,
-        source="after LeCun et al. 1998, section III.C.8",
-        **_MODERN,
-    ),
-)
-LeNet5 = builder.variant(
-    _lenet,
-    Variant(
-        name="LeNet5",
-        maps=(6, 16),
-        hidden=(120, 84),
-        subsample=max_pool,
-        params=61_706,
-        madds=416_520,
-        source="after LeCun et al. 1998, section II.B",
-        **_MODERN,
-    ),
-)
-LeNet5Original = builder.variant(
-    _lenet,
-    Variant(
-        name="LeNet5Original",
-        maps=(6, 16),
-        table=C3_TABLE,
-        hidden=(120, 84),
-        output=distance_output,
-        params=60_000,
-        madds=326_520,
-        source="LeCun et al. 1998, section II.B",
-        published=builder.Published(
-            params=60_000,
-            madds=0.401e6,
-            top1=99.05,
-            protocol="MNIST",
-            source="LeCun et al. 1998, section III.B",
-        ),
-        **_ORIGINAL,
-    ),
+LeNet5 = _variant(_modern, "LeNet5", (6, 16), 120, 84, source=f"after {_B}")
+LeNet5Original = _variant(
+    _original, "LeNet5Original", (6, 16), 120, 84, table=C3_TABLE, source=_B
 )

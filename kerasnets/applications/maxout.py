@@ -19,12 +19,13 @@ dense units.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import layers
 
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.layers import CeilMaxPooling2D, Maxout
 from kerasnets.pretrained import HEAD
 
@@ -38,11 +39,11 @@ class Convolution:
     """Maxout convolution and the pooling after it.
 
     Attributes:
-        filters: units; each has two pieces.
-        kernel_size: side of the kernels.
-        zeros: around the map.
-        pool_size: side of the windows; two pixels lie between them.
-        max_norm: of the weights of each piece.
+        filters: Units; each has two pieces.
+        kernel_size: Side of the kernels.
+        zeros: Zeros around the map.
+        pool_size: Side of the windows; two pixels lie between them.
+        max_norm: Largest norm of the weights of each piece.
     """
 
     filters: int
@@ -63,33 +64,30 @@ class Variant(builder.Network):
     year: int = 2013
     input_shape: tuple[int, int, int] = (32, 32, 3)
     minimum: int = 8
+    classes: int = 10
+    source: str = "Goodfellow et al. 2013, section 5.2"
 
 
 def _maxout(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     input_dropout: float = 0.2,
     dropout: float = 0.5,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        input_dropout: share of the image's values dropped in training.
-        dropout: the same before every layer but the first.
+        input_dropout: Share of the image's values dropped in training.
+        dropout: The same before every layer but the first.
     """
-    builder.check_rate("input_dropout", input_dropout)
-    builder.check_rate("dropout", dropout)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = inputs
+    net = builder.start(variant, input_shape, common)
+    x = net.image
     for i, row in enumerate(variant.convolutions, start=1):
-        x = _drop(x, dropout if i > 1 else input_dropout, before=f"conv{i}")
+        x = builder.drop(
+            x, dropout if i > 1 else input_dropout, name=f"conv{i}_dropout"
+        )
         x = conv_maxout(
             x,
             row.filters,
@@ -99,19 +97,13 @@ def _maxout(
             name=f"conv{i}",
         )
         x = CeilMaxPooling2D(row.pool_size, 2, name=f"conv{i}_pool")(x)
-    if include_top:
+    if net.include_top:
         x = builder.flatten(x)
-        x = _drop(x, dropout, before="fc1")
+        x = builder.drop(x, dropout, name="fc1_dropout")
         x = dense_maxout(x, variant.units, variant.dense_pieces, name="fc1")
-        x = _drop(x, dropout, before=HEAD)
-        x = classify(x, classes, classifier_activation)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
-
-
-def _drop(x, rate: float, *, before: str):
-    return layers.Dropout(rate, name=f"{before}_dropout")(x) if rate else x
+        x = builder.drop(x, dropout, name=f"{HEAD}_dropout")
+        x = classify(x, net)
+    return net.finish(x)
 
 
 def conv_maxout(
@@ -143,17 +135,16 @@ def dense_maxout(x, units: int, pieces: int, *, name: str):
     return Maxout(pieces, name=f"{name}_maxout")(x)
 
 
-def classify(x, classes: int, classifier_activation):
-    """``builder.classify`` with a limit on the norm of each class's weights."""
-    builder.check_count("classes", classes)
+def classify(x, net: builder.Draft):
+    """``Draft.classify`` with a limit on the norm of each class's weights."""
     x = layers.Dense(
-        classes,
+        net.classes,
         kernel_initializer=_uniform(),
         kernel_constraint=_limit(OUTPUT_NORM, axes=[0]),
         dtype="float32",
         name=HEAD,
     )(x)
-    return builder.activate(x, classifier_activation)
+    return builder.activate(x, net.classifier_activation)
 
 
 def _uniform() -> Any:
@@ -178,16 +169,6 @@ MaxoutCIFAR10 = builder.variant(
             Convolution(
                 filters=192, kernel_size=5, zeros=3, pool_size=2, max_norm=1.9365
             ),
-        ),
-        params=16_247_830,
-        madds=732_290_696,
-        source="Goodfellow et al. 2013, section 5.2",
-        published=builder.Published(
-            params=9e6,
-            madds=725e6,
-            top1=90.62,
-            protocol="CIFAR-10, flips and shifts",
-            source="Goodfellow et al. 2013, section 5.2",
         ),
     ),
 )

@@ -20,15 +20,15 @@ XNNPACK runs 1x1 convolutions of mostly zeros as sparse ones (Elsen et al. 2019,
 Sparse ConvNets"), and which TF-MOT's ``PruneForLatencyOnXNNPack`` asks for. The weights
 have the same names and shapes in both forms, but answer differently: a digit network
 for 32 pixels fell from 90 % accuracy to 11 % in the other form, one epoch of training
-brought it to 63 %. ``turned`` carries weights over exactly.
+brought it to 63 %. ``rotate_kernels_180`` carries weights over exactly.
 
 Table 4 prints 4866 million multiply-adds for Conv MobileNet: its convolutions alone;
 the classifier makes it 4867.
 """
 
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Unpack
 
 import keras
 import numpy as np
@@ -36,13 +36,12 @@ from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Counterpart, Shape
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import UNIT, Twin
+from kerasnets.pretrained.names import mobilenet as names
 
 EPSILON = 1e-3
 STEM_FILTERS = 32
-# sides of the square images that keras.applications has weights for
-SIDES = (128, 160, 192, 224)
 # how the zeros lie around a map before stride 2, and what that adds to a name
 PADDINGS = {"same": "", "symmetric": "_symmetric"}
 
@@ -52,65 +51,45 @@ class Variant(builder.Network):
     """What follows the stem: the stages and the unit they are made of.
 
     Attributes:
-        unit: the function that adds one layer of the table.
-        stages: for each stage the filters of its units; a stage but the first starts
+        unit: The function that adds one layer of the table.
+        stages: For each stage the filters of its units; a stage but the first starts
             with stride 2.
     """
 
-    unit: Callable
     stages: tuple[tuple[int, ...], ...]
+    unit: Callable
     family: str = "MobileNet"
     year: int = 2017
+    counterparts: tuple[Counterpart, ...] = names.COUNTERPARTS
 
 
 def _mobilenet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     alpha: float = 1.0,
     rho: float = 1.0,
     depth_multiplier: int = 1,
-    dropout: float = 1e-3,
     padding: str = "same",
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    dropout: float = 1e-3,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        input_shape: (height, width, channels) before ``rho``, 32 pixels or more after
-            it; (224, 224, 3) when None.
-        alpha: width multiplier; each layer has int(alpha * filters) filters.
-        rho: resolution multiplier; the sides are round(rho * side).
-        depth_multiplier: filters for each input channel of a depthwise layer.
-        dropout: share of the pooled features dropped in training.
+        alpha: Width multiplier; each layer has int(alpha * filters) filters.
+        depth_multiplier: Filters for each input channel of a depthwise layer.
         padding: "same", or "symmetric": zeros on all sides of a map before stride 2,
-            which XNNPACK wants for sparse inference. Weights of the usual form fit,
-            and train on from there; see ``mobilenet.turned``. weights="imagenet" is
-            refused: it would answer wrong.
+            which XNNPACK wants for sparse inference; see ``rotate_kernels_180``.
     """
-    if padding not in PADDINGS:
-        raise KerasnetsError(
-            f"padding {padding!r} is unknown: {' or '.join(map(repr, PADDINGS))}"
-        )
-    if padding == "symmetric" and weights == "imagenet":
-        raise KerasnetsError(
-            "the imagenet weights learned with padding 'same' and answer wrong with "
-            "'symmetric': give weights=None, then set_weights(mobilenet.turned(...)), "
-            "or train on"
-        )
-    if int(alpha * STEM_FILTERS) < 1:
-        raise KerasnetsError(f"alpha {alpha} leaves no filters: give 1/32 or more")
-    inputs = scaled_input(variant, input_shape, input_tensor, alpha=alpha, rho=rho)
+    _check(alpha, padding, common)
+    shape = builder.scaled_shape(variant, input_shape, common, rho)
+    net = builder.start(variant, shape, common)
     x = _conv(
-        inputs, int(alpha * STEM_FILTERS), 3, strides=2, padding=padding, name="stem"
+        net.image, int(alpha * STEM_FILTERS), 3, strides=2, padding=padding, name="stem"
     )
-    for stage, filters in enumerate(variant.stages, start=1):
-        for block, width in enumerate(filters, start=1):
+    for stage, widths in enumerate(variant.stages, start=1):
+        for block, width in enumerate(widths, start=1):
             x = variant.unit(
                 x,
                 int(alpha * width),
@@ -119,86 +98,47 @@ def _mobilenet(
                 padding=padding,
                 name=f"stage{stage}_block{block}",
             )
-    if padding == "symmetric" and include_top:
-        x = _top_of_sides(x, classes, classifier_activation, dropout=dropout)
-    else:
-        x = builder.averaged_top(
-            x, include_top, pooling, classes, classifier_activation, dropout=dropout
-        )
-    return builder.finish(
-        inputs,
-        x,
-        network=variant,
-        weights=weights,
-        name=name,
-        title=f"{variant.name.lower()}_{alpha:0.2f}_{inputs.shape[1]}{PADDINGS[padding]}",
-        twin_arguments={
+    side = net.image.shape[1]
+    return net.finish(
+        _top(x, net, padding, dropout),
+        title=f"{variant.name.lower()}_{alpha:0.2f}_{side}{PADDINGS[padding]}",
+        counterpart_arguments={
             "alpha": alpha,
             "depth_multiplier": depth_multiplier,
-            "input_shape": trained_shape(inputs, SIDES),
+            "input_shape": names.trained_shape(net.image, names.SIDES),
         },
     )
 
 
-def turned(model: keras.Model) -> list[np.ndarray]:
+def _check(alpha: float, padding: str, common: Common) -> None:
+    """Raise where no filters are left, or weights do not go with the padding."""
+    builder.check_choice("padding", padding, PADDINGS)
+    if padding == "symmetric" and common.get("weights") == "imagenet":
+        raise KerasnetsError(
+            "the imagenet weights learned with padding 'same' and answer wrong with "
+            "'symmetric': give weights=None, then "
+            "set_weights(mobilenet.rotate_kernels_180(...)), or train on"
+        )
+    if int(alpha * STEM_FILTERS) < 1:
+        raise KerasnetsError(f"alpha {alpha} leaves no filters: give 1/32 or more")
+
+
+def rotate_kernels_180(model: keras.Model) -> list[np.ndarray]:
     """The weights of a network, every kernel turned by 180 degrees.
 
     They carry a MobileNet from one form to the other, ``symmetric.set_weights(
-    turned(usual))``: on images turned by 180 degrees the symmetric form then gives the
-    answers that the usual one gives on the images as they are. That is exact where
-    every map before a stride of 2 has even sides, as from images of 224 pixels: "same"
-    pads such maps at the end, "symmetric" in effect at the start.
+    rotate_kernels_180(usual))``: on images turned by 180 degrees the symmetric form
+    then gives the answers that the usual one gives on the images as they are. That is
+    exact where every map before a stride of 2 has even sides, as from images of 224
+    pixels: "same" pads such maps at the end, "symmetric" in effect at the start.
 
     Args:
-        model: either form.
+        model: Either form.
 
     Returns:
         Arrays in the order of ``model.get_weights()``.
     """
     return [w[::-1, ::-1] if w.ndim == 4 else w for w in model.get_weights()]
-
-
-def scaled_input(
-    network: builder.Network, input_shape, input_tensor, *, alpha: float, rho: float
-):
-    """``builder.image_input`` with its sides multiplied by ``rho``.
-
-    ``alpha`` is only checked here: all MobileNets have the two multipliers.
-    """
-    for name, value in (("alpha", alpha), ("rho", rho)):
-        if not value > 0:
-            raise KerasnetsError(f"{name} {value} is not a positive number")
-    if input_tensor is not None and rho != 1:
-        raise KerasnetsError(
-            f"rho {rho} scales the builder's own input: give 1 with input_tensor"
-        )
-    if rho != 1:
-        shape = tuple(input_shape or network.input_shape)
-        sides = [None if side is None else round(rho * side) for side in shape[:2]]
-        input_shape = (*sides, *shape[2:])
-    return builder.image_input(network, input_shape, input_tensor)
-
-
-def trained_shape(inputs, sides: Collection[int]) -> tuple[int, int, int]:
-    """The images for which keras.applications has the weights that fit best.
-
-    The input's own where there are weights for such squares, 224x224 otherwise.
-    """
-    height, width = inputs.shape[1:3]
-    side = height if height == width and height in sides else 224
-    return (side, side, 3)
-
-
-def block_number(name: str, depths: Sequence[int]) -> tuple[int, str]:
-    """Of the name of a layer in a block: the block, counted from 1, and the rest.
-
-    ``depths`` are the blocks of each stage: with (1, 2), stage2_block2_add is block 3.
-    """
-    match = re.fullmatch(r"stage(\d+)_block(\d+)_(\w+)", name)
-    if match is None:
-        raise ValueError(f"layer {name!r} is in no block")
-    stage, block, part = match.groups()
-    return sum(depths[: int(stage) - 1]) + int(block), part
 
 
 def separable_unit(
@@ -257,82 +197,24 @@ def _conv(
     )
 
 
-def _top_of_sides(x, classes: int, classifier_activation, *, dropout: float):
-    """The average with its sides of 1, dropout (where not 0), dense, activation."""
+def _top(x, net: builder.Draft, padding: str, dropout: float):
+    """Average, dropout, dense, activation; "symmetric", the average keeps its sides."""
+    if padding == "same" or not net.include_top:
+        return net.average_and_classify(x, dropout=dropout)
     x = layers.GlobalAveragePooling2D(keepdims=True, name="avg_pool")(x)
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
-    x = layers.Flatten(name="flatten")(x)
-    return builder.classify(x, classes, classifier_activation)
+    x = builder.drop(x, dropout, name="dropout")
+    return net.classify(layers.Flatten(name="flatten")(x))
+
+
+def _variant(name: str, stages: tuple, table: int, unit: Callable = separable_unit):
+    source = f"Howard et al. 2017, Table {table}"
+    row = Variant(name=name, stages=stages, unit=unit, source=source)
+    return builder.variant(_mobilenet, row)
 
 
 _STAGES = ((64,), (128,) * 2, (256,) * 2, (512,) * 6, (1024,) * 2)
 _SHALLOW = (*_STAGES[:3], (512,), _STAGES[4])
 
-
-def _keras_layer(name: str) -> str:
-    """What keras.applications calls a layer of ours."""
-    alone = {"stem_conv": "conv1", "stem_bn": "conv1_bn", "logits": "conv_preds"}
-    if name in alone:
-        return alone[name]
-    number, part = block_number(name, [len(stage) for stage in _STAGES])
-    return {
-        "depthwise_conv": f"conv_dw_{number}",
-        "depthwise_bn": f"conv_dw_{number}_bn",
-        "pointwise_conv": f"conv_pw_{number}",
-        "pointwise_bn": f"conv_pw_{number}_bn",
-    }[part]
-
-
-def _published(params: float, madds: float, top1: float, table: int):
-    return builder.Published(
-        params=params,
-        madds=madds,
-        top1=top1,
-        protocol="ImageNet, single crop",
-        source=f"Howard et al. 2017, Table {table}",
-    )
-
-
-MobileNet = builder.variant(
-    _mobilenet,
-    Variant(
-        name="MobileNet",
-        unit=separable_unit,
-        stages=_STAGES,
-        params=4_253_864,
-        madds=568_740_352,
-        source="Howard et al. 2017, Table 1",
-        published=_published(4.2e6, 569e6, 70.6, 6),
-        keras=Twin(
-            library="keras",
-            builder="MobileNet",
-            layer=_keras_layer,
-            preprocessing=UNIT,
-        ),
-    ),
-)
-ShallowMobileNet = builder.variant(
-    _mobilenet,
-    Variant(
-        name="ShallowMobileNet",
-        unit=separable_unit,
-        stages=_SHALLOW,
-        params=2_899_624,
-        madds=307_323_392,
-        source="Howard et al. 2017, Table 5",
-        published=_published(2.9e6, 307e6, 65.3, 5),
-    ),
-)
-ConvMobileNet = builder.variant(
-    _mobilenet,
-    Variant(
-        name="ConvMobileNet",
-        unit=full_unit,
-        stages=_STAGES,
-        params=29_306_056,
-        madds=4_867_293_184,
-        source="Howard et al. 2017, Table 4",
-        published=_published(29.3e6, 4866e6, 71.7, 4),
-    ),
-)
+MobileNet = _variant("MobileNet", _STAGES, 1)
+ShallowMobileNet = _variant("ShallowMobileNet", _SHALLOW, 5)
+ConvMobileNet = _variant("ConvMobileNet", _STAGES, 4, full_unit)

@@ -20,25 +20,19 @@ network that the authors released has 6.1 and 582, as this one.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
-from kerasnets.applications.mobilenet import (
-    block_number,
-    scaled_input,
-    trained_shape,
-)
-from kerasnets.pretrained import UNIT, Twin
+from kerasnets.applications.builder import Common, Counterpart, Shape
+from kerasnets.pretrained.names import mobilenet_v2 as names
 
 EPSILON = 1e-3
 STEM_FILTERS = 32
 HEAD_FILTERS = 1280
-# sides of the square images that keras.applications has weights for up to alpha 1;
-# wider networks were trained at 224 only
-SIDES = (96, 128, 160, 192, 224)
 
 
 @dataclass(frozen=True)
@@ -58,35 +52,30 @@ class Variant(builder.Network):
     stages: tuple[Stage, ...]
     family: str = "MobileNet v2"
     year: int = 2018
+    counterparts: tuple[Counterpart, ...] = names.COUNTERPARTS
 
 
 def _mobilenet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     alpha: float = 1.0,
     rho: float = 1.0,
     stochastic_depth: float = 0.0,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        input_shape: (height, width, channels) before ``rho``, 32 pixels or more after
-            it; (224, 224, 3) when None.
-        alpha: width multiplier; filters are rounded to multiples of 8.
-        rho: resolution multiplier; the sides are round(rho * side).
-        stochastic_depth: share of training steps in which the last block is left out,
+        alpha: Width multiplier; filters are rounded to multiples of 8.
+        stochastic_depth: Share of training steps in which the last block is left out,
             0 up to 1; earlier ones in proportion, those without a shortcut never.
     """
-    inputs = scaled_input(variant, input_shape, input_tensor, alpha=alpha, rho=rho)
-    x = _conv(inputs, divisible(alpha * STEM_FILTERS), 3, strides=2, name="stem")
-    rates = drop_rates(sum(row.blocks for row in variant.stages), stochastic_depth)
+    shape = builder.scaled_shape(variant, input_shape, common, rho)
+    net = builder.start(variant, shape, common)
+    x = _conv(net.image, divisible(alpha * STEM_FILTERS), 3, strides=2, name="stem")
+    depth = sum(row.blocks for row in variant.stages)
+    rates = iter(drop_rates(depth, stochastic_depth))
     for stage, row in enumerate(variant.stages, start=1):
         for block in range(1, row.blocks + 1):
             x = inverted_residual(
@@ -96,21 +85,17 @@ def _mobilenet(
                 kernel_size=3,
                 strides=row.strides if block == 1 else 1,
                 activation=relu6,
-                drop_rate=rates.pop(0),
+                drop_rate=next(rates),
                 name=f"stage{stage}_block{block}",
             )
     x = _conv(x, divisible(max(alpha, 1) * HEAD_FILTERS), 1, strides=1, name="head")
-    x = builder.averaged_top(x, include_top, pooling, classes, classifier_activation)
-    return builder.finish(
-        inputs,
-        x,
-        network=variant,
-        weights=weights,
-        name=name,
-        title=f"{variant.name.lower()}_{alpha:0.2f}_{inputs.shape[1]}",
-        twin_arguments={
+    sides = names.SIDES if alpha <= 1 else ()
+    return net.finish(
+        net.average_and_classify(x),
+        title=f"{variant.name.lower()}_{alpha:0.2f}_{net.image.shape[1]}",
+        counterpart_arguments={
             "alpha": alpha,
-            "input_shape": trained_shape(inputs, SIDES if alpha <= 1 else ()),
+            "input_shape": names.trained_shape(net.image, sides),
         },
     )
 
@@ -123,7 +108,6 @@ def divisible(filters: float) -> int:
 
 def drop_rates(depth: int, last: float) -> list[float]:
     """The drop rate of each of ``depth`` blocks, growing linearly to ``last``."""
-    builder.check_rate("stochastic_depth", last)
     return [last * block / depth for block in range(1, depth + 1)]
 
 
@@ -202,36 +186,7 @@ _STAGES = (
 )
 
 
-def _keras_layer(name: str) -> str:
-    """What keras.applications calls a layer of ours."""
-    alone = {
-        "stem_conv": "Conv1",
-        "stem_bn": "bn_Conv1",
-        "head_conv": "Conv_1",
-        "head_bn": "Conv_1_bn",
-        "logits": "predictions",
-    }
-    if name in alone:
-        return alone[name]
-    number, part = block_number(name, [stage.blocks for stage in _STAGES])
-    block = f"block_{number - 1}" if number > 1 else "expanded_conv"
-    return f"{block}_{part.removesuffix('_conv').replace('_bn', '_BN')}"
-
-
 MobileNetV2 = builder.variant(
     _mobilenet,
-    Variant(
-        name="MobileNetV2",
-        stages=_STAGES,
-        params=3_538_984,
-        madds=300_774_272,
-        source="Sandler et al. 2018, Table 2",
-        published=builder.Published(params=3.4e6, madds=300e6),
-        keras=Twin(
-            library="keras",
-            builder="MobileNetV2",
-            layer=_keras_layer,
-            preprocessing=UNIT,
-        ),
-    ),
+    Variant(name="MobileNetV2", stages=_STAGES, source="Sandler et al. 2018, Table 2"),
 )

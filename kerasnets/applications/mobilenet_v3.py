@@ -24,22 +24,22 @@ The minimalistic networks are those of the authors' release, not of the paper. T
 prints 219 million multiply-adds for Large, TF-slim 217: the tables' layers have 216.6.
 """
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from typing import Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
-from kerasnets.applications.mobilenet import block_number, scaled_input, trained_shape
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.applications.mobilenet_v2 import (
     EPSILON,
     divisible,
     drop_rates,
     inverted_residual,
 )
-from kerasnets.pretrained import UNIT, Twin
+from kerasnets.pretrained.names import mobilenet_v3 as names
 
 STEM_FILTERS = 16
 
@@ -49,12 +49,12 @@ class Stage:
     """Blocks of equal width.
 
     Attributes:
-        filters: of the stage's output.
-        expansions: for each block, how many times wider its inside is than its input.
-        kernel_size: of the depthwise convolutions.
-        strides: of the first of them.
-        excite: whether squeeze-and-excite follows them.
-        hard_swish: whether the activation is hard swish, or ReLU.
+        filters: Filters of the stage's output.
+        expansions: For each block, how many times wider its inside is than its input.
+        kernel_size: Side of the depthwise kernels.
+        strides: Strides of the first depthwise convolution.
+        excite: Whether squeeze-and-excite follows these.
+        hard_swish: Whether the activation is hard swish, or ReLU.
     """
 
     filters: int
@@ -77,77 +77,79 @@ class Variant(builder.Network):
 
 def _mobilenet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     alpha: float = 1.0,
     rho: float = 1.0,
     minimalistic: bool = False,
     dropout: float = 0.2,
     stochastic_depth: float = 0.0,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        input_shape: (height, width, channels) before ``rho``, 32 pixels or more after
-            it; (224, 224, 3) when None.
-        alpha: width multiplier; filters are rounded to multiples of 8.
-        rho: resolution multiplier; the sides are round(rho * side).
+        alpha: Width multiplier; filters are rounded to multiples of 8.
         minimalistic: 3x3 kernels and ReLU throughout, no squeeze-and-excite.
-        dropout: share of the last hidden layer dropped in training.
-        stochastic_depth: share of training steps in which the last block is left out,
+        dropout: Share of the last hidden layer dropped in training.
+        stochastic_depth: Share of training steps in which the last block is left out,
             0 up to 1; earlier ones in proportion, those without a shortcut never.
     """
-    inputs = scaled_input(variant, input_shape, input_tensor, alpha=alpha, rho=rho)
+    shape = builder.scaled_shape(variant, input_shape, common, rho)
+    net = builder.start(variant, shape, common)
     ends = relu if minimalistic else hard_swish
-    x = _conv(inputs, STEM_FILTERS, 3, strides=2, activation=ends, name="stem")
-    rates = drop_rates(
-        sum(len(row.expansions) for row in variant.stages), stochastic_depth
-    )
-    for stage, row in enumerate(variant.stages, start=1):
-        for block, expansion in enumerate(row.expansions, start=1):
-            expanded = divisible(expansion * x.shape[-1])
-            x = inverted_residual(
-                x,
-                divisible(alpha * row.filters),
-                expanded=expanded,
-                kernel_size=3 if minimalistic else row.kernel_size,
-                strides=row.strides if block == 1 else 1,
-                activation=ends if row.hard_swish else relu,
-                gate=squeeze_excite if row.excite and not minimalistic else None,
-                drop_rate=rates.pop(0),
-                name=f"stage{stage}_block{block}",
-            )
+    x = _conv(net.image, STEM_FILTERS, 3, strides=2, activation=ends, name="stem")
+    x = _stages(x, variant.stages, alpha, minimalistic, stochastic_depth)
     x = _conv(x, divisible(6 * x.shape[-1]), 1, strides=1, activation=ends, name="head")
-    if include_top:
-        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-        x = layers.Dense(divisible(max(alpha, 1) * variant.hidden), name="fc1")(x)
-        x = ends("fc1")(x)
-        if dropout:
-            x = layers.Dropout(dropout, name="dropout")(x)
-        x = builder.classify(x, classes, classifier_activation)
-    else:
-        x = builder.pooled_features(x, pooling)
+    if net.include_top:
+        units = divisible(max(alpha, 1) * variant.hidden)
+        x = _classify(x, net, units, activation=ends, dropout=dropout)
     kind = "_minimalistic" if minimalistic else ""
-    return builder.finish(
-        inputs,
+    return net.finish(
         x,
-        network=variant,
-        weights=weights,
-        name=name,
-        title=f"{variant.name.lower()}{kind}_{alpha:0.2f}_{inputs.shape[1]}",
-        twin_arguments={
+        title=f"{variant.name.lower()}{kind}_{alpha:0.2f}_{net.image.shape[1]}",
+        counterpart_arguments={
             "alpha": alpha,
             "minimalistic": minimalistic,
             "include_preprocessing": False,
-            "input_shape": trained_shape(inputs, ()),
+            "input_shape": names.trained_shape(net.image, ()),
         },
     )
+
+
+def _stages(
+    x, stages: tuple[Stage, ...], alpha: float, minimalistic: bool, last_rate: float
+):
+    """The blocks of all stages; the drop rate grows to ``last_rate``."""
+    depth = sum(len(row.expansions) for row in stages)
+    rates = iter(drop_rates(depth, last_rate))
+    for stage, row in enumerate(stages, start=1):
+        row = _minimal(row) if minimalistic else row
+        for block, expansion in enumerate(row.expansions, start=1):
+            x = inverted_residual(
+                x,
+                divisible(alpha * row.filters),
+                expanded=divisible(expansion * x.shape[-1]),
+                kernel_size=row.kernel_size,
+                strides=row.strides if block == 1 else 1,
+                activation=hard_swish if row.hard_swish else relu,
+                gate=squeeze_excite if row.excite else None,
+                drop_rate=next(rates),
+                name=f"stage{stage}_block{block}",
+            )
+    return x
+
+
+def _minimal(row: Stage) -> Stage:
+    """The stage with 3x3 kernels and ReLU, without squeeze-and-excite."""
+    return replace(row, kernel_size=3, excite=False, hard_swish=False)
+
+
+def _classify(x, net: builder.Draft, units: int, *, activation, dropout: float):
+    """Average, dense, activation, dropout, dense, activation."""
+    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+    x = activation("fc1")(layers.Dense(units, name="fc1")(x))
+    return net.classify(builder.drop(x, dropout, name="dropout"))
 
 
 def squeeze_excite(x, *, name: str):
@@ -212,68 +214,16 @@ _SMALL = (
 )
 
 
-def _keras_layer(name: str, stages: tuple[Stage, ...]) -> str:
-    """What keras.applications calls a layer of ours."""
-    alone = {
-        "stem_conv": "conv",
-        "stem_bn": "conv_bn",
-        "head_conv": "conv_1",
-        "head_bn": "conv_1_bn",
-        "fc1": "conv_2",
-        "logits": "logits",
-    }
-    if name in alone:
-        return alone[name]
-    number, part = block_number(name, [len(stage.expansions) for stage in stages])
-    block = f"expanded_conv_{number - 1}" if number > 1 else "expanded_conv"
-    gate = {
-        "squeeze_conv": "squeeze_excite_conv",
-        "excite_conv": "squeeze_excite_conv_1",
-    }
-    return f"{block}_{gate.get(part, part.removesuffix('_conv'))}"
-
-
-def _variant(name: str, stages: tuple[Stage, ...], table: int, **figures):
+def _variant(name: str, stages: tuple[Stage, ...], hidden: int, table: int):
     row = Variant(
         name=name,
         stages=stages,
+        hidden=hidden,
         source=f"Howard et al. 2019, Table {table}",
-        keras=Twin(
-            library="keras",
-            builder=name,
-            layer=partial(_keras_layer, stages=stages),
-            preprocessing=UNIT,
-        ),
-        **figures,
+        counterparts=names.counterparts([len(stage.expansions) for stage in stages]),
     )
     return builder.variant(_mobilenet, row)
 
 
-def _published(params: float, madds: float, top1: float):
-    return builder.Published(
-        params=params,
-        madds=madds,
-        top1=top1,
-        protocol="ImageNet, single crop",
-        source="Howard et al. 2019, Table 3",
-    )
-
-
-MobileNetV3Large = _variant(
-    "MobileNetV3Large",
-    _LARGE,
-    1,
-    hidden=1280,
-    params=5_507_432,
-    madds=216_589_760,
-    published=_published(5.4e6, 219e6, 75.2),
-)
-MobileNetV3Small = _variant(
-    "MobileNetV3Small",
-    _SMALL,
-    2,
-    hidden=1024,
-    params=2_554_968,
-    madds=56_510_400,
-    published=_published(2.5e6, 56e6, 67.4),
-)
+MobileNetV3Large = _variant("MobileNetV3Large", _LARGE, 1280, 1)
+MobileNetV3Small = _variant("MobileNetV3Small", _SMALL, 1024, 2)

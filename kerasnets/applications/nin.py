@@ -25,13 +25,14 @@ a tenth as fast as the others: that is training, and not part of the graph.
 
 import itertools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.pretrained import CAFFE, HEAD
 
 
@@ -39,13 +40,13 @@ class Mlpconv(NamedTuple):
     """A convolution and the 1x1 convolutions on it.
 
     Attributes:
-        filters: of the convolution.
-        kernel_size: side of its kernels.
-        cccp: filters of the 1x1 convolutions, but for that of the classes.
-        std: of the initial kernel of the convolution.
-        cccp_std: of those of the 1x1 convolutions.
-        strides: of the convolution.
-        padding: of the convolution.
+        filters: Filters of the convolution.
+        kernel_size: Side of its kernels.
+        cccp: Filters of the 1x1 convolutions, but for that of the classes.
+        std: Deviation of the convolution's initial kernel.
+        cccp_std: Deviation of the initial 1x1 kernels.
+        strides: Strides of the convolution.
+        padding: Padding of the convolution.
     """
 
     filters: int
@@ -75,10 +76,9 @@ class Variant(builder.Network):
     """The mlpconv layers of a data set.
 
     Attributes:
-        mlpconvs: from the image on; pooling between them.
-        dropped: numbers of the poolings, from 1, that dropout follows.
-        head_std: of the initial kernel of the layer of the classes.
-        classes: of the data set.
+        mlpconvs: Layers from the image on; pooling between them.
+        dropped: Numbers of the poolings, from 1, that dropout follows.
+        head_std: Deviation of the class layer's initial kernel.
     """
 
     mlpconvs: tuple[Mlpconv, ...]
@@ -94,34 +94,24 @@ class Variant(builder.Network):
 
 def _nin(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dropout: float = 0.5,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int | None = None,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dropout: share of the maps' values dropped in training: after each pooling for
+        dropout: Share of the maps' values dropped in training: after each pooling for
             CIFAR, after the last one for ImageNet.
-        classes: number of classes; that of the data set when None. Weights of a file
-            keep theirs only if equal.
     """
-    builder.check_rate("dropout", dropout)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x, _ = mlpconvs(inputs, variant, dropout)
-    if include_top:
-        x = class_maps(x, variant, classes)
+    net = builder.start(variant, input_shape, common)
+    x, _ = mlpconvs(net.image, variant, dropout)
+    if net.include_top:
+        x = class_maps(x, variant, net.classes)
         x = layers.ReLU(dtype="float32", name=f"{HEAD}_relu")(x)
-        x = average(x, classifier_activation)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+        x = average(x, net.classifier_activation)
+    return net.finish(x)
 
 
 def mlpconvs(x, variant: Variant, dropout: float):
@@ -133,8 +123,8 @@ def mlpconvs(x, variant: Variant, dropout: float):
     for i, row in enumerate(variant.mlpconvs):
         if i:
             x = blocks.ceil_max_pool(x, name=f"pool{i}")
-        if dropout and i in variant.dropped:
-            x = layers.Dropout(dropout, name=f"dropout{i}")(x)
+        if i in variant.dropped:
+            x = builder.drop(x, dropout, name=f"dropout{i}")
         name = f"conv{i + 1}"
         x = _conv(
             x,
@@ -154,10 +144,8 @@ def mlpconvs(x, variant: Variant, dropout: float):
     return x, linear
 
 
-def class_maps(x, variant: Variant, classes: int | None):
+def class_maps(x, variant: Variant, classes: int):
     """A map for each class by a 1x1 convolution in float32."""
-    classes = variant.classes if classes is None else classes
-    builder.check_count("classes", classes)
     return _conv(x, classes, 1, std=variant.head_std, dtype="float32", name=HEAD)
 
 
@@ -179,48 +167,24 @@ def _conv(
     )(x)
 
 
-NINCIFAR10 = builder.variant(
-    _nin,
-    Variant(
-        name="NINCIFAR10",
-        mlpconvs=CIFAR,
-        dropped=(1, 2),
-        params=966_986,
-        madds=222_486_528,
-        published=builder.Published(params=1e6),
-    ),
-)
-NINCIFAR100 = builder.variant(
-    _nin,
-    Variant(
-        name="NINCIFAR100",
-        mlpconvs=(CIFAR[0]._replace(std=0.001, cccp_std=0.01), *CIFAR[1:]),
-        dropped=(1, 2),
-        classes=100,
-        params=984_356,
-        madds=223_592_448,
-    ),
-)
-NINImageNet = builder.variant(
-    _nin,
-    Variant(
-        name="NINImageNet",
-        mlpconvs=IMAGENET,
-        dropped=(3,),
-        head_std=0.01,
-        classes=1000,
-        params=7_595_176,
-        madds=1_100_188_800,
-        year=2014,
-        source="the authors' nin_imagenet in Caffe's model zoo",
-        published=builder.Published(
-            params=7.6e6,
-            top1=59.36,
-            protocol="ImageNet, single crop",
-            source="Caffe model zoo, nin_imagenet, readme",
-        ),
-        input_shape=(224, 224, 3),
-        minimum=39,
-        preprocessing=CAFFE,
-    ),
+def _variant(name: str, mlpconvs: tuple[Mlpconv, ...], dropped=(1, 2), **values):
+    row = Variant(name=name, mlpconvs=mlpconvs, dropped=dropped, **values)
+    return builder.variant(_nin, row)
+
+
+_CIFAR100 = (CIFAR[0]._replace(std=0.001, cccp_std=0.01), *CIFAR[1:])
+
+NINCIFAR10 = _variant("NINCIFAR10", CIFAR)
+NINCIFAR100 = _variant("NINCIFAR100", _CIFAR100, classes=100)
+NINImageNet = _variant(
+    "NINImageNet",
+    IMAGENET,
+    dropped=(3,),
+    head_std=0.01,
+    classes=1000,
+    year=2014,
+    source="the authors' nin_imagenet in Caffe's model zoo",
+    input_shape=(224, 224, 3),
+    minimum=39,
+    preprocessing=CAFFE,
 )

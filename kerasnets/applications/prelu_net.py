@@ -18,13 +18,14 @@ The paper prints 1.90, 2.32 and 5.30 times 10^10 multiply-adds. Table 3 counts 1
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.layers import SpatialPyramidPooling
 from kerasnets.pretrained import CAFFE, Preprocessing
 
@@ -37,7 +38,7 @@ HIDDEN = ("fc6", "fc7")
 class Variant(builder.Network):
     """For each of the three stages its filters, and how many convolutions all have."""
 
-    filters: tuple[int, int, int]
+    filters: tuple[int, ...]
     depth: int
     family: str = "PReLU-net"
     year: int = 2015
@@ -46,32 +47,24 @@ class Variant(builder.Network):
 
 def _prelu_net(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dense_units: int = 4096,
     dropout: float = 0.5,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dense_units: units of each of the two hidden dense layers.
-        dropout: share of the outputs of the hidden dense layers dropped in training.
+        dropout: Share of the outputs of the hidden dense layers dropped in training.
     """
-    builder.check_rate("dropout", dropout)
-    builder.check_count("dense_units", dense_units)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = _convolution(inputs, 96, 7, strides=2, name="stem")  # 1/2
+    net = builder.start(variant, input_shape, common)
+    x = _convolution(net.image, 96, 7, strides=2, name="stem")  # 1/2
     for i, filters in enumerate(variant.filters, start=1):
         x = layers.MaxPooling2D(2, name=f"stage{i}_pool")(x)  # 1/4, 1/8, 1/16
         for j in range(1, variant.depth + 1):
             x = _convolution(x, filters, 3, strides=1, name=f"stage{i}_conv{j}")
-    if include_top:
+    if net.include_top:
         x = SpatialPyramidPooling(PYRAMID, name="spp")(x)
         for layer in HIDDEN:
             dense = layers.Dense(
@@ -79,12 +72,9 @@ def _prelu_net(
             )
             x = dense(x)
             x = _prelu(x, name=f"{layer}_prelu")
-            if dropout:
-                x = layers.Dropout(dropout, name=f"{layer}_dropout")(x)
-        x = builder.classify(x, classes, classifier_activation, _rectified())
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+            x = builder.drop(x, dropout, name=f"{layer}_dropout")
+        x = net.classify(x, _rectified())
+    return net.finish(x)
 
 
 def _convolution(x, filters: int, kernel_size: int, *, strides: int, name: str):
@@ -117,35 +107,16 @@ def _rectified() -> Any:
     )
 
 
-def _variant(letter, depth, filters, params, madds, printed):
+def _variant(letter: str, depth: int, *filters: int):
     row = Variant(
         name=f"PReLUNet{letter}",
         depth=depth,
         filters=filters,
-        params=params,
-        madds=madds,
         source=f"He et al. 2015b, Table 3, model {letter}",
-        published=printed,
     )
     return builder.variant(_prelu_net, row)
 
 
-def _printed(madds: float, top1: float | None = None, top5: float | None = None):
-    return builder.Published(
-        madds=madds,
-        top1=top1,
-        top5=top5,
-        protocol="" if top1 is None else "ImageNet, several scales, dense evaluation",
-        source="" if top1 is None else "He et al. 2015b, Tables 6 and 7",
-    )
-
-
-_NARROW, _WIDE = (256, 512, 512), (384, 768, 896)
-
-PReLUNetA = _variant(
-    "A", 5, _NARROW, 178_032_072, 19_058_106_368, _printed(1.90e10, 77.03, 93.72)
-)
-PReLUNetB = _variant("B", 6, _NARROW, 183_343_048, 23_219_904_512, _printed(2.32e10))
-PReLUNetC = _variant(
-    "C", 6, _WIDE, 330_623_944, 53_463_130_112, _printed(5.30e10, 78.41, 94.29)
-)
+PReLUNetA = _variant("A", 5, 256, 512, 512)
+PReLUNetB = _variant("B", 6, 256, 512, 512)
+PReLUNetC = _variant("C", 6, 384, 768, 896)

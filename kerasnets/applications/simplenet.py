@@ -26,12 +26,14 @@ release, with a pooling too many; its dropout rates were left out of the later o
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.pretrained import TORCH
 
 EPSILON = 1e-5
@@ -59,12 +61,12 @@ class Layer:
     """A convolution and what follows it.
 
     Attributes:
-        name: of the convolution; the layers that follow append their step to it.
-        steps: what follows, in that order: keys of ``STEPS`` or ``DROPOUTS``.
-        kernel_size: of the convolution.
-        initializer: makes the initialiser of its kernel.
-        filters: of the convolution.
-        strides: likewise.
+        name: Name of the convolution; layers that follow append their step to it.
+        steps: What follows, in that order: keys of ``STEPS`` or ``DROPOUTS``.
+        kernel_size: Side of the kernels.
+        initializer: Function that makes the initialiser of the kernel.
+        filters: Filters of the convolution.
+        strides: Strides of the convolution.
     """
 
     name: str
@@ -80,10 +82,9 @@ class Variant(builder.Network):
     """The layers of a released network.
 
     Attributes:
-        layers: the convolutions with what follows them.
-        head_dropout: whether the maximum over the map is dropped from too.
-        dropout: the rate of all dropout in the release.
-        classes: of its data set.
+        layers: The convolutions with what follows them.
+        head_dropout: Whether the maximum over the map is dropped from too.
+        dropout: The rate of all dropout in the release.
     """
 
     layers: tuple[Layer, ...]
@@ -99,37 +100,28 @@ class Variant(builder.Network):
 
 def _simplenet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dropout: float | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int | None = None,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dropout: share dropped after (almost) every layer; None for that of the release:
+        dropout: Share dropped after (almost) every layer; None for that of the release:
             0.2 in SimpleNet, none in the others.
-        classes: number of classes; the data set's when None.
     """
     dropout = variant.dropout if dropout is None else dropout
-    builder.check_rate("dropout", dropout)
-    inputs = x = builder.image_input(variant, input_shape, input_tensor)
+    net = builder.start(variant, input_shape, common)
+    x = net.image
     for layer in variant.layers:
         x = _layer(x, layer, dropout=dropout)
-    if include_top:
+    if net.include_top:
         x = layers.GlobalMaxPooling2D(name="max_pool")(x)
-        if variant.head_dropout and dropout:
-            x = layers.Dropout(dropout, name="max_pool_dropout")(x)
-        classes = variant.classes if classes is None else classes
-        x = builder.classify(x, classes, classifier_activation, XAVIER)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+        if variant.head_dropout:
+            x = builder.drop(x, dropout, name="max_pool_dropout")
+        x = net.classify(x, XAVIER)
+    return net.finish(x)
 
 
 def _layer(x, layer: Layer, *, dropout: float):
@@ -222,83 +214,30 @@ def _with_filters(
 
 FULL = (64, *(128,) * 5, *(256,) * 3, 512, 2048, 256, 256)
 SLIM = (64, *(32,) * 5, *(64,) * 3, 128, 256, 64, 64)
-_CIFAR10 = "CIFAR-10, flips and shifts"
-
-
-def _published(params: float, top1: float, protocol: str, source: str, top5=None):
-    return builder.Published(
-        params=params, top1=top1, top5=top5, protocol=protocol, source=source
-    )
-
-
-def _variant(name: str, rows: tuple[Layer, ...], published, **values):
-    row = Variant(name=name, layers=rows, published=published, **values)
-    return builder.variant(_simplenet, row)
-
-
-SimpleNet = _variant(
-    "SimpleNet",
-    _with_filters(CAFFE, *FULL),
-    _published(5.48e6, 95.32, _CIFAR10, "the authors' release in Caffe"),
-    dropout=0.2,
-    params=5_497_226,
-    madds=652_151_296,
-)
-SimpleNet310K = _variant(
-    "SimpleNet310K",
-    _with_filters(CAFFE, *SLIM),
-    _published(310e3, 91.98, "CIFAR-10", "Hasanpour et al. 2016, Table 6"),
-    params=312_682,
-    madds=55_788_160,
-)
-SimpleNet310KMNIST = _variant(
-    "SimpleNet310KMNIST",
-    _with_filters(CAFFE, *SLIM),
-    _published(310e3, 99.72, "MNIST", "the authors' release in Caffe"),
-    params=311_530,
-    madds=42_305_152,
-    input_shape=(28, 28, 1),
-)
-SimpleNet460K = _variant(
-    "SimpleNet460K",
-    _with_filters(
-        (
-            *CAFFE[:10],
-            replace(CAFFE[10], kernel_size=3),
-            replace(CAFFE[11], kernel_size=3),
-            replace(CAFFE[12], kernel_size=1),
-        ),
-        *(*(32,) * 3, *(64,) * 6, *(96,) * 3, 100),
+WIDE = (128, *(192,) * 5, *(320,) * 3, 640, 2560, 320, 320)
+_SLIM_CAFFE = _with_filters(CAFFE, *SLIM)
+_460K = _with_filters(
+    (
+        *CAFFE[:10],
+        replace(CAFFE[10], kernel_size=3),
+        replace(CAFFE[11], kernel_size=3),
+        replace(CAFFE[12], kernel_size=1),
     ),
-    _published(460e3, 92.33, "CIFAR-10", "Hasanpour et al. 2016, Table 6"),
-    params=457_014,
-    madds=75_241_960,
+    *(*(32,) * 3, *(64,) * 6, *(96,) * 3, 100),
 )
-SimpleNetTorch = _variant(
-    "SimpleNetTorch",
-    _with_filters(_torch_table(("conv2_1", "conv4", "conv4_2", "cccp5")), *FULL),
-    _published(5.48e6, 95.51, _CIFAR10, "the authors' release in PyTorch"),
-    head_dropout=True,
-    year=2018,
-    params=5_507_466,
-    madds=652_151_296,
-)
+_TORCH = _with_filters(_torch_table(("conv2_1", "conv4", "conv4_2", "cccp5")), *FULL)
 
 
-def _imagenet(
-    name: str,
-    filters: tuple[int, ...],
-    published: builder.Published,
-    *,
-    strided: tuple[int, ...],
-    **values,
-):
+def _variant(name: str, rows: tuple[Layer, ...], **values):
+    return builder.variant(_simplenet, Variant(name=name, layers=rows, **values))
+
+
+def _imagenet(name: str, filters: tuple[int, ...], *strided: int):
     """A network for ImageNet, which is pooled twice."""
     table = _torch_table(("conv3", "conv4_0"))
     return _variant(
         name,
         _with_filters(table, *filters, strided=strided),
-        published,
         head_dropout=True,
         classes=1000,
         year=2023,
@@ -306,63 +245,23 @@ def _imagenet(
         minimum=32,
         preprocessing=TORCH,
         source="the authors' release in PyTorch",
-        **values,
     )
 
 
-def _on_imagenet(params: float, top1: float, top5: float) -> builder.Published:
-    source = "the authors' release in PyTorch"
-    return _published(params, top1, "ImageNet, single crop", source, top5)
-
-
-WIDE = (128, *(192,) * 5, *(320,) * 3, 640, 2560, 320, 320)
 M1, M2 = (1, 2, 3), (1, 2, 4)
+_HALF = tuple(filters // 2 for filters in FULL)
+_THREE_QUARTERS = tuple(filters * 3 // 4 for filters in FULL)
 
-SimpleNetSmall050_M2 = _imagenet(
-    "SimpleNetSmall050_M2",
-    tuple(filters // 2 for filters in FULL),
-    _on_imagenet(1.5e6, 61.67, 83.49),
-    strided=M2,
-    params=1_511_336,
-    madds=427_627_520,
+SimpleNet = _variant("SimpleNet", _with_filters(CAFFE, *FULL), dropout=0.2)
+SimpleNet310K = _variant("SimpleNet310K", _SLIM_CAFFE)
+SimpleNet310KMNIST = _variant(
+    "SimpleNet310KMNIST", _SLIM_CAFFE, input_shape=(28, 28, 1)
 )
-SimpleNetSmall075_M2 = _imagenet(
-    "SimpleNetSmall075_M2",
-    tuple(filters * 3 // 4 for filters in FULL),
-    _on_imagenet(3.2e6, 68.51, 88.15),
-    strided=M2,
-    params=3_294_088,
-    madds=953_937_408,
-)
-SimpleNet5M_M1 = _imagenet(
-    "SimpleNet5M_M1",
-    FULL,
-    _on_imagenet(5.7e6, 71.55, 89.94),
-    strided=M1,
-    params=5_761_896,
-    madds=1_341_761_536,
-)
-SimpleNet5M_M2 = _imagenet(
-    "SimpleNet5M_M2",
-    FULL,
-    _on_imagenet(5.7e6, 72.03, 90.32),
-    strided=M2,
-    params=5_761_896,
-    madds=1_688_578_048,
-)
-SimpleNet9M_M1 = _imagenet(
-    "SimpleNet9M_M1",
-    WIDE,
-    _on_imagenet(9.5e6, 73.79, 91.49),
-    strided=M1,
-    params=9_520_744,
-    madds=2_774_249_984,
-)
-SimpleNet9M_M2 = _imagenet(
-    "SimpleNet9M_M2",
-    WIDE,
-    _on_imagenet(9.5e6, 74.23, 91.75),
-    strided=M2,
-    params=9_520_744,
-    madds=3_554_587_136,
-)
+SimpleNet460K = _variant("SimpleNet460K", _460K)
+SimpleNetTorch = _variant("SimpleNetTorch", _TORCH, head_dropout=True, year=2018)
+SimpleNetSmall050_M2 = _imagenet("SimpleNetSmall050_M2", _HALF, *M2)
+SimpleNetSmall075_M2 = _imagenet("SimpleNetSmall075_M2", _THREE_QUARTERS, *M2)
+SimpleNet5M_M1 = _imagenet("SimpleNet5M_M1", FULL, *M1)
+SimpleNet5M_M2 = _imagenet("SimpleNet5M_M2", FULL, *M2)
+SimpleNet9M_M1 = _imagenet("SimpleNet9M_M1", WIDE, *M1)
+SimpleNet9M_M2 = _imagenet("SimpleNet9M_M2", WIDE, *M2)

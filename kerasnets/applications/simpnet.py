@@ -18,12 +18,14 @@ million parameters were never released.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.layers import SAFPooling2D
 
 EPSILON = 1e-5
@@ -36,9 +38,9 @@ class Group:
     """Convolutions on maps of one size, then pooling.
 
     Attributes:
-        filters: of each convolution.
-        dropout: share dropped after each but the last, which is pooled.
-        saf: share of the pooled maxima dropped.
+        filters: Filters of each convolution.
+        dropout: Share dropped after each but the last, which is pooled.
+        saf: Share of the pooled maxima dropped.
     """
 
     filters: tuple[int, ...]
@@ -51,10 +53,9 @@ class Variant(builder.Network):
     """The groups of a released file.
 
     Attributes:
-        groups: of convolutions.
-        gaussian: convolutions, counted from 1, that start from a normal distribution
+        groups: Groups of convolutions.
+        gaussian: Convolutions, counted from 1, that start from a normal distribution
             with a standard deviation of 0.01.
-        classes: of its data set.
     """
 
     groups: tuple[Group, ...]
@@ -69,28 +70,23 @@ class Variant(builder.Network):
 
 def _simpnet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dropout: float | None = None,
     saf: float | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int | None = None,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dropout: share dropped after every convolution that no pooling follows; None
+        dropout: Share dropped after every convolution that no pooling follows; None
             for the rates of the authors' file, 0 for none.
-        saf: share of the maxima dropped behind each of the three poolings; None for
+        saf: Share of the maxima dropped behind each of the three poolings; None for
             the rates of the authors' file, 0 for plain maximum pooling.
-        classes: number of classes; the data set's when None.
     """
     groups = tuple(_with_rates(variant.groups, dropout, saf))
-    inputs = x = builder.image_input(variant, input_shape, input_tensor)
+    net = builder.start(variant, input_shape, common)
+    x = net.image
     number = 0
     for i, group in enumerate(groups, start=1):
         for j, filters in enumerate(group.filters, start=1):
@@ -104,15 +100,11 @@ def _simpnet(
             )
         if i < len(groups):
             x = saf_pool(x, group.saf, name=f"stage{i}_pool")
-    if include_top:
+    if net.include_top:
         x = layers.GlobalMaxPooling2D(name="max_pool")(x)
-        if groups[-1].saf:
-            x = layers.Dropout(groups[-1].saf, name="max_pool_dropout")(x)
-        classes = variant.classes if classes is None else classes
-        x = builder.classify(x, classes, classifier_activation, INITIALIZER)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+        x = builder.drop(x, groups[-1].saf, name="max_pool_dropout")
+        x = net.classify(x, INITIALIZER)
+    return net.finish(x)
 
 
 def _with_rates(
@@ -121,8 +113,6 @@ def _with_rates(
     """The groups with the rates that the user gave."""
     asked = {"dropout": dropout, "saf": saf}
     asked = {name: rate for name, rate in asked.items() if rate is not None}
-    for name, rate in asked.items():
-        builder.check_rate(name, rate)
     return (replace(group, **asked) for group in groups)
 
 
@@ -132,7 +122,7 @@ def _convolution(x, filters: int, *, gaussian: bool, dropout: float, name: str):
     x = blocks.conv(x, filters, 3, initializer=start, name=name)  # type: ignore
     x = blocks.batch_norm(x, epsilon=EPSILON, name=f"{name}_bn")
     x = layers.ReLU(name=f"{name}_relu")(x)
-    return layers.Dropout(dropout, name=f"{name}_dropout")(x) if dropout else x
+    return builder.drop(x, dropout, name=f"{name}_dropout")
 
 
 def saf_pool(x, rate: float, *, name: str):
@@ -141,124 +131,51 @@ def saf_pool(x, rate: float, *, name: str):
     return pool(x)
 
 
-SLIM_300K = (
-    Group((30, 40, 40, 40, 50)),
-    Group((50, 50, 50, 50, 58)),
-    Group((58, 70, 90)),
-)
-SAF_300K = tuple(
-    replace(group, saf=rate)
-    for group, rate in zip(SLIM_300K, (0.1, 0.2, 0.2), strict=True)
-)
-WIDE = (
-    Group((128, 182, 182, 182, 182), dropout=0.2, saf=0.2),
-    Group((182, 182, 182, 182, 430), dropout=0.2, saf=0.2),
-)
-_CIFAR10 = "CIFAR-10, flips and shifts"
-_CIFAR100 = "CIFAR-100, flips and shifts"
-# the third to fifth in the files of the larger networks
-_LARGE = {"gaussian": (3, 4, 5)}
-_MNIST = {"input_shape": (28, 28, 1)}
+def _groups(*filters: tuple[int, ...], saf=(0.0,) * 3, dropout=(0.0,) * 3):
+    """The three groups of a network with their rates."""
+    return tuple(map(Group, filters, dropout, saf))
 
 
-def _variant(name: str, groups: tuple[Group, ...], published, **values):
-    row = Variant(name=name, groups=groups, published=published, **values)
-    return builder.variant(_simpnet, row)
+def _variant(name: str, groups: tuple[Group, ...], **values):
+    return builder.variant(_simpnet, Variant(name=name, groups=groups, **values))
 
 
-def _published(top1: float, protocol: str, params: float | None = None):
-    return builder.Published(
-        params=params,
-        top1=top1,
-        protocol=protocol,
-        source="Hasanpour et al. 2018 and its release",
-    )
+_300K = (30, 40, 40, 40, 50), (50, 50, 50, 50, 58), (58, 70, 90)
+_SAF_300K = _groups(*_300K, saf=(0.1, 0.2, 0.2))
+_600K = (40, 60, 60, 60, 72), (73, 73, 73, 75, 81), (82, 90, 120)
+_1M = (60, 80, 80, 80, 85), (85, 90, 90, 90, 110), (110, 127, 150)
+_5_4M = (66, 128, 128, 128, 192), (192, 192, 192, 192, 288), (288, 355, 432)
+_WIDE = (128, 182, 182, 182, 182), (182, 182, 182, 182, 430)
+_ALL_MNIST = (66, 64, 64, 64, 96), (96, 96, 96, 96, 144), (144, 178, 216)
+_FIFTHS: dict[str, Any] = {"dropout": (0.2,) * 3, "saf": (0.2,) * 3}
+# the third to fifth convolution in the files of the larger networks
+_LARGE = (3, 4, 5)
+_MNIST = (28, 28, 1)
 
-
-SimpNet300K = _variant(
-    "SimpNet300K",
-    SLIM_300K,
-    _published(93.25, _CIFAR10, 300e3),
-    params=302_316,
-    madds=97_439_364,
-)
-SimpNet300KCIFAR100 = _variant(
-    "SimpNet300KCIFAR100",
-    SAF_300K,
-    _published(68.47, _CIFAR100, 300e3),
-    params=310_506,
-    madds=97_447_464,
-    classes=100,
-)
-SimpNet300KMNIST = _variant(
-    "SimpNet300KMNIST",
-    SAF_300K,
-    _published(99.73, "MNIST", 300e3),
-    params=301_776,
-    madds=74_178_864,
-    **_MNIST,
-)
+SimpNet300K = _variant("SimpNet300K", _groups(*_300K))
+SimpNet300KCIFAR100 = _variant("SimpNet300KCIFAR100", _SAF_300K, classes=100)
+SimpNet300KMNIST = _variant("SimpNet300KMNIST", _SAF_300K, input_shape=_MNIST)
 SimpNet600K = _variant(
-    "SimpNet600K",
-    (
-        Group((40, 60, 60, 60, 72), dropout=0.1, saf=0.1),
-        Group((73, 73, 73, 75, 81), dropout=0.1, saf=0.2),
-        Group((82, 90, 120), dropout=0.2, saf=0.2),
-    ),
-    _published(94.03, _CIFAR10, 600e3),
-    params=602_939,
-    madds=206_968_368,
+    "SimpNet600K", _groups(*_600K, dropout=(0.1, 0.1, 0.2), saf=(0.1, 0.2, 0.2))
 )
-SimpNet1M = _variant(
-    "SimpNet1M",
-    (
-        Group((60, 80, 80, 80, 85), saf=0.1),
-        Group((85, 90, 90, 90, 110), saf=0.2),
-        Group((110, 127, 150), saf=0.2),
-    ),
-    _published(94.76, _CIFAR10, 1e6),
-    params=1_003_770,
-    madds=346_926_300,
-)
+SimpNet1M = _variant("SimpNet1M", _groups(*_1M, saf=(0.1, 0.2, 0.2)))
 SimpNet5_4M = _variant(
     "SimpNet5_4M",
-    (
-        Group((66, 128, 128, 128, 192), dropout=0.2, saf=0.2),
-        Group((192, 192, 192, 192, 288), dropout=0.2, saf=0.3),
-        Group((288, 355, 432), dropout=0.3, saf=0.3),
-    ),
-    _published(95.69, _CIFAR10, 5.48e6),
-    params=5_483_769,
-    madds=1_270_310_112,
-    **_LARGE,
+    _groups(*_5_4M, dropout=(0.2, 0.2, 0.3), saf=(0.2, 0.3, 0.3)),
+    gaussian=_LARGE,
 )
 SimpNet8_9M = _variant(
-    "SimpNet8_9M",
-    (*WIDE, Group((430, 455, 600), dropout=0.2, saf=0.2)),
-    _published(96.12, _CIFAR10, 8.9e6),
-    params=8_909_727,
-    madds=1_996_079_856,
-    **_LARGE,
+    "SimpNet8_9M", _groups(*_WIDE, (430, 455, 600), **_FIFTHS), gaussian=_LARGE
 )
 SimpNet8_9MCIFAR100 = _variant(
     "SimpNet8_9MCIFAR100",
-    (*WIDE, Group((430, 450, 600), dropout=0.2, saf=0.2)),
-    _published(79.53, _CIFAR100, 8.9e6),
-    params=8_917_442,
-    madds=1_993_167_456,
+    _groups(*_WIDE, (430, 450, 600), **_FIFTHS),
+    gaussian=_LARGE,
     classes=100,
-    **_LARGE,
 )
 SimpNetMNIST = _variant(
     "SimpNetMNIST",
-    (
-        Group((66, 64, 64, 64, 96), dropout=0.2, saf=0.2),
-        Group((96, 96, 96, 96, 144), dropout=0.2, saf=0.2),
-        Group((144, 178, 216), dropout=0.2, saf=0.2),
-    ),
-    _published(99.75, "MNIST"),
-    params=1_396_440,
-    madds=258_244_704,
-    **_LARGE,
-    **_MNIST,
+    _groups(*_ALL_MNIST, **_FIFTHS),
+    gaussian=_LARGE,
+    input_shape=_MNIST,
 )

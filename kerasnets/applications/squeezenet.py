@@ -33,14 +33,17 @@ for the networks for CIFAR-10 are not those of their files.
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.errors import KerasnetsError
-from kerasnets.pretrained import HEAD, TORCH, UNIT, Preprocessing, Twin, origin
+from kerasnets.pretrained import HEAD, UNIT, Preprocessing, origin
+from kerasnets.pretrained.names import squeezenet as names
 
 # of the release's train_val.prototxt: images of 256 pixels cropped to 227
 CAFFE_RELEASE = Preprocessing(
@@ -57,8 +60,8 @@ class Form:
     """In what the releases in Caffe and in torchvision differ.
 
     Attributes:
-        side: of the images.
-        border: whether the last convolution has the border of zeros that the row says.
+        side: Side of the images.
+        border: Whether the last convolution has the border of zeros that the row says.
     """
 
     side: int
@@ -85,12 +88,12 @@ class Variant(builder.Network):
     """Stem and fire modules of a release.
 
     Attributes:
-        stem: the first convolution.
-        pool_strides: of the first pooling.
-        stages: for each stage, which starts with pooling, the squeezed width of its
+        stem: The first convolution.
+        pool_strides: Strides of the first pooling.
+        stages: For each stage, which starts with pooling, the squeezed width of its
             fire modules; they expand to four times that, twice.
-        border: zero pixels around the map before the last convolution.
-        bare: convolutions without batch normalisation; None where all are.
+        border: Zero pixels around the map before the last convolution.
+        bare: Convolutions without batch normalisation; None where all are.
     """
 
     stem: Stem
@@ -101,22 +104,18 @@ class Variant(builder.Network):
     family: str = "SqueezeNet"
     year: int = 2016
     input_shape: tuple[int, int, int] = (227, 227, 3)
+    source: str = "Iandola et al. 2016, Table 1"
     preprocessing: Preprocessing = CAFFE_RELEASE
 
 
 def _squeezenet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     bypass: str | None = None,
     dropout: float = 0.5,
     form: str | None = None,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
@@ -124,73 +123,49 @@ def _squeezenet(
         input_shape: (height, width, channels), 32 pixels a side or more; sides may be
             None. (227, 227, 3) when None, (224, 224, 3) in the form "torch".
         bypass: None, "simple" or "complex": fire modules with shortcuts.
-        dropout: share of the last fire module's map dropped in training.
+        dropout: Share of the last fire module's map dropped in training.
         form: "paper" for the authors' release in Caffe, "torch" for torchvision's; None
             is that of the weights.
     """
-    form = builder.manner(form, weights, FORMS)
-    if bypass not in BYPASSES:
-        raise KerasnetsError(f"bypass {bypass!r} is unknown: None, 'simple', 'complex'")
+    weights = common.get("weights")
+    builder.check_choice("bypass", bypass, BYPASSES)
     if bypass and origin(weights) == "torch":
         raise KerasnetsError(
             f"bypass {bypass!r}: the networks in torchvision, whose weights "
             f"{str(weights)!r} are, have none"
         )
-    if input_shape is None and input_tensor is None:
+    form = builder.resolve_form(form, weights, FORMS)
+    if input_shape is None and common.get("input_tensor") is None:
         input_shape = (FORMS[form].side, FORMS[form].side, 3)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = _features(variant, inputs, bypass)
-    if include_top:
-        x = _classify(
-            x,
-            classes,
-            classifier_activation,
-            dropout=dropout,
-            border=variant.border if FORMS[form].border else 0,
-        )
-    else:
-        x = builder.pooled_features(x, pooling)
+    net = builder.start(variant, input_shape, common, form=form, forms=FORMS)
+    x = _features(variant, net.image, bypass)
+    if net.include_top:
+        border = variant.border if FORMS[form].border else 0
+        x = _classify(x, net, dropout=dropout, border=border)
     kind = f"_{bypass}" if bypass else ""
-    return builder.finish(
-        inputs,
-        x,
-        network=variant,
-        weights=weights,
-        name=name,
-        form=form,
-        title=f"{variant.name.lower()}{kind}",
-    )
+    return net.finish(x, title=f"{variant.name.lower()}{kind}")
 
 
 def _squeezenet_cifar(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dropout: float = 0.5,
     saf: float = 0.0,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dropout: share of the last fire module's map dropped in training.
-        saf: share of the maxima dropped behind each pooling in training; 0.2 in the
+        dropout: Share of the last fire module's map dropped in training.
+        saf: Share of the maxima dropped behind each pooling in training; 0.2 in the
             authors' comparison.
     """
-    builder.check_rate("dropout", dropout)
-    builder.check_rate("saf", saf)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = _features(variant, inputs, bypass=None, saf=saf)
-    if include_top:
-        x = _classify(x, classes, classifier_activation, dropout=dropout, border=0)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+    net = builder.start(variant, input_shape, common)
+    x = _features(variant, net.image, bypass=None, saf=saf)
+    if net.include_top:
+        x = _classify(x, net, dropout=dropout, border=0)
+    return net.finish(x)
 
 
 def _features(variant: Variant, x, bypass: str | None, saf: float = 0.0):
@@ -221,7 +196,7 @@ def _pool(x, *, strides: int, saf: float, name: str):
         x = layers.MaxPooling2D(3, strides=1, name=name)(x)
     else:
         x = blocks.ceil_max_pool(x, name=name)
-    return layers.Dropout(saf, name=f"{name}_dropout")(x) if saf else x
+    return builder.drop(x, saf, name=f"{name}_dropout")
 
 
 def fire(
@@ -274,15 +249,13 @@ def _conv(
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _classify(x, classes: int, classifier_activation, *, dropout: float, border: int):
+def _classify(x, net: builder.Draft, *, dropout: float, border: int):
     """Dropout, 1x1, ReLU, global average, activation; in float32 from the 1x1 on."""
-    builder.check_count("classes", classes)
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
+    x = builder.drop(x, dropout, name="dropout")
     if border:
         x = layers.ZeroPadding2D(border, name=f"{HEAD}_pad")(x)
     x = layers.Conv2D(
-        classes,
+        net.classes,
         1,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),  # type: ignore
         dtype="float32",
@@ -290,93 +263,44 @@ def _classify(x, classes: int, classifier_activation, *, dropout: float, border:
     )(x)
     x = layers.ReLU(dtype="float32", name=f"{HEAD}_relu")(x)
     x = layers.GlobalAveragePooling2D(dtype="float32", name="avg_pool")(x)
-    return builder.activate(x, classifier_activation)
+    return builder.activate(x, net.classifier_activation)
 
 
-def _torch_names(stages: tuple[tuple[int, ...], ...]) -> dict[str, str]:
-    """Where torchvision keeps stem, fire modules and classifier."""
-    names, place, number = {"stem_conv": "features.0", HEAD: "classifier.1"}, 2, 2
-    for widths in stages:
-        for _ in widths:
-            place += 1
-            for part in ("squeeze", "expand1x1", "expand3x3"):
-                names[f"fire{number}_{part}_conv"] = f"features.{place}.{part}"
-            number += 1
-        place += 1  # the pooling
-    return names
-
-
-def _variant(name: str, stages: tuple[tuple[int, ...], ...], **values):
+def _variant(name: str, stem: Stem, *stages: tuple[int, ...], **values):
     row = Variant(
         name=name,
+        stem=stem,
         stages=stages,
-        torch=Twin(
-            library="torchvision",
-            builder=name.lower(),
-            layer=_torch_names(stages).__getitem__,
-            preprocessing=TORCH,
-        ),
+        counterparts=names.counterparts([len(widths) for widths in stages]),
         **values,
     )
     return builder.variant(_squeezenet, row)
 
 
-SqueezeNet1_0 = _variant(
-    "SqueezeNet1_0",
-    ((16, 16, 32), (32, 48, 48, 64), (64,)),
-    stem=Stem(filters=96, kernel_size=7, strides=2),
-    border=1,
-    params=1_248_424,
-    madds=861_339_936,
-    source="Iandola et al. 2016, Table 1",
-    published=builder.Published(
-        params=1_248_424,
-        madds=860e6,
-        top1=57.5,
-        top5=80.3,
-        protocol="ImageNet, single crop",
-        source="Iandola et al. 2016, Table 2",
-    ),
-)
-STAGES_1_1 = ((16, 16), (32, 32), (48, 48, 64, 64))
-SqueezeNet1_1 = _variant(
-    "SqueezeNet1_1",
-    STAGES_1_1,
-    stem=Stem(filters=64, kernel_size=3, strides=2),
-    params=1_235_496,
-    madds=387_747_520,
-    source="the authors' release v1.1",
-    published=builder.Published(madds=360e6),
-)
-
-
-def _cifar_variant(name: str, top1: float, **values):
-    source = "Hasanpour et al. 2018"
+def _cifar_variant(name: str, bare: tuple[str, ...] | None = None):
     row = Variant(
         name=name,
         year=2018,
+        classes=10,
         input_shape=(32, 32, 3),
         preprocessing=UNIT,
         stem=Stem(filters=64, kernel_size=3, strides=1),
         pool_strides=1,
         stages=STAGES_1_1,
-        madds=68_138_752,
-        source=source,
-        published=builder.Published(
-            params=768e3,
-            top1=top1,
-            protocol="CIFAR-10, flips and shifts",
-            source=f"{source}, Table S3",
-        ),
-        **values,
+        bare=bare,
+        source="Hasanpour et al. 2018",
     )
     return builder.variant(_squeezenet_cifar, row)
 
 
-SqueezeNetCIFAR = _cifar_variant("SqueezeNetCIFAR", top1=88.60, params=727_626)
-SqueezeNetCIFARBN = _cifar_variant(
-    "SqueezeNetCIFARBN",
-    top1=92.20,
-    bare=("fire2_squeeze", "fire4_expand1x1"),
-    params=738_826,
-)
+_STEM_1_0 = Stem(filters=96, kernel_size=7, strides=2)
+_STEM_1_1 = Stem(filters=64, kernel_size=3, strides=2)
+_STAGES_1_0 = (16, 16, 32), (32, 48, 48, 64), (64,)
+STAGES_1_1 = (16, 16), (32, 32), (48, 48, 64, 64)
+_RELEASE = "the authors' release v1.1"
+_BARE = ("fire2_squeeze", "fire4_expand1x1")
+
+SqueezeNet1_0 = _variant("SqueezeNet1_0", _STEM_1_0, *_STAGES_1_0, border=1)
+SqueezeNet1_1 = _variant("SqueezeNet1_1", _STEM_1_1, *STAGES_1_1, source=_RELEASE)
+SqueezeNetCIFAR = _cifar_variant("SqueezeNetCIFAR")
+SqueezeNetCIFARBN = _cifar_variant("SqueezeNetCIFARBN", _BARE)

@@ -16,16 +16,18 @@ Table 2 rounds parameters to millions. The 15,300 million multiply-adds of VGG16
 Howard et al. 2017, Table 8, are those of the convolutions: the dense layers add 124.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Unpack
 
 import keras
 from keras import layers
 
 from kerasnets import blocks
 from kerasnets.applications import builder
+from kerasnets.applications.builder import Common, Shape
 from kerasnets.layers import LocalResponseNorm
-from kerasnets.pretrained import CAFFE, TORCH, Preprocessing, Twin
+from kerasnets.pretrained import CAFFE, Preprocessing
+from kerasnets.pretrained.names import vgg as names
 
 EPSILON = 1e-5
 FILTERS = (64, 128, 256, 512, 512)
@@ -37,9 +39,9 @@ class Variant(builder.Network):
     """A column of Table 1.
 
     Attributes:
-        stages: for each stage the kernel sizes of its convolutions.
-        normalize: local response normalisation after the first convolution.
-        batch_norm: batch normalisation after every convolution.
+        stages: For each stage the kernel sizes of its convolutions.
+        normalize: Local response normalisation after the first convolution.
+        batch_norm: Batch normalisation after every convolution.
     """
 
     stages: tuple[tuple[int, ...], ...]
@@ -47,32 +49,25 @@ class Variant(builder.Network):
     batch_norm: bool = False
     family: str = "VGG"
     year: int = 2014
+    source: str = "Simonyan and Zisserman 2014, Table 1"
     preprocessing: Preprocessing = CAFFE
 
 
 def _vgg(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dense_units: int = 4096,
     dropout: float = 0.5,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 1000,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dense_units: units of each of the two hidden dense layers.
-        dropout: share of the outputs of the hidden dense layers dropped in training.
+        dropout: Share of the outputs of the hidden dense layers dropped in training.
     """
-    builder.check_rate("dropout", dropout)
-    builder.check_count("dense_units", dense_units)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    x = inputs
+    net = builder.start(variant, input_shape, common)
+    x = net.image
     for i, (filters, kernels) in enumerate(
         zip(FILTERS, variant.stages, strict=True), start=1
     ):
@@ -87,16 +82,13 @@ def _vgg(
             if variant.normalize and (i, j) == (1, 1):
                 x = LocalResponseNorm(name="stage1_norm")(x)
         x = layers.MaxPooling2D(2, name=f"stage{i}_pool")(x)
-    if include_top:
+    if net.include_top:
         x = builder.flatten(x)
         for layer in HIDDEN:
             x = layers.Dense(dense_units, activation="relu", name=layer)(x)
-            if dropout:
-                x = layers.Dropout(dropout, name=f"{layer}_dropout")(x)
-        x = builder.classify(x, classes, classifier_activation)
-    else:
-        x = builder.pooled_features(x, pooling)
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+            x = builder.drop(x, dropout, name=f"{layer}_dropout")
+        x = net.classify(x)
+    return net.finish(x)
 
 
 def _convolution(x, filters: int, kernel_size: int, *, batch_norm: bool, name: str):
@@ -108,137 +100,26 @@ def _convolution(x, filters: int, kernel_size: int, *, batch_norm: bool, name: s
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _keras_layer(name: str) -> str:
-    """stage1_conv2 is block1_conv2 there."""
-    return "predictions" if name == "logits" else name.replace("stage", "block")
-
-
-def _torch_layer(stages, *, batch_norm: bool) -> Callable[[str], str]:
-    """Torchvision numbers all modules in order, those without weights too."""
-    names = {"fc1": "classifier.0", "fc2": "classifier.3", "logits": "classifier.6"}
-    index = 0
-    for i, kernels in enumerate(stages, start=1):
-        for j in range(1, len(kernels) + 1):
-            names[f"stage{i}_conv{j}"] = f"features.{index}"
-            names[f"stage{i}_conv{j}_bn"] = f"features.{index + 1}"
-            index += 3 if batch_norm else 2
-        index += 1
-    return lambda name: names.get(name, name)
-
-
-def _keras_twin(name: str) -> Twin:
-    return Twin(library="keras", builder=name, layer=_keras_layer, preprocessing=CAFFE)
-
-
-def _torch_twin(name: str, layer: Callable[[str], str]) -> Twin:
-    return Twin(library="torchvision", builder=name, layer=layer, preprocessing=TORCH)
-
-
-def _variant(
-    name: str,
-    stages: tuple[tuple[int, ...], ...],
-    params: int,
-    madds: int,
-    *,
-    published: builder.Published | None = None,
-    source: str = "Simonyan and Zisserman 2014, Table 1",
-    keras: str | None = None,
-    torch: str | None = None,
-    normalize: bool = False,
-    batch_norm: bool = False,
-):
-    """The builder of a column; ``keras`` and ``torch`` are its names there."""
-    layer = _torch_layer(stages, batch_norm=batch_norm)
+def _variant(name: str, *stages: tuple[int, ...], batch_norm: bool = False, **values):
+    """The kernels of each stage's convolutions."""
+    depths = [len(kernels) for kernels in stages]
     row = Variant(
         name=name,
         stages=stages,
-        normalize=normalize,
         batch_norm=batch_norm,
-        params=params,
-        madds=madds,
-        source=source,
-        published=published or builder.Published(),
-        keras=None if keras is None else _keras_twin(keras),
-        torch=None if torch is None else _torch_twin(torch, layer),
+        counterparts=names.counterparts(depths, batch_norm=batch_norm),
+        **values,
     )
     return builder.variant(_vgg, row)
 
 
-def _published(
-    params: float, top1: float, top5: float, *, madds: float | None = None
-) -> builder.Published:
-    """Tables 2 and 3; where a net was trained at two scales, the better one."""
-    return builder.Published(
-        params=params,
-        madds=madds,
-        top1=top1,
-        top5=top5,
-        protocol="ImageNet, one test scale, dense evaluation",
-        source="Simonyan and Zisserman 2014, Table 3",
-    )
+_A = (3,), (3,), (3, 3), (3, 3), (3, 3)
+_D = (3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)
 
-
-_A = ((3,), (3,), (3, 3), (3, 3), (3, 3))
-_B = ((3, 3),) * 5
-_C = ((3, 3),) * 2 + ((3, 3, 1),) * 3
-_D = ((3, 3),) * 2 + ((3, 3, 3),) * 3
-_E = ((3, 3),) * 2 + ((3, 3, 3, 3),) * 3
-
-VGG11 = _variant(
-    "VGG11",
-    _A,
-    132_863_336,
-    7_609_090_048,
-    published=_published(133e6, 70.4, 89.6),
-    torch="vgg11",
-)
-VGG11LRN = _variant(
-    "VGG11LRN",
-    _A,
-    132_863_336,
-    7_609_090_048,
-    published=_published(133e6, 70.3, 89.5),
-    normalize=True,
-)
-VGG13 = _variant(
-    "VGG13",
-    _B,
-    133_047_848,
-    11_308_466_176,
-    published=_published(133e6, 71.3, 90.1),
-    torch="vgg13",
-)
-VGG16C = _variant(
-    "VGG16C",
-    _C,
-    133_638_952,
-    11_770_888_192,
-    published=_published(134e6, 72.7, 91.2),
-)
-VGG16 = _variant(
-    "VGG16",
-    _D,
-    138_357_544,
-    15_470_264_320,
-    published=_published(138e6, 74.4, 91.9, madds=15_300e6),
-    keras="VGG16",
-    torch="vgg16",
-)
-VGG19 = _variant(
-    "VGG19",
-    _E,
-    143_667_240,
-    19_632_062_464,
-    published=_published(144e6, 74.5, 92.0),
-    keras="VGG19",
-    torch="vgg19",
-)
-VGG16BN = _variant(
-    "VGG16BN",
-    _D,
-    138_374_440,
-    15_470_264_320,
-    source="torchvision, vgg16_bn",
-    torch="vgg16_bn",
-    batch_norm=True,
-)
+VGG11 = _variant("VGG11", *_A)
+VGG11LRN = _variant("VGG11LRN", *_A, normalize=True)
+VGG13 = _variant("VGG13", (3, 3), (3, 3), (3, 3), (3, 3), (3, 3))
+VGG16C = _variant("VGG16C", (3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1))
+VGG16 = _variant("VGG16", *_D)
+VGG19 = _variant("VGG19", (3, 3), (3, 3), *((3, 3, 3, 3),) * 3)
+VGG16BN = _variant("VGG16BN", *_D, batch_norm=True, source="torchvision, vgg16_bn")

@@ -21,10 +21,13 @@ Departures:
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import keras
 
-from kerasnets.applications import builder, resnet, resnet_cifar_v2
+from kerasnets.applications import builder, resnet, resnet_cifar_v2, resnet_v2
+from kerasnets.applications.builder import Common, Shape
+from kerasnets.applications.residual import Block, Residual, basic, bottleneck, stages
 from kerasnets.pretrained import CIFAR, TORCH, Preprocessing
 
 
@@ -32,7 +35,7 @@ from kerasnets.pretrained import CIFAR, TORCH, Preprocessing
 class Variant(resnet_cifar_v2.Variant):
     """A depth and a width for CIFAR."""
 
-    block: resnet.Block = resnet.basic
+    block: Block = basic
     family: str = "Wide ResNet"
     source: str = "Zagoruyko and Komodakis 2016, Table 1"
     preprocessing: Preprocessing = CIFAR
@@ -40,94 +43,50 @@ class Variant(resnet_cifar_v2.Variant):
 
 def _wide_resnet(
     variant: Variant,
-    input_shape: tuple[int | None, int | None, int] | None = None,
+    input_shape: Shape | None = None,
+    *,
     dropout: float = 0.0,
-    zero_init_residual: bool = False,
     stochastic_depth: float = 0.0,
-    include_top: bool = True,
-    weights: str | None = None,
-    input_tensor=None,
-    pooling: str | None = None,
-    classes: int = 10,
-    classifier_activation: str | None = "softmax",
-    name: str | None = None,
+    zero_init_residual: bool = False,
+    **common: Unpack[Common],
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
     Args:
-        dropout: rate between the two convolutions of a unit; the paper has 0.3 with
+        dropout: Rate between the two convolutions of a unit; the paper has 0.3 with
             and 0 without.
-        zero_init_residual: start the last convolution of each unit at zero, so that
-            the unit starts as its shortcut.
-        stochastic_depth: share of training steps that leave out the last unit's
-            branch, growing linearly from unit to unit (Huang et al. 2016).
+        zero_init_residual: Whether every unit starts as its shortcut: its last
+            convolution starts at zero.
     """
-    builder.check_rate("dropout", dropout)
-    inputs = builder.image_input(variant, input_shape, input_tensor)
-    residual = resnet.Residual(
-        shortcut=variant.shortcut,
-        zero_init=zero_init_residual,
-        stochastic_depth=stochastic_depth,
-    )
-    x = resnet_cifar_v2.features(inputs, variant, residual, dropout)
-    x = builder.averaged_top(
-        x,
-        include_top,
-        pooling,
-        classes,
-        classifier_activation,
-        initializer=resnet.INITIALIZER,
-    )
-    return builder.finish(inputs, x, network=variant, weights=weights, name=name)
+    net = builder.start(variant, input_shape, common)
+    shortcuts = Residual(variant.shortcut, stochastic_depth, zero_init_residual)
+    return resnet_v2.finish(net, variant, resnet_cifar_v2.FORM, shortcuts, dropout)
 
 
-def _wrn(depth: int, k: int, *, params: int, madds: int, published: float, top1=None):
-    """WRN-depth-k; ``published`` are the printed parameters."""
-    blocks = (depth - 4) // 6
-    row = Variant(
-        name=f"WideResNet{depth}_{k}",
-        stages=resnet.stages((blocks,) * 3, 16 * k, 16 * k),
-        params=params,
-        madds=madds,
-        published=builder.Published(
-            params=published,
-            top1=top1,
-            protocol="CIFAR-10, flips and shifts" if top1 else "",
-            source="Zagoruyko and Komodakis 2016, Table 5" if top1 else "",
-        ),
-    )
+def _wrn(depth: int, k: int):
+    """WRN-depth-k."""
+    rows = stages(((depth - 4) // 6,) * 3, 16 * k, 16 * k)
+    row = Variant(name=f"WideResNet{depth}_{k}", stages=rows)
     return builder.variant(_wide_resnet, row)
 
 
-WideResNet16_8 = _wrn(16, 8, params=10_968_570, madds=1_548_145_664, published=11.0e6)
-WideResNet16_10 = _wrn(16, 10, params=17_125_626, madds=2_412_173_568, published=17.1e6)
-WideResNet22_8 = _wrn(22, 8, params=17_168_890, madds=2_454_115_328, published=17.2e6)
-WideResNet28_10 = _wrn(
-    28, 10, params=36_497_146, madds=5_243_328_768, published=36.5e6, top1=96.0
-)
-WideResNet40_1 = _wrn(40, 1, params=566_650, madds=83_280_512, published=0.6e6)
-WideResNet40_2 = _wrn(40, 2, params=2_248_954, madds=327_599_360, published=2.2e6)
-WideResNet40_4 = _wrn(40, 4, params=8_959_994, madds=1_298_582_016, published=8.9e6)
-WideResNet40_8 = _wrn(40, 8, params=35_769_850, madds=5_172_024_320, published=35.7e6)
+WideResNet16_8 = _wrn(16, 8)
+WideResNet16_10 = _wrn(16, 10)
+WideResNet22_8 = _wrn(22, 8)
+WideResNet28_10 = _wrn(28, 10)
+WideResNet40_1 = _wrn(40, 1)
+WideResNet40_2 = _wrn(40, 2)
+WideResNet40_4 = _wrn(40, 4)
+WideResNet40_8 = _wrn(40, 8)
 WideResNet50_2 = builder.variant(
-    resnet.late_stride,
+    resnet.resnet_v1_5,
     resnet.Variant(
         name="WideResNet50_2",
         family="Wide ResNet",
         year=2016,
         source="Zagoruyko and Komodakis 2016, Table 8",
-        block=resnet.bottleneck,
-        stages=resnet.stages((3, 4, 6, 3), 2 * 64, 256),
-        params=68_951_464,
-        madds=11_398_021_120,
-        published=builder.Published(
-            params=68.9e6,
-            top1=78.1,
-            top5=93.97,
-            protocol="ImageNet, single crop",
-            source="Zagoruyko and Komodakis 2016, Table 8",
-        ),
+        block=bottleneck,
+        stages=stages((3, 4, 6, 3), 2 * 64, 256),
         preprocessing=TORCH,
-        torch=resnet.torch_twin("torchvision", "wide_resnet50_2"),
     ),
 )

@@ -71,7 +71,7 @@ def summary(
     figures = cost(shapes_only(lambda: applications.build(name, **arguments)))
     terminal.show(tables.layer_table(figures))
     if not arguments:
-        network = applications.get(name).network  # type: ignore[attr-defined]
+        network = applications.get(name).network
         terminal.show("\n".join(zoo.compare(figures, network)))
 
 
@@ -115,6 +115,6 @@ def _arguments(name: str, *, size: int | None, **given) -> dict[str, Any]:
                 f"network {name!r} has no {option}: leave --{option} out"
             )
     if size is not None:
-        channels = builder.network.input_shape[2]  # type: ignore[attr-defined]
+        channels = builder.network.input_shape[2]
         given["input_shape"] = (size, size, channels)
     return given

@@ -13,8 +13,8 @@ from kerasnets.pixels import (
     Preprocessing,
 )
 from kerasnets.pretrained.carry import from_keras, from_torch
+from kerasnets.pretrained.counterpart import AUXILIARY, HEAD, Counterpart, origin
 from kerasnets.pretrained.files import load_weights
-from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin, origin
 
 __all__ = [
     "AUXILIARY",
@@ -24,8 +24,8 @@ __all__ = [
     "RAW",
     "TORCH",
     "UNIT",
+    "Counterpart",
     "Preprocessing",
-    "Twin",
     "from_keras",
     "from_torch",
     "load_weights",

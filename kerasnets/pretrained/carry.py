@@ -10,7 +10,7 @@ from keras import layers
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import maker
-from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin
+from kerasnets.pretrained.counterpart import AUXILIARY, HEAD, Counterpart
 
 _SHOWN = 3
 # of the same tensor, the name in Keras and in Torch
@@ -26,24 +26,31 @@ _TORCH_NAMES = {
 }
 
 
-def from_keras(model: keras.Model, source: keras.Model, twin: Twin, **options) -> None:
-    """Give ``model`` the weights of its twin in keras.applications.
+def from_keras(
+    model: keras.Model, source: keras.Model, counterpart: Counterpart, **options
+) -> None:
+    """Give ``model`` the weights of its counterpart in keras.applications.
 
     Args:
-        model: ours, changed in place.
-        source: the network as keras.applications builds it.
-        twin: what our layers are called there.
-        options: see ``assign``.
+        model: Our network, changed in place.
+        source: The network as keras.applications builds it.
+        counterpart: What our layers are called there.
+        options: See ``assign``.
 
     Raises:
-        KerasnetsError: a tensor is missing, left over or of another shape.
+        KerasnetsError: A tensor is missing, left over or of another shape.
     """
     tensors = {
         f"{name}/{variable.name}": np.asarray(variable)
         for name, layer in _by_stable_name(source).items()
         for variable in layer.weights
     }
-    assign(model, tensors, lambda layer, role: f"{twin.layer(layer)}/{role}", **options)
+    assign(
+        model,
+        tensors,
+        lambda layer, role: f"{counterpart.layer(layer)}/{role}",
+        **options,
+    )
 
 
 def _by_stable_name(source: keras.Model) -> dict[str, layers.Layer]:
@@ -67,18 +74,21 @@ def _by_stable_name(source: keras.Model) -> dict[str, layers.Layer]:
 
 
 def from_torch(
-    model: keras.Model, state: Mapping[str, np.ndarray], twin: Twin, **options
+    model: keras.Model,
+    state: Mapping[str, np.ndarray],
+    counterpart: Counterpart,
+    **options,
 ) -> None:
     """Give ``model`` the weights of a Torch state dict.
 
     Args:
-        model: ours, changed in place.
-        state: arrays by their name, as torchvision and timm save them.
-        twin: what our layers are called there.
-        options: see ``assign``.
+        model: Our network, changed in place.
+        state: Arrays by their name, as torchvision and timm save them.
+        counterpart: What our layers are called there.
+        options: See ``assign``.
 
     Raises:
-        KerasnetsError: a tensor is missing, left over or of another shape.
+        KerasnetsError: A tensor is missing, left over or of another shape.
     """
     tensors = {
         # torchvision's files of DenseNet are older than its code: norm.1 is norm1 there
@@ -88,7 +98,7 @@ def from_torch(
     }
 
     def key(layer: str, role: str) -> str:
-        return f"{twin.layer(layer)}.{_TORCH_NAMES[role]}"
+        return f"{counterpart.layer(layer)}.{_TORCH_NAMES[role]}"
 
     for layer in model.layers:
         for variable in layer.weights:
@@ -135,20 +145,20 @@ def assign(
     says so.
 
     Args:
-        model: changed in place.
-        tensors: by name.
-        key: from names of layer and weight to the tensor's.
-        extras: prefixes of tensors that may be left over.
-        where: whose tensors they are, for messages.
+        model: Our network, changed in place.
+        tensors: Arrays by name.
+        key: Function from names of layer and weight to the tensor's.
+        extras: Prefixes of tensors that may be left over.
+        where: Whose tensors they are, for messages.
 
     Raises:
-        KerasnetsError: a tensor is missing, left over or of another shape.
+        KerasnetsError: A tensor is missing, left over or of another shape.
     """
     pairs, problems, new, used = [], [], [], set()
     for layer in model.layers:
         names = [key(layer.name, variable.name) for variable in layer.weights]
         used.update(names)
-        if names and _starts_anew(layer, names, tensors):
+        if names and _is_new(layer, names, tensors):
             new.append(layer.name)
             continue
         for name, variable in zip(names, layer.weights, strict=True):
@@ -172,7 +182,8 @@ def assign(
         variable.assign(np.reshape(tensor, variable.shape))
     if new:
         warnings.warn(
-            f"{where} have no classifier for {model.name}: {', '.join(new)} start anew",
+            f"{where} have no classifier for {model.name}: {', '.join(new)} are newly "
+            "initialised",
             stacklevel=2,
         )
 
@@ -182,7 +193,7 @@ def head_of(model: keras.Model) -> layers.Layer | None:
     return next((layer for layer in model.layers if layer.name == HEAD), None)
 
 
-def _starts_anew(layer, names: list[str], tensors: Mapping) -> bool:
+def _is_new(layer, names: list[str], tensors: Mapping) -> bool:
     """Whether the layer is a classifier that the tensors have not or differently."""
     if layer.name.startswith(AUXILIARY) and not any(name in tensors for name in names):
         return True

@@ -14,7 +14,7 @@ from kerasnets import untrusted
 from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import Preprocessing
 from kerasnets.pretrained.carry import assign, from_keras, from_torch, head_of
-from kerasnets.pretrained.twin import AUXILIARY, HEAD, Twin
+from kerasnets.pretrained.counterpart import AUXILIARY, HEAD, Counterpart
 
 _HUB = "timm:"
 _KERAS = (".keras", ".weights.h5")
@@ -27,49 +27,51 @@ def load_weights(
     model: keras.Model,
     weights: str | Path,
     *,
-    keras_twin: Twin | None,
-    torch_twin: Twin | None,
-    twin_arguments: Mapping[str, Any],
+    keras_counterpart: Counterpart | None,
+    torch_counterpart: Counterpart | None,
+    arguments: Mapping[str, Any],
 ) -> Preprocessing | None:
     """Give a network the weights that its builder was asked for.
 
     A classifier for another number of classes is left as it is, with a warning.
 
     Args:
-        model: as our builder made it; changed in place.
+        model: As our builder made it; changed in place.
         weights: "imagenet", "timm:NAME" or a path.
-        keras_twin: the network in keras.applications.
-        torch_twin: the network in torchvision or timm.
-        twin_arguments: with which that in keras.applications is the same network.
+        keras_counterpart: The network in keras.applications.
+        torch_counterpart: The network in torchvision or timm.
+        arguments: With which that in keras.applications is the same network.
 
     Returns:
         The preprocessing that the weights say they want, or None.
 
     Raises:
-        KerasnetsError: there are no such weights, or they do not fit.
+        KerasnetsError: There are no such weights, or they do not fit.
     """
     text = str(weights)
     if text == "imagenet":
-        return _load_imagenet(model, keras_twin, twin_arguments)
+        return _load_imagenet(model, keras_counterpart, arguments)
     if text.startswith(_HUB):
-        path, told = _fetch(text.removeprefix(_HUB))
-        _load_torch(model, path, torch_twin, text)
-        return told
+        path, stated = _fetch(text.removeprefix(_HUB))
+        _load_torch(model, path, torch_counterpart, text)
+        return stated
     if not Path(text).is_file() or not text.endswith((*_KERAS, *_TORCH)):
         raise KerasnetsError(
             f"weights {text!r}: give None, 'imagenet', 'timm:NAME' or the path of an "
             f"existing {', '.join((*_KERAS, *_TORCH))} file"
         )
     if text.endswith(_TORCH):
-        return _load_torch(model, Path(text), torch_twin, text)
+        return _load_torch(model, Path(text), torch_counterpart, text)
     extras = () if head_of(model) else _TOP_LAYERS
     tensors = _read_keras(Path(text), model)
     return assign(model, tensors, "{}/{}".format, extras=extras, where=text)
 
 
-def _load_imagenet(model, twin: Twin | None, arguments: Mapping[str, Any]) -> None:
+def _load_imagenet(
+    model, counterpart: Counterpart | None, arguments: Mapping[str, Any]
+) -> None:
     """The weights of the Keras team, fetched and checked by keras.applications."""
-    if twin is None:
+    if counterpart is None:
         raise KerasnetsError(
             f"weights 'imagenet': keras.applications has no {model.name}; give a path "
             "or 'timm:NAME'"
@@ -77,27 +79,27 @@ def _load_imagenet(model, twin: Twin | None, arguments: Mapping[str, Any]) -> No
     # also for other classes: there may be hidden layers before the classifier
     include_top = head_of(model) is not None
     try:
-        source = getattr(keras.applications, twin.builder)(
+        source = getattr(keras.applications, counterpart.builder)(
             weights="imagenet", include_top=include_top, **arguments
         )
     except Exception as error:  # of the network, of the hash, of the arguments
         reason = " ".join(str(error).split())
         raise KerasnetsError(
-            f"weights 'imagenet' of {twin.builder} are not to be had: {reason}"
+            f"weights 'imagenet' of {counterpart.builder} are not to be had: {reason}"
         ) from error
-    from_keras(model, source, twin, where="the weights 'imagenet'")
+    from_keras(model, source, counterpart, where="the weights 'imagenet'")
 
 
-def _load_torch(model, path: Path, twin: Twin | None, where: str) -> None:
-    if twin is None:
+def _load_torch(model, path: Path, counterpart: Counterpart | None, where: str) -> None:
+    if counterpart is None:
         raise KerasnetsError(
-            f"weights {where!r}: {model.name} has no twin in torchvision or timm whose "
-            "file could be read"
+            f"weights {where!r}: {model.name} has no counterpart in torchvision or "
+            "timm whose file could be read"
         )
-    extras = twin.extras
+    extras = counterpart.extras
     if head_of(model) is None:
-        extras = (*extras, *twin.top)
-    from_torch(model, _read_torch(path), twin, extras=extras, where=where)
+        extras = (*extras, *counterpart.top)
+    from_torch(model, _read_torch(path), counterpart, extras=extras, where=where)
 
 
 def _read_keras(path: Path, model: keras.Model) -> dict[str, np.ndarray]:
@@ -174,17 +176,17 @@ def _fetch(name: str) -> tuple[Path, Preprocessing]:
             f"weights 'timm:{name}': the file has SHA-256 {found}, the hub says "
             f"{expected}; delete {path} and try again"
         )
-    return path, _told(json.loads(config.read_text("utf-8")))
+    return path, _stated_by(json.loads(config.read_text("utf-8")))
 
 
-def _told(config: dict) -> Preprocessing:
+def _stated_by(config: dict) -> Preprocessing:
     """The preprocessing in a timm model's configuration."""
-    told = config["pretrained_cfg"]
+    stated = config["pretrained_cfg"]
     return Preprocessing(
-        mean=tuple(255.0 * x for x in told["mean"]),
-        std=tuple(255.0 * x for x in told["std"]),
-        size=told["input_size"][-1],
-        crop=told["crop_pct"],
+        mean=tuple(255.0 * x for x in stated["mean"]),
+        std=tuple(255.0 * x for x in stated["std"]),
+        size=stated["input_size"][-1],
+        crop=stated["crop_pct"],
     )
 
 

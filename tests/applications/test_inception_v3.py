@@ -64,7 +64,10 @@ def test_without_top_there_is_no_auxiliary_classifier():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"form": "caffe"}, "form 'caffe' is unknown: 'paper', 'keras', 'torch'"),
+        (
+            {"form": "caffe"},
+            "form 'caffe' is unknown: 'paper', 'keras', 'torch' or None",
+        ),
         (
             {"auxiliary": True, "input_shape": (298, 299, 3)},
             "16x17: give images of 299",

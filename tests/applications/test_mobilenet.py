@@ -16,7 +16,7 @@ from kerasnets.applications import (
     ShallowMobileNet,
     preprocessing,
 )
-from kerasnets.applications.mobilenet import turned
+from kerasnets.applications.mobilenet import rotate_kernels_180
 from kerasnets.errors import KerasnetsError
 
 
@@ -91,7 +91,10 @@ def test_shallow_and_conv_differ_as_the_paper_says():
         ({"alpha": -1}, "alpha -1"),
         ({"rho": 0}, "rho 0"),
         ({"padding": "valid"}, "padding 'valid' is unknown: 'same' or 'symmetric'"),
-        ({"padding": "symmetric", "weights": "imagenet"}, "mobilenet.turned"),
+        (
+            {"padding": "symmetric", "weights": "imagenet"},
+            "mobilenet.rotate_kernels_180",
+        ),
         ({"rho": 0.1}, "too small: a side needs 32"),
         ({"rho": 0.5, "input_shape": (64, 64)}, "is not .height, width, channels."),
         ({"rho": 0.5, "input_tensor": keras.Input((64, 64, 3))}, "rho 0.5"),
@@ -134,7 +137,7 @@ def test_symmetric_form_is_the_usual_one_turned_by_180_degrees(build):
     form = small(build, padding="symmetric", classifier_activation=None)
     images = np.random.default_rng(0).normal(size=(4, 64, 64, 3)).astype("float32")
     expected = usual(images, training=False)
-    form.set_weights(turned(usual))
+    form.set_weights(rotate_kernels_180(usual))
     found = form(images[:, ::-1, ::-1], training=False)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     form.set_weights(usual.get_weights())

@@ -18,7 +18,9 @@ from kerasnets.errors import KerasnetsError
 # the same network with three blocks a stage
 StochasticDepthResNet20 = builder.variant(
     StochasticDepthResNet110.__wrapped__,
-    dataclasses.replace(StochasticDepthResNet110.network, blocks=3),
+    dataclasses.replace(
+        StochasticDepthResNet110.network, stages=ResNet20.network.stages
+    ),
 )
 
 

@@ -32,8 +32,8 @@ SMALL = (32, 32, 3)
 def test_stages_halve_the_map(build, form, sides, widths):
     model = build(form=form)
     assert model.get_layer("stem_conv").output.shape[1:] == (112, 112, 64)
-    for stage, count in enumerate(build.network.stages, start=1):
-        last = model.get_layer(f"stage{stage}_block{count}_add")
+    for stage, row in enumerate(build.network.stages, start=1):
+        last = model.get_layer(f"stage{stage}_block{row.blocks}_add")
         side = sides[stage - 1]
         assert last.output.shape[1:] == (side, side, widths[stage - 1])
 
@@ -120,8 +120,8 @@ def test_zero_init_residual_starts_units_as_their_shortcuts(build, last):
     }
     assert zero == {
         f"stage{stage}_block{block}_{last}"
-        for stage, count in enumerate(build.network.stages, start=1)
-        for block in range(1, count + 1)
+        for stage, row in enumerate(build.network.stages, start=1)
+        for block in range(1, row.blocks + 1)
     }
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kerasnets.applications import builder, resnet
+from kerasnets.applications import builder, residual
 from kerasnets.applications.resnext import (
     ResNeXt29_8x64d,
     ResNeXt50_32x4d,
@@ -96,7 +96,7 @@ def test_three_stages_of_three_blocks_on_cifar():
 def test_own_arguments_change_the_graph_on_cifar():
     row = dataclasses.replace(
         ResNeXt29_8x64d.network,
-        stages=resnet.stages((3, 3, 3), 8, 16, groups=4),
+        stages=residual.stages((3, 3, 3), 8, 16, groups=4),
         stem_filters=8,
     )
     build = builder.variant(ResNeXt29_8x64d.__wrapped__, row)

@@ -59,14 +59,14 @@ def main() -> None:
     """Write the file."""
     networks = {}
     for name, builder in applications.BUILDERS.items():
-        twin = builder.network.torch
-        if twin is None:
+        counterpart = builder.network.torch
+        if counterpart is None:
             continue
-        size = size_of(twin.builder)
+        size = size_of(counterpart.builder)
         networks[name] = {
-            "twin": f"{twin.library} {twin.builder}",
+            "counterpart": f"{counterpart.library} {counterpart.builder}",
             "size": size,
-            "logits": outputs(twin.library, twin.builder, size),
+            "logits": outputs(counterpart.library, counterpart.builder, size),
         }
         print(name)
     versions = {

@@ -46,9 +46,9 @@ def test_own_file_is_read(own_file):
     assert equal_weights(ResNet20(weights=str(path)), model)
 
 
-def test_classifier_for_other_classes_starts_anew_and_says_so(own_file):
+def test_classifier_for_other_classes_is_new_and_says_so(own_file):
     model, path = own_file
-    with pytest.warns(UserWarning, match="no classifier for resnet20: logits start"):
+    with pytest.warns(UserWarning, match="no classifier for resnet20: logits"):
         other = ResNet20(weights=path, classes=3)
     np.testing.assert_array_equal(
         other.get_layer("stem_conv").kernel, model.get_layer("stem_conv").kernel
@@ -87,8 +87,8 @@ def test_other_shapes_are_named(tmp_path):
 
 
 def torch_state(build, **changes):
-    """A state dict of the network's twin, drawn by name."""
-    from applications.test_torch_twins import drawn_state
+    """A state dict of the network's counterpart, drawn by name."""
+    from applications.test_torch_counterparts import drawn_state
 
     model = build(**{**SMALL, "classifier_activation": None, **changes})
     return drawn_state(model, build.network.torch)
@@ -135,14 +135,14 @@ def test_torch_file_of_another_network_is_refused(torch_file):
 
 def test_torch_file_gives_its_body_to_other_classes(torch_file):
     state, path = torch_file
-    with pytest.warns(UserWarning, match="logits start anew"):
+    with pytest.warns(UserWarning, match="logits are newly initialised"):
         model = ResNet18((32, 32, 3), weights=path, classes=3)
     np.testing.assert_array_equal(model.get_layer("stem_bn").gamma, state["bn1.weight"])
     assert ResNet18(weights=path, include_top=False).output_shape[-1] == 512
 
 
-def test_network_without_twin_refuses_torch_files(torch_file):
-    with pytest.raises(KerasnetsError, match="no twin in torchvision or timm"):
+def test_network_without_counterpart_refuses_torch_files(torch_file):
+    with pytest.raises(KerasnetsError, match="no counterpart in torchvision or"):
         ResNet20(weights=torch_file[1])
 
 
@@ -252,20 +252,20 @@ def test_imagenet_weights_are_those_of_the_width_and_resolution(imagenet):
 
 
 def test_imagenet_classifier_is_left_behind_for_other_classes(imagenet):
-    with pytest.warns(UserWarning, match="logits start anew"):
+    with pytest.warns(UserWarning, match="logits are newly initialised"):
         MobileNet(alpha=0.25, weights="imagenet", classes=10)
     assert imagenet[0][0]["include_top"]
 
 
 def test_imagenet_body_takes_any_size(imagenet):
-    model = MobileNet((75, 50, 3), 0.25, weights="imagenet", include_top=False)
+    model = MobileNet((75, 50, 3), alpha=0.25, weights="imagenet", include_top=False)
     assert not imagenet[0][0]["include_top"]
     np.testing.assert_array_equal(model.weights[-1], imagenet[0][1].weights[-1])
 
 
 def test_imagenet_weights_want_three_channels(imagenet):
     with pytest.raises(KerasnetsError, match=r"stem_conv wants \(3, 3, 1, 8\)"):
-        MobileNet((64, 64, 1), 0.25, weights="imagenet", include_top=False)
+        MobileNet((64, 64, 1), alpha=0.25, weights="imagenet", include_top=False)
 
 
 def test_no_network_is_one_line(monkeypatch):

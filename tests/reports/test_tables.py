@@ -6,9 +6,10 @@ import keras
 import pytest
 from rich import box
 from rich.console import Console
+from support.rows import row
 
 from kerasnets.analysis import cost
-from kerasnets.applications.builder import Network, Published
+from kerasnets.applications.figures import Published
 from kerasnets.reports.tables import (
     comparison_table,
     figures_table,
@@ -65,8 +66,8 @@ def test_figures_of_a_run(rows):
 
 
 ROWS = [
-    Network(
-        name=name,
+    row(
+        name,
         family="Long-Family-Name",
         year=2017,
         params=143_667_240,

@@ -6,12 +6,15 @@ Run as a program it prints their outputs on the backend of KERAS_BACKEND, as JSO
 import dataclasses
 import functools
 import json
+import re
+from collections.abc import Callable
 
 import keras
 import numpy as np
 
 from kerasnets import applications as zoo
-from kerasnets.applications import builder, resnet
+from kerasnets.analysis import shapes_only
+from kerasnets.applications import builder, residual
 from support.weights import randomise
 
 
@@ -43,10 +46,10 @@ def at(size, channels=3, **arguments) -> dict:
 
 
 ONE_EACH = (1, 1, 1, 1)
-SMALL_BASIC = resnet.stages(ONE_EACH, 8, 8)
-SMALL_BOTTLENECK = resnet.stages(ONE_EACH, 8, 32)
-SMALL_CIFAR_BASIC = resnet.stages((1, 1, 1), 16, 16)
-SMALL_CIFAR_BOTTLENECK = resnet.stages((1, 1, 1), 16, 64)
+SMALL_BASIC = residual.stages(ONE_EACH, 8, 8)
+SMALL_BOTTLENECK = residual.stages(ONE_EACH, 8, 32)
+SMALL_CIFAR_BASIC = residual.stages((1, 1, 1), 16, 16)
+SMALL_CIFAR_BOTTLENECK = residual.stages((1, 1, 1), 16, 64)
 
 # name of the network: its builder with the row made small, and arguments
 _ROWS = {
@@ -102,14 +105,22 @@ _ROWS = {
     "resnet18": (smaller(zoo.ResNet18, stages=SMALL_BASIC), at(32)),
     "resnet50": (smaller(zoo.ResNet50, stages=SMALL_BOTTLENECK), at(32)),
     "plain18": (smaller(zoo.Plain18, stages=SMALL_BASIC), at(32)),
-    "resnet18v2": (smaller(zoo.ResNet18V2, stages=ONE_EACH), at(32)),
-    "resnet50v2": (smaller(zoo.ResNet50V2, stages=ONE_EACH), at(32)),
+    "resnet18v2": (
+        smaller(zoo.ResNet18V2, stages=residual.stages(ONE_EACH, 16, 16)),
+        at(32),
+    ),
+    "resnet50v2": (
+        smaller(zoo.ResNet50V2, stages=residual.stages(ONE_EACH, 16, 64)),
+        at(32),
+    ),
     "wideresnet50_2": (
-        smaller(zoo.WideResNet50_2, stages=resnet.stages(ONE_EACH, 16, 32)),
+        smaller(zoo.WideResNet50_2, stages=residual.stages(ONE_EACH, 16, 32)),
         at(32),
     ),
     "resnext50_32x4d": (
-        smaller(zoo.ResNeXt50_32x4d, stages=resnet.stages(ONE_EACH, 32, 64, groups=8)),
+        smaller(
+            zoo.ResNeXt50_32x4d, stages=residual.stages(ONE_EACH, 32, 64, groups=8)
+        ),
         at(32),
     ),
     "densenet121": (
@@ -151,17 +162,20 @@ _ROWS = {
     "mobilenetv3small": (zoo.MobileNetV3Small, at(32, alpha=0.25)),
     "resnet20": (zoo.ResNet20, {}),
     "plain20": (zoo.Plain20, {}),
-    "stochasticdepthresnet110": (smaller(zoo.StochasticDepthResNet110, blocks=1), {}),
+    "stochasticdepthresnet110": (
+        smaller(zoo.StochasticDepthResNet110, stages=SMALL_CIFAR_BASIC),
+        {},
+    ),
     "resnet110v2": (smaller(zoo.ResNet110V2, stages=SMALL_CIFAR_BASIC), {}),
     "resnet164v2": (smaller(zoo.ResNet164V2, stages=SMALL_CIFAR_BOTTLENECK), {}),
     "wideresnet28_10": (
-        smaller(zoo.WideResNet28_10, stages=resnet.stages((1, 1, 1), 32, 32)),
+        smaller(zoo.WideResNet28_10, stages=residual.stages((1, 1, 1), 32, 32)),
         {},
     ),
     "resnext29_8x64d": (
         smaller(
             zoo.ResNeXt29_8x64d,
-            stages=resnet.stages((1, 1, 1), 16, 32, groups=4),
+            stages=residual.stages((1, 1, 1), 16, 32, groups=4),
             stem_filters=16,
         ),
         {},
@@ -228,6 +242,21 @@ def images(model: keras.Model, count: int = 2) -> np.ndarray:
     """Random images of the model's size."""
     random = np.random.default_rng(0)
     return random.normal(size=(count, *model.input_shape[1:])).astype("float32")
+
+
+def graph(build, **arguments) -> str:
+    """What a network is made of, but for names of the model and seeds."""
+    config = shapes_only(lambda: build(**arguments)).get_config()
+    del config["name"]
+    return re.sub(r"'seed': \d+", "", str(config))
+
+
+def of_each_function() -> dict[Callable, list[str]]:
+    """The tiny networks that each function builds, by name."""
+    found: dict = {}
+    for name, build in TINY.items():
+        found.setdefault(build.func.__wrapped__, []).append(name)
+    return found
 
 
 def one_a_family() -> dict:

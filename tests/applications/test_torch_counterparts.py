@@ -20,8 +20,8 @@ NETWORKS = json.loads(GOLDENS.read_text("utf-8"))["networks"]
 ROLES = {"gamma": "weight", "beta": "bias", "bias": "bias", "alpha": "weight"}
 
 
-def drawn_state(model, twin):
-    """The state dict of the twin, as far as our network has its layers."""
+def drawn_state(model, counterpart):
+    """The state dict of the counterpart, as far as our network has its layers."""
     state = {}
     for layer in model.layers:
         for variable in layer.weights:
@@ -30,23 +30,23 @@ def drawn_state(model, twin):
             role = {"running_variance": "running_var"}.get(role, role)
             if role == "kernel":
                 role, shape = "weight", (shape[-1], shape[-2], *shape[:-2])
-            name = f"{twin.layer(layer.name)}.{role}"
+            name = f"{counterpart.layer(layer.name)}.{role}"
             state[name] = seeded.tensor(name, shape)
     return state
 
 
-def test_every_network_with_a_twin_has_a_golden():
-    twins = {
+def test_every_network_with_a_counterpart_has_a_golden():
+    known = {
         name: f"{builder.network.torch.library} {builder.network.torch.builder}"
         for name, builder in applications.BUILDERS.items()
         if builder.network.torch is not None
     }
-    assert twins == {name: golden["twin"] for name, golden in NETWORKS.items()}
+    assert known == {name: golden["counterpart"] for name, golden in NETWORKS.items()}
     assert GOLDENS.stat().st_size < 50_000
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_output_equals_that_of_the_twin(name):
+def test_output_equals_that_of_the_counterpart(name):
     golden = NETWORKS[name]
     build, size = applications.get(name), golden["size"]
     forms = {"form": "torch"} if "form" in inspect.signature(build).parameters else {}

@@ -6,33 +6,33 @@ from pathlib import Path
 
 from kerasnets.pixels import Preprocessing
 
-# the layer that gives classes; names of auxiliary ones end likewise
+# the layer that gives classes; names of auxiliary ones end in it too
 HEAD = "logits"
 # how the names of all layers of auxiliary classifiers start
 AUXILIARY = "auxiliary"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Twin:
+class Counterpart:
     """The same network in another library, whose weights can be carried over.
 
     Attributes:
         library: "keras" (keras.applications), "torchvision" or "timm".
-        builder: its name there.
-        layer: from the name of our layer to the layer's there; for torch the path of
-            the module.
-        preprocessing: with which its weights were trained.
-        extras: prefixes of its layers that ours leaves out on purpose (auxiliary
+        layer: Function from the name of our layer to the layer's there; for torch to
+            the path of the module.
+        preprocessing: With which its weights were trained.
+        extras: Prefixes of its layers that ours leaves out on purpose (auxiliary
             classifiers).
-        top: prefixes of its layers that ``include_top=False`` leaves out.
+        top: Prefixes of its layers that ``include_top=False`` leaves out.
+        builder: The network's name there, which figures.csv tells.
     """
 
     library: str
-    builder: str
     layer: Callable[[str], str]
     preprocessing: Preprocessing
     extras: tuple[str, ...] = ()
     top: tuple[str, ...] = ("fc.", "classifier.", "head.", "last_linear.")
+    builder: str = ""
 
 
 def origin(weights: str | Path | None) -> str:

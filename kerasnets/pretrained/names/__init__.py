@@ -1,0 +1,1 @@
+"""What other libraries call the layers of a family: one family a file."""
