@@ -106,7 +106,7 @@ def _own(builder: Builder) -> Iterator[str]:
 def _row(builder: Builder) -> tuple[str, ...]:
     network, published = builder.network, builder.network.published
     printed = [
-        f"{units.format_count(count)} {what}"
+        f"{units.format_count(round(count))} {what}"
         for what, count in (("params", published.params), ("madds", published.madds))
         if count is not None
     ]
