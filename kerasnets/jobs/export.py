@@ -14,7 +14,12 @@ from kerasnets.data import Source, open_source
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_bytes
 from kerasnets.jobs import defaults
-from kerasnets.jobs.checks import check_file, check_parent, check_whole
+from kerasnets.jobs.checks import (
+    check_file,
+    check_labels,
+    check_parent,
+    check_whole,
+)
 from kerasnets.jobs.images import fitted, image_of, prepared_images
 from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.progress import Progress, silent
@@ -101,6 +106,7 @@ def run(
         # asked for the classes, and for the images
         source = replace(source, load=functools.cache(source.load))
         labels = source.load().class_names if labels is None else labels
+        check_labels(labels, model)
         described["licence"] = f"data: {source.load().licence}"
         if format == "int8":
             images, report, warnings = _calibrated(

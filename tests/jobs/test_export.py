@@ -109,3 +109,29 @@ def test_export_refuses_and_keeps_what_is_there(
     assert message in str(error.value)
     assert names(tmp_path) == ["a.tflite"]
     assert (tmp_path / "a.tflite").read_bytes() == b"of before"
+
+
+@pytest.mark.parametrize(
+    ("model", "labels", "message"),
+    [
+        ("five", None, "3 labels were given for 5 classes"),
+        ("net", ["a", "b"], "2 labels were given for 3 classes"),
+        ("net", ["a", "b", "c\nd"], "'c\\nd' is not one line of text"),
+        ("net", ["a", "b", "\udce9"], "is not UTF-8"),
+    ],
+)
+def test_labels_are_checked_before_an_image_is_decoded(
+    folder, data, tmp_path, monkeypatch, model, labels, message
+):
+    monkeypatch.setattr(
+        export_job, "prepared_images", lambda *_, **__: pytest.fail("decoded")
+    )
+    with pytest.raises(KerasnetsError) as error:
+        export_job.run(
+            folder / f"{model}.keras",
+            tmp_path / "a.tflite",
+            format="int8",
+            data=data,
+            labels=labels,
+        )
+    assert message in str(error.value)
