@@ -91,7 +91,7 @@ def main(photos: str, out: str) -> None:
         export.add_metadata(bare, name="photos", labels=images.class_names)
     )
     proof = export.verify(file, pruned, images.test.images, images.test.labels)
-    print(f"{file}: {proof.accuracy:.1%} of {proof.examples} photos right")
+    print(f"{file}: {proof.outputs[0].accuracy:.1%} of {proof.examples} photos right")
 
 
 if __name__ == "__main__":

@@ -311,7 +311,7 @@ class Learner:
             return self.path(name).with_suffix(".tflite")
         images = None
         if kind == "int8":
-            images = export.calibration_images(self.data.train, size=32).images
+            images = export.calibration_images(self.data.train, size=32, seed=0).images
         content = export.convert(self.model(name), calibration=images)
         labelled = export.add_metadata(content, name=name, labels=self.data.class_names)
         return write(self.folder, f"{name}_{kind}".replace(" ", "_"), labelled)

@@ -38,7 +38,10 @@ COSTS = [
     )
 ]
 # files beside the rooms that all may use
-CORE = ("layers.py", "blocks.py", "losses.py", "errors.py", "graph.py", "traits.py")
+CORE = (
+    *("layers.py", "blocks.py", "losses.py", "errors.py", "graph.py", "traits.py"),
+    *("pixels.py", "probabilities.py"),
+)
 
 
 def name_of(path):
@@ -54,8 +57,7 @@ PORTABLE = [
     or ".".join((path.parent.name, path.stem)) in COSTS
 ]
 SHARED = (
-    "pixels",
-    *("layers", "blocks", "errors", "graph", "traits"),
+    *("layers", "blocks", "errors", "graph", "traits", "pixels", "probabilities"),
     *("untrusted", "pretrained", "applications"),
 )
 # the families that a paper itself builds on
@@ -127,7 +129,10 @@ def test_networks_need_nothing_but_keras_and_numpy(path):
 def test_what_the_zoo_stands_on_does_not_know_it():
     below = [
         PACKAGE / f"{name}.py"
-        for name in ("layers", "blocks", "losses", "graph", "traits")
+        for name in (
+            *("layers", "blocks", "losses", "graph", "traits"),
+            *("pixels", "probabilities"),
+        )
     ]
     below += (PACKAGE / "pretrained").rglob("*.py")
     for path in below:

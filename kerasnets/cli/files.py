@@ -202,7 +202,7 @@ def export(
     for warning in result.warnings:
         terminal.say(context.obj, f"warning: {warning}")
     size, gzip_size = map(units.format_bytes, (result.size, result.gzip_size))
-    terminal.show(f"{result.path}: {size}, {gzip_size} gzipped")
+    terminal.show(f"{result.path}: {size}, {gzip_size} gzipped\n{result.pixels}")
 
 
 def _height_and_width(text: str | None) -> tuple[int, int] | None:
@@ -283,6 +283,7 @@ def verify(
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
     else:
+        terminal.show(found.pixels)
         terminal.show(tables.comparison_table(figures))
         terminal.show(tables.file_table(figures))
         if worst := found.worst_layers():

@@ -20,6 +20,7 @@ from kerasnets.export.conversion import convert_aware
 from kerasnets.export.metadata import add_metadata
 from kerasnets.files import sha256, write_bytes
 from kerasnets.pixels import pixels_of
+from kerasnets.probabilities import check_logits
 from kerasnets.progress import Progress
 from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import Checkpoint, seed_everything
@@ -160,20 +161,7 @@ def _seed(seed: int) -> None:
 def _load(path: str, prepared: PreparedData) -> keras.Model:
     """Load a classifier of the prepared images' classes."""
     model = load_model(Path(path))
-    classes = len(prepared.class_names)
-    if model.output_shape != (None, classes):
-        raise KerasnetsError(
-            f"{path!r} gives outputs {model.output_shape}; the data have {classes} "
-            f"classes, (None, {classes}) is accepted"
-        )
-    activation = getattr(model.layers[-1], "activation", None)
-    if isinstance(model.layers[-1], keras.layers.Softmax) or (
-        activation not in (None, keras.activations.linear)
-    ):
-        raise KerasnetsError(
-            f"{path!r} ends in {model.layers[-1].name!r}, which does not give logits: "
-            "build it with classifier_activation=None"
-        )
+    check_logits(model, repr(path), classes=len(prepared.class_names))
     _size(model)
     return model
 

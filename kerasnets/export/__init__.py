@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from kerasnets.export.flatbuffer import file_sparsity
     from kerasnets.export.float32 import to_float32
     from kerasnets.export.formats import FORMATS
-    from kerasnets.export.full_report import VerificationReport, report
     from kerasnets.export.inspection import Inspection, inspect
     from kerasnets.export.keras_export import export_onnx, export_saved_model
+    from kerasnets.export.labels import check_labels
     from kerasnets.export.measure import Latency, bench, file_sizes, measure_latency
     from kerasnets.export.metadata import add_metadata, read_labels, read_metadata
     from kerasnets.export.phone_bench import PhoneLatency, bench_on_phone
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
         Bounds,
         Verification,
         default_bounds,
+        report,
         verify,
     )
+    from kerasnets.export.wrapper import Ends
 
 # The modules are not called like the functions: importing a module binds its name here.
 _HOMES = {
@@ -44,17 +46,18 @@ _HOMES = {
     "Bounds": "verification",
     "Calibration": "calibration",
     "Classifier": "classifier",
+    "Ends": "wrapper",
     "Inspection": "inspection",
     "Latency": "measure",
     "LiteRTModel": "runtime",
     "PhoneLatency": "phone_bench",
     "RangeGap": "calibration",
     "Verification": "verification",
-    "VerificationReport": "full_report",
     "add_metadata": "metadata",
     "bench": "measure",
     "bench_on_phone": "phone_bench",
     "calibration_images": "calibration",
+    "check_labels": "labels",
     "convert": "conversion",
     "default_bounds": "verification",
     "export_onnx": "keras_export",
@@ -69,7 +72,7 @@ _HOMES = {
     "range_warnings": "calibration",
     "read_labels": "metadata",
     "read_metadata": "metadata",
-    "report": "full_report",
+    "report": "verification",
     "to_float32": "float32",
     "verify": "verification",
 }
@@ -79,17 +82,18 @@ __all__ = [
     "Bounds",
     "Calibration",
     "Classifier",
+    "Ends",
     "Inspection",
     "Latency",
     "LiteRTModel",
     "PhoneLatency",
     "RangeGap",
     "Verification",
-    "VerificationReport",
     "add_metadata",
     "bench",
     "bench_on_phone",
     "calibration_images",
+    "check_labels",
     "convert",
     "default_bounds",
     "export_onnx",

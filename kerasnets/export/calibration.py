@@ -13,11 +13,11 @@ import keras
 import numpy as np
 
 from kerasnets.applications import without_auxiliary
-from kerasnets.data import Split, resize_images
+from kerasnets.data import Split, resize_images, spread
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.float32 import to_float32
 from kerasnets.graph import calls
-from kerasnets.pixels import pixels_of
+from kerasnets.pixels import Pixels, Preprocessing, pixels_of
 from kerasnets.traits import traits_of
 
 # A value that lies this share of the range outside it is cut off noticeably: 0.1 of a
@@ -28,7 +28,7 @@ TOO_MANY = 0.01
 _BATCH = 8
 _CHANNELS = {1: ("grey",), 3: ("red", "green", "blue")}
 # Layers that pass values on as they are, in another order or not.
-_RESHAPING = (keras.layers.Flatten, keras.layers.Reshape)
+_RESHAPING = (keras.layers.Flatten, keras.layers.Reshape, Pixels)
 
 
 @dataclass(frozen=True)
@@ -37,72 +37,50 @@ class Calibration:
 
     Attributes:
         images: ``(n, h, w, channels)`` uint8, as ``convert`` takes them.
-        labels: the class of each, ``(n,)``.
-        method: how they were chosen, in words.
+        labels: The class of each, ``(n,)``.
+        ids: The name of each in its data set.
+        method: How they were chosen, in words.
     """
 
     images: np.ndarray
     labels: np.ndarray
+    ids: tuple[str, ...]
     method: str
 
     def report(self) -> dict[str, Any]:
-        """How many images of how many classes, and how they were chosen, for JSON."""
+        """Return for JSON how many of how many classes, chosen how, and which."""
         return {
             "images": len(self.images),
             "classes": len(np.unique(self.labels)),
             "method": self.method,
+            "ids": list(self.ids),
         }
 
 
-def choose(labels: np.ndarray, count: int, *, seed: int | None = None) -> np.ndarray:
-    """Choose images for calibration, the classes taking turns.
-
-    Args:
-        labels: ``(n,)``, the class of each image.
-        count: how many images; all of them where there are fewer.
-        seed: of the draw within each class; None takes the first of each.
-
-    Returns:
-        Their indices, ascending. The numbers of images of two classes differ by 1 at
-        most, unless a class has no more.
-
-    Raises:
-        KerasnetsError: ``count`` is below 1.
-    """
-    if count < 1:
-        raise KerasnetsError(f"{count} calibration images: 1 or more are accepted")
-    shuffled = np.arange(len(labels))
-    if seed is not None:
-        shuffled = np.random.default_rng(seed).permutation(len(labels))
-    order = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    sorted_labels = labels[order]
-    starts = np.searchsorted(sorted_labels, sorted_labels, side="left")
-    turn = np.arange(len(labels)) - starts
-    return np.sort(order[np.argsort(turn, kind="stable")][:count])
-
-
 def calibration_images(
-    split: Split, *, size: int, count: int = 100, seed: int | None = None
+    split: Split, *, size: int, seed: int, count: int = 100
 ) -> Calibration:
-    """Choose images of a split, and resize them as for training.
+    """Draw images of a split, the classes taking turns, and resize them.
 
-    Order and scale of the channels are not changed: they are part of the file.
+    They are resized as for training. Order and scale of the channels are not changed:
+    they are part of the file.
 
     Args:
-        split: the images that the network learned from.
-        size: side of the network's images, in pixels.
-        count: how many images.
-        seed: as in ``choose``.
+        split: The images that the network learned from.
+        size: Side of the network's images, in pixels.
+        seed: Of the draw, see ``kerasnets.data.spread``.
+        count: How many images; all of them where there are fewer.
 
     Raises:
         KerasnetsError: ``count`` is below 1.
     """
-    chosen = choose(np.asarray(split.labels), count, seed=seed)
-    drawn = "the first" if seed is None else f"drawn with seed {seed}"
+    labels = np.asarray(split.labels)
+    chosen = spread(labels, count, seed)
     return Calibration(
         images=resize_images(split.images[chosen], size),
-        labels=np.asarray(split.labels)[chosen],
-        method=f"from the training images, the classes taking turns, {drawn} of each",
+        labels=labels[chosen],
+        ids=tuple(split.ids[index] for index in chosen),
+        method=f"training images drawn with seed {seed}, the classes taking turns",
     )
 
 
@@ -111,11 +89,11 @@ class RangeGap:
     """How far the values of a tensor leave the range that calibration gave it.
 
     Attributes:
-        name: the layer that makes it, or "pixels, red" of the images themselves.
-        outside: share of the test values that lie outside the calibrated range.
-        far_outside: share of those that do by more than a tenth of it.
-        calibrated: least and largest value of the calibration images.
-        seen: likewise of the test images.
+        name: The layer that makes it, or "pixels, red" of the images themselves.
+        outside: Share of the test values that lie outside the calibrated range.
+        far_outside: Share of those that do by more than a tenth of it.
+        calibrated: Least and largest value of the calibration images.
+        seen: Likewise of the test images.
     """
 
     name: str
@@ -126,7 +104,11 @@ class RangeGap:
 
 
 def range_gap(
-    model: keras.Model, calibration_images: np.ndarray, test_images: np.ndarray
+    model: keras.Model,
+    calibration_images: np.ndarray,
+    test_images: np.ndarray,
+    *,
+    pixels: Preprocessing | None = None,
 ) -> list[RangeGap]:
     """Compare the values of all layers for calibration and for test images.
 
@@ -136,18 +118,18 @@ def range_gap(
     where a gap comes from. The layers of a nested model are not looked at one by one.
 
     Args:
-        model: a functional model from images, preprocessed as
-            ``applications.preprocessing(model)`` says or else in [-1, 1].
+        model: A functional or sequential model of images.
         calibration_images: ``(n, h, w, channels)``, 0 to 255.
-        test_images: likewise.
+        test_images: Likewise.
+        pixels: What the model wants done to pixels. Default: what ``pixels_of`` finds.
 
     Returns:
         A gap for each channel of the pixels, then for each layer in the order of the
         graph.
 
     Raises:
-        KerasnetsError: the model is not functional, or images do not fit it or are
-            missing.
+        KerasnetsError: The model has no graph, images do not fit it or are missing, or
+            what it wants done to pixels cannot be known.
     """
     for title, images in (
         ("calibration", calibration_images),
@@ -159,7 +141,7 @@ def range_gap(
                 f"(n, {', '.join(map(str, model.input_shape[1:]))}), n of 1 or more, "
                 "fits the model"
             )
-    tensors = _Tensors(model)
+    tensors = _Tensors(model, pixels)
     calibrated = _ranges(tensors.of(calibration_images))
     seen = _ranges(tensors.of(test_images))
     outside = np.zeros((len(tensors.names), 2))
@@ -204,10 +186,9 @@ def range_warnings(gaps: Sequence[RangeGap]) -> list[str]:
 class _Tensors:
     """The values that an int8 file keeps a range of, batch by batch."""
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, pixels: Preprocessing | None):
         channels = model.input_shape[-1]
-        # a model that is rebuilt has not the attribute that tells it
-        self._preprocess = pixels_of(model)
+        self._preprocess = pixels_of(model, pixels)
         model = to_float32(without_auxiliary(model))
         names, outputs = _quantised(model)
         colours = _CHANNELS.get(channels, tuple(map(str, range(1, channels + 1))))

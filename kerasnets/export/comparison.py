@@ -26,6 +26,11 @@ class OutputComparison:
         accepted: The same up to the ties of the bounds.
         accuracy: Share of examples or pixels whose best class in the file is their
             label; None without labels.
+        model_accuracy: The same of the Keras model as its owner calls it.
+        accuracy_difference: That of the file minus that of the model.
+        softmax_difference: Mean difference between the file and a softmax of the
+            model's probabilities, which no file should answer with; None where the
+            model gives no probabilities.
     """
 
     name: str
@@ -37,6 +42,15 @@ class OutputComparison:
     agreement: float | None
     accepted: float | None
     accuracy: float | None
+    model_accuracy: float | None = None
+    accuracy_difference: float | None = None
+    softmax_difference: float | None = None
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities along the last axis."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 class Tally:
@@ -46,17 +60,27 @@ class Tally:
         name: Of the output.
         classes: Whether the last axis holds a score for each class.
         tie: Difference of two scores of the model that decides nothing.
+        probabilities: Whether these scores are probabilities of the model's own.
     """
 
-    def __init__(self, name: str, *, classes: bool, tie: float = TIE):
+    def __init__(
+        self,
+        name: str,
+        *,
+        classes: bool,
+        tie: float = TIE,
+        probabilities: bool = False,
+    ):
         self._name, self._classes, self._tie = name, classes, tie
+        self._probabilities = classes and probabilities
+        self._beside_softmax = 0.0
         self._differences: list[np.ndarray] = []
         self._values = 0
         self._absolute = 0.0
         self._largest = 0.0
         self._moments = np.zeros(5)
-        # places judged, agreed, accepted; places with a label, correct
-        self._counts = np.zeros(5, np.int64)
+        # places judged, agreed, accepted; with a label, right in the file, in the model
+        self._counts = np.zeros(6, np.int64)
 
     def add(
         self, answers: np.ndarray, expected: np.ndarray, labels: np.ndarray | None
@@ -76,6 +100,8 @@ class Tally:
         self._absolute += float(difference.sum())
         self._largest = float(max(self._largest, np.abs(y).max(initial=0)))
         self._moments += [x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum()]
+        if self._probabilities:
+            self._beside_softmax += float(np.abs(x - softmax(y)).sum())
         if self._classes:
             self._judge(answers, expected, labels)
 
@@ -93,13 +119,17 @@ class Tally:
         ]
         if labels is not None:
             real = (labels >= 0) & (labels < answers.shape[-1])
-            self._counts[3:] += [real.sum(), np.count_nonzero((best == labels) & real)]
+            self._counts[3:] += [
+                real.sum(),
+                np.count_nonzero((best == labels) & real),
+                np.count_nonzero((expected.argmax(axis=-1) == labels) & real),
+            ]
 
     def result(self) -> OutputComparison:
         """Return the figures of all batches."""
         differences = np.concatenate(self._differences)
         worst = int(differences.argmax())
-        judged, agreed, accepted, labelled, correct = map(int, self._counts)
+        judged, agreed, accepted, labelled, correct, own = map(int, self._counts)
         return OutputComparison(
             name=self._name,
             max_abs_difference=float(differences[worst]),
@@ -110,6 +140,11 @@ class Tally:
             agreement=agreed / judged if judged else None,
             accepted=accepted / judged if judged else None,
             accuracy=correct / labelled if labelled else None,
+            model_accuracy=own / labelled if labelled else None,
+            accuracy_difference=(correct - own) / labelled if labelled else None,
+            softmax_difference=(
+                self._beside_softmax / self._values if self._probabilities else None
+            ),
         )
 
 

@@ -9,32 +9,37 @@ import numpy as np
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.formats import FORMATS, SPARSE, Samples, make, signature_names
 from kerasnets.export.inference import inference_model, with_builtin_response_norm
+from kerasnets.export.layer_names import plain_layer_names
 from kerasnets.export.smoke_run import check_runs
 from kerasnets.export.tensor_names import canonical, layers_of_tensors, original_names
 from kerasnets.export.wrapper import (
-    TASKS,
+    Ends,
     Graph,
     generic_graph,
     image_graph,
     wrapped_graph,
     wrapper_of,
 )
-from kerasnets.pretrained import Preprocessing
+from kerasnets.pixels import Preprocessing, pixels_of
 
-Calibration = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
+# examples of each input
+Examples = np.ndarray | Sequence[np.ndarray] | Mapping[str, np.ndarray]
 _IO = ("uint8", "float32")
+_ENDS = Ends()
 
 
 def convert(
     model: keras.Model,
     *,
     format: str | None = None,
-    calibration: Calibration | None = None,
+    calibration: Examples | None = None,
     task: str = "classifier",
     batch: int | None = 1,
     io: str = "uint8",
     softmax: bool = True,
-    preprocessing: bool | Preprocessing = True,
+    preprocessing: bool = True,
+    pixels: Preprocessing | None = None,
+    output: str | None = None,
     resize_from: tuple[int, int] | None = None,
     sparse: bool = False,
 ) -> bytes:
@@ -55,18 +60,18 @@ def convert(
         format: A name in ``FORMATS``. Default: "int8" with calibration, else "float32".
         calibration: For format "int8", examples whose activations set the ranges; a
             hundred or so are enough. Of a classifier or segmenter, ``(n, h, w,
-            channels)`` uint8 images as the file will get them (without preprocessing,
-            of any dtype); else an array for each input, in order or by name.
-        task: "classifier", "segmenter", or "generic" for any inputs and outputs: then
-            nothing is added around the model.
+            channels)`` uint8 pixels of the size that the file takes, from which this
+            makes what a file without preprocessing gets (or give that, in float32);
+            else an array for each input, in order or by name.
         batch: Examples the file takes at once, None for any number.
         io: What an int8 file takes and returns, "uint8" or "float32".
-        softmax: Whether logits of a classifier or segmenter become probabilities.
-        preprocessing: Whether the file takes pixels from 0 to 255, preprocessed inside
-            as ``applications.preprocessing(model)`` says, else to [-1, 1]; or what is
-            done to them. False where the model takes images as they are.
-        resize_from: Height and width of the images that the file takes, where it is
-            to bring them (bilinearly) to the size of the network.
+        task: "classifier", "segmenter", or "generic" for any inputs and outputs.
+        softmax: Whether logits become probabilities.
+        preprocessing: Whether the file takes pixels from 0 to 255 and does inside what
+            the model wants done to them.
+        pixels: What that is; ``Ends`` has the defaults of this and what follows.
+        output: What the model answers with, "probabilities" or "logits".
+        resize_from: Height and width of images that the file resizes.
         sparse: Whether zeros of float kernels are left out of the file. It pays above
             half of zeros.
 
@@ -79,21 +84,28 @@ def convert(
         have scale 1 and zero point 0, probabilities scale 1/256 and zero point 0.
 
     Raises:
-        KerasnetsError: An argument or the calibration does not fit the model, an
-            operator is not built in (all are named, with their layers), or the file
-            does not run in LiteRT.
+        KerasnetsError: An argument or the calibration does not fit the model, what it
+            wants done to pixels or what it answers with cannot be known, an operator is
+            not built in (all are named, with their layers), or the file does not run in
+            LiteRT.
     """
     format = format or ("float32" if calibration is None else "int8")
-    _check_arguments(format, calibration, task, batch, io, sparse)
-    graph = _graph_of(inference_model(model), task, softmax, preprocessing, resize_from)
-    samples = None if calibration is None else _samples(calibration, graph)
+    ends = Ends(task, softmax, preprocessing, pixels, output, resize_from)
+    _check_arguments(format, calibration, batch, io, sparse)
+    model = inference_model(model)
+    graph = _graph_of(model, ends)
+    samples = None
+    if calibration is not None:
+        samples = _samples(_in_order(calibration, graph), graph, model, ends)
     buffer = make(
         graph, format=format, batch=batch, io=io, sparse=sparse, samples=samples
     )
     return _finished(buffer, graph, batch)
 
 
-def convert_aware(twin: Any, *, like: keras.Model) -> bytes:
+def convert_aware(
+    twin: Any, *, like: keras.Model, pixels: Preprocessing | None = None
+) -> bytes:
     """Convert a quantise-aware twin to a full-integer file for raw pixels.
 
     The ranges are those that its fake quantisation learned; the preprocessing before
@@ -105,6 +117,7 @@ def convert_aware(twin: Any, *, like: keras.Model) -> bytes:
             preprocessed images to what ``like`` returns.
         like: The Keras model that it is the twin of; it says size, preprocessing and
             whether a softmax follows.
+        pixels: What ``like`` wants done to pixels. Default: as in ``Ends``.
 
     Returns:
         The file, as ``convert`` with calibration makes it: uint8 pixels of scale 1 and
@@ -116,13 +129,7 @@ def convert_aware(twin: Any, *, like: keras.Model) -> bytes:
     """
     import tensorflow as tf
 
-    wrapper = wrapper_of(
-        inference_model(like),
-        task="classifier",
-        softmax=True,
-        preprocessing=True,
-        resize_from=None,
-    )
+    wrapper = wrapper_of(inference_model(like), Ends(pixels=pixels))
 
     def rounded(x: Any, low: float, high: float) -> Any:
         # as the quantiser would: zero is a value that can be had
@@ -145,21 +152,13 @@ def _finished(buffer: bytes, graph: Graph, batch: int | None) -> bytes:
 
 
 def convert_with_names(
-    model: keras.Model,
-    *,
-    task: str = "classifier",
-    softmax: bool = True,
-    preprocessing: bool | Preprocessing = True,
-    resize_from: tuple[int, int] | None = None,
+    model: keras.Model, ends: Ends = _ENDS
 ) -> tuple[bytes, dict[str, str]]:
     """Convert a model to float32, and say which Keras layer each tensor comes from.
 
     Args:
-        model: As for ``convert``, like all that follows.
-        task: "classifier", "segmenter" or "generic".
-        softmax: Whether the file has a softmax behind logits.
-        preprocessing: What the file does to pixels.
-        resize_from: Height and width of the images that the file takes.
+        model: As for ``convert``.
+        ends: What goes around it.
 
     Returns:
         The file, and the path of a layer, ``nested_model/layer``, by the name that its
@@ -167,37 +166,28 @@ def convert_with_names(
         is the one with a kernel; tensors that no layer makes are left out.
     """
     model = inference_model(model)
-    graph = _graph_of(model, task, softmax, preprocessing, resize_from)
+    graph = _graph_of(model, ends)
     buffer = make(graph, format="float32", batch=1)
     names = original_names(buffer, signature_names(graph))
-    return _finished(buffer, graph, 1), layers_of_tensors(names, model)
+    with plain_layer_names(model) as before:
+        layers = layers_of_tensors(names, model)
+    return _finished(buffer, graph, 1), {
+        tensor: "/".join(before.get(name, name) for name in path.split("/"))
+        for tensor, path in layers.items()
+    }
 
 
-def _graph_of(
-    model: keras.Model,
-    task: str,
-    softmax: bool,
-    preprocessing: bool | Preprocessing,
-    resize_from: tuple[int, int] | None,
-) -> Graph:
+def _graph_of(model: keras.Model, ends: Ends) -> Graph:
     """Return the graph of a model for inference and what is around it."""
     network = with_builtin_response_norm(model)
-    if task == "generic":
+    if ends.task == "generic":
         return generic_graph(network)
-    wrapper = wrapper_of(
-        model,
-        task=task,
-        softmax=softmax,
-        preprocessing=preprocessing,
-        resize_from=resize_from,
-    )
-    return image_graph(network, wrapper)
+    return image_graph(network, wrapper_of(model, ends))
 
 
 def _check_arguments(
     format: str,
-    calibration: Calibration | None,
-    task: str,
+    calibration: Examples | None,
     batch: int | None,
     io: str,
     sparse: bool,
@@ -205,7 +195,6 @@ def _check_arguments(
     """Raise unless the arguments are known and fit each other."""
     for name, value, accepted in (
         ("format", format, FORMATS),
-        ("task", task, TASKS),
         ("io", io, _IO),
     ):
         if value not in accepted:
@@ -225,16 +214,21 @@ def _check_arguments(
         )
 
 
-def _samples(calibration: Calibration, graph: Graph) -> Samples:
+def _samples(
+    arrays: list[np.ndarray], graph: Graph, model: keras.Model, ends: Ends
+) -> Samples:
     """Return what gives the calibration examples, one at a time.
 
     Two pixels of the first image are made black and white: with them the input's range
-    is exactly 0 to 255 whatever the images show, hence scale 1 and zero point 0. Whole
-    black and white images would widen the ranges of all later layers too.
+    is that of 0 to 255 whatever the images show, hence scale 1 and zero point 0 where
+    the file takes pixels. Whole black and white images would widen the ranges of all
+    later layers too.
     """
-    arrays = _in_order(calibration, graph)
     _check_calibration(arrays, graph)
-    pixels = graph.image and arrays[0].dtype == np.uint8
+    are_pixels = graph.image and arrays[0].dtype == np.uint8
+    normalise = None
+    if are_pixels and not graph.pixels:
+        normalise = pixels_of(model, ends.pixels)
 
     def give() -> Iterator[list[np.ndarray]]:
         for index in range(len(arrays[0])):
@@ -242,15 +236,17 @@ def _samples(calibration: Calibration, graph: Graph) -> Samples:
                 array[index : index + 1].astype(dtype)
                 for array, (_, dtype) in zip(arrays, graph.inputs.values(), strict=True)
             ]
-            if pixels and index == 0:
+            if are_pixels and index == 0:
                 (image,) = sample
                 image[0, 0, 0], image[0, -1, -1] = 0, 255
+            if normalise is not None:
+                sample = [np.asarray(normalise(sample[0]))]
             yield sample
 
     return give
 
 
-def _in_order(calibration: Calibration, graph: Graph) -> list[np.ndarray]:
+def _in_order(calibration: Examples, graph: Graph) -> list[np.ndarray]:
     """Return the calibration examples of each input, in the order of the inputs."""
     if isinstance(calibration, np.ndarray):
         calibration = [calibration]

@@ -32,6 +32,7 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.export.layer_names import plain_variable_names
 from kerasnets.export.wrapper import Graph
 
 Samples = Callable[[], Iterable[list[np.ndarray]]]
@@ -96,7 +97,8 @@ def make(
         if samples is not None:
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.representative_dataset = lambda: map(_placed, samples())
-    buffer = _run(converter)
+    with plain_variable_names(graph.variables):
+        buffer = _run(converter)
     return _quantized(buffer, format) if format in _BY_QUANTIZER else buffer
 
 

@@ -1,16 +1,12 @@
 """What of a model answers: without what only training needs, in float32."""
 
-from typing import Any
-
 import keras
 
 from kerasnets.applications import without_auxiliary
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.float32 import to_float32
-from kerasnets.graph import all_layers, maker, output_index
+from kerasnets.graph import all_layers
 from kerasnets.layers import LocalResponseNorm
-
-_PROBABILITIES = (keras.activations.softmax, keras.activations.sigmoid)
 
 
 def inference_model(model: keras.Model) -> keras.Model:
@@ -32,7 +28,12 @@ def inference_model(model: keras.Model) -> keras.Model:
             f"{model.name!r} ({type(model).__name__}) has no graph of layers; a"
             " functional model or a Sequential with an Input is accepted"
         )
-    return to_float32(without_auxiliary(model))
+    answering = to_float32(without_auxiliary(model))
+    if isinstance(answering, keras.Sequential):
+        # one that was never called has no ``input``
+        (image,), (answer,) = answering.inputs, answering.outputs
+        return keras.Model(image, answer, name=answering.name)
+    return answering
 
 
 def _student(model: keras.Model) -> keras.Model:
@@ -44,29 +45,6 @@ def _student(model: keras.Model) -> keras.Model:
     if isinstance(last, keras.Model) and student.name.startswith(f"{last.name}_at_"):
         return last
     return student
-
-
-def gives_probabilities(model: keras.Model) -> bool:
-    """Whether the model's first output comes from a softmax or a sigmoid."""
-    return _is_probability(model.outputs[0])
-
-
-def _is_probability(tensor: Any) -> bool:
-    """Follow a Keras tensor back through what changes no value."""
-    call = maker(tensor)
-    operation = call.operation
-    if isinstance(operation, keras.Model):
-        return _is_probability(operation.outputs[output_index(tensor)])
-    activation = getattr(operation, "activation", None)
-    if activation in _PROBABILITIES:
-        return True
-    if isinstance(operation, keras.layers.Identity | keras.layers.Dropout) or (
-        isinstance(operation, keras.layers.Activation)
-        and activation is keras.activations.linear
-    ):
-        return _is_probability(call.inputs[0])
-    # the layer, or the operation of the same name from keras.ops
-    return type(operation).__name__ in ("Softmax", "Sigmoid")
 
 
 def with_builtin_response_norm(model: keras.Model) -> keras.Model:

@@ -1,5 +1,6 @@
 """Which input and output of a model belongs to which of its file."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,15 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.inference import gives_probabilities, inference_model
+from kerasnets.export.comparison import softmax
+from kerasnets.export.inference import inference_model
 from kerasnets.export.inspection import ends_in_softmax
 from kerasnets.export.metadata import read_metadata
 from kerasnets.export.predictors import Predictor
 from kerasnets.export.runtime import LiteRTModel, TensorInfo
 from kerasnets.export.wrapper import end_names
 from kerasnets.pixels import Preprocessing, pixels_of
+from kerasnets.probabilities import LOGITS, PROBABILITIES, by_structure, by_values
 
 # how a file of this package calls the pixels it takes
 _PIXELS = "image"
@@ -23,20 +26,22 @@ _PIXELS = "image"
 class IOMatching:
     """A file and the Keras model that it should answer like.
 
+    Nothing here is taken from the exporter: the model is called as its owner calls it,
+    with its own pixels and its own answers, and the file as an app calls it.
+
     Args:
         path: The file.
         file: The same, opened.
         model: Functional, or a distiller of such; its auxiliary heads are left out, it
             answers in float32.
-        preprocessing: What the model takes. Default: what
-            ``applications.preprocessing(model)`` says, else [-1, 1].
-        normalise: What the file takes. Default: the normalisation in its metadata; raw
-            pixels where its input is called "image"; else what the model takes. A
-            uint8 input is given the pixels as they are.
+        pixels: What the model wants done to pixels. Default: what ``pixels_of`` finds.
+        file_pixels: What must be done to pixels before the file gets them. Default: the
+            normalisation in its metadata; nothing where its input is called "image";
+            else what the model wants. A uint8 input is given the pixels as they are.
+        output: What the model answers with. Default: its answers say, else its graph.
 
     Attributes:
         model: What answers for the model.
-        softmax: Whether the file ends in a softmax that the model does not have.
 
     Raises:
         KerasnetsError: Inputs or outputs of the two do not fit each other.
@@ -48,32 +53,64 @@ class IOMatching:
         file: Predictor,
         model: keras.Model,
         *,
-        preprocessing: Preprocessing | None = None,
-        normalise: Preprocessing | None = None,
+        pixels: Preprocessing | None = None,
+        file_pixels: Preprocessing | None = None,
+        output: str | None = None,
     ):
         self.file, self.model = file, inference_model(model)
-        self._name, self._given = str(path), normalise
-        if preprocessing is None and self.takes_images:
-            preprocessing = pixels_of(self.model)
-        self._convention = preprocessing
-        self._normalise = normalise or self._stated(path)
-        self.softmax = (
-            isinstance(file, LiteRTModel)
-            and ends_in_softmax(path) == (True,)
-            and not gives_probabilities(self.model)
-        )
+        self.pixels_stated = pixels is not None
+        self._name, self._path = str(path), path
+        self._pixels, self._file_pixels, self._output = pixels, file_pixels, output
         self._inputs = self._matched("input", self.model.inputs, file.inputs)
         self._outputs = self._matched("output", self.model.outputs, file.outputs)
+
+    @functools.cached_property
+    def preprocessing(self) -> Preprocessing:
+        """What the model wants done to pixels."""
+        return pixels_of(self.model, self._pixels)
+
+    @functools.cached_property
+    def file_preprocessing(self) -> Preprocessing | None:
+        """What must be done to pixels before the file gets them; None for nothing."""
+        if self._file_pixels is not None or not self.takes_images:
+            return self._file_pixels
+        if isinstance(self.file, LiteRTModel):
+            try:
+                metadata = read_metadata(self._path)
+            except KerasnetsError:
+                pass  # a file from elsewhere need not have any
+            else:
+                mean, std = (_each(x) for x in (metadata.mean, metadata.std))
+                raw = {*mean} == {0.0} and {*std} == {1.0}
+                return None if raw else Preprocessing(mean, std)
+        return None if self.file.inputs[0].name == _PIXELS else self.preprocessing
+
+    def find_output(self, arrays: Sequence[np.ndarray]) -> None:
+        """Find out what model and file answer with, from some examples.
+
+        The model's answers go before its graph: the exporter had the graph to go by.
+        """
+        self.gives_probabilities = self.softmax = False
+        if len(self.model.outputs) != 1:
+            return
+        answers = self.own_answers(arrays)[0]
+        found = self._output or by_values(answers)
+        if found is None:
+            found = by_structure(self.model)
+        # neither tells: what the file gives is compared as it is
+        self.gives_probabilities = found == PROBABILITIES
+        self.softmax = found == LOGITS and self._file_ends_in_softmax()
+
+    def _file_ends_in_softmax(self) -> bool:
+        """Whether the file answers with probabilities, made of logits perhaps."""
+        if isinstance(self.file, LiteRTModel):
+            return ends_in_softmax(self._path) == (True,)
+        return self.file.outputs[0].name == PROBABILITIES
 
     @property
     def takes_images(self) -> bool:
         """Whether the one input of the model has the shape of an image."""
         return len(self.model.inputs) == 1 and len(self.model.inputs[0].shape) == 4
-
-    @property
-    def normalised_outside(self) -> bool:
-        """Whether pixels are normalised before the file gets them, not inside."""
-        return self._normalise is not None
 
     @property
     def classes(self) -> bool:
@@ -98,40 +135,62 @@ class IOMatching:
 
     def file_inputs(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return what the file is given, for what the model is given or for pixels."""
-        if not self._are_pixels(arrays):
+        if not self.are_pixels(arrays):
             return [arrays[index] for index in self._inputs]
         (pixels,) = arrays
         info = self.file.inputs[0]
-        if info.dtype == np.uint8 and self._given is None:
+        if info.dtype == np.uint8 and self._file_pixels is None:
             return [pixels]
-        if self._normalise is None:
+        if self.file_preprocessing is None:
             return [pixels.astype(np.float32)]
-        return [np.asarray(self._normalise(pixels))]
+        return [np.asarray(self.file_preprocessing(pixels))]
 
-    def model_inputs(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return what the model is given, pixels preprocessed."""
-        if not self._are_pixels(arrays):
+    def model_inputs(
+        self, arrays: Sequence[np.ndarray], pixels: Preprocessing | None = None
+    ) -> list[np.ndarray]:
+        """Return what the model is given: pixels resized and preprocessed.
+
+        Args:
+            arrays: What the model takes, or uint8 pixels.
+            pixels: What is done to these in the place of what the model wants.
+        """
+        if not self.are_pixels(arrays):
             return list(arrays)
-        return [np.asarray(self._preprocessed(arrays[0]))]
+        x: Any = keras.ops.convert_to_tensor(arrays[0], "float32")
+        size = tuple(self.model.inputs[0].shape[1:3])
+        if None not in size and x.shape[1:3] != size:
+            x = keras.ops.image.resize(x, size, data_format="channels_last")
+        return [np.asarray((pixels or self.preprocessing)(x))]
 
-    def expected(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return what the model answers, in the order of the file's outputs."""
+    def own_answers(
+        self, arrays: Sequence[np.ndarray], pixels: Preprocessing | None = None
+    ) -> list[np.ndarray]:
+        """Return what the model itself answers, in the order of the file's outputs."""
         tensors = [
             keras.ops.convert_to_tensor(array, tensor.dtype)
             for array, tensor in zip(
-                self.model_inputs(arrays), self.model.inputs, strict=True
+                self.model_inputs(arrays, pixels), self.model.inputs, strict=True
             )
         ]
         structure = keras.tree.pack_sequence_as(self.model.input, tensors)
         answers = keras.tree.flatten(self.model(structure, training=False))
-        if self.softmax:
-            answers = [keras.ops.softmax(answers[0])]
         return [np.asarray(answers[i]) for i in self._outputs]
+
+    def expected(
+        self, arrays: Sequence[np.ndarray], pixels: Preprocessing | None = None
+    ) -> list[np.ndarray]:
+        """Return what the file should answer: logits through a softmax if it has one.
+
+        Raises:
+            AttributeError: ``find_output`` was not called.
+        """
+        answers = self.own_answers(arrays, pixels)
+        return [softmax(answers[0])] if self.softmax else answers
 
     def check(self, arrays: Sequence[np.ndarray]) -> None:
         """Raise unless the arrays are examples for the model or pixels for the file."""
         shapes = [tuple(array.shape[1:]) for array in arrays]
-        if self._are_pixels(arrays):
+        if self.are_pixels(arrays):
             accepted = [tuple(self.file.inputs[0].shape[1:])]
         else:
             accepted = [tuple(tensor.shape[1:]) for tensor in self.model.inputs]
@@ -148,32 +207,9 @@ class IOMatching:
                 f" {', '.join(map(str, accepted))} are accepted"
             )
 
-    def _are_pixels(self, arrays: Sequence[np.ndarray]) -> bool:
+    def are_pixels(self, arrays: Sequence[np.ndarray]) -> bool:
         """Whether the arrays are pixels from 0 to 255, not what the model takes."""
         return len(arrays) == 1 and arrays[0].dtype == np.uint8 and self.takes_images
-
-    def _preprocessed(self, pixels: np.ndarray) -> Any:
-        """Return what the model gets of pixels, as the graph in the file does it."""
-        x: Any = keras.ops.convert_to_tensor(pixels, "float32")
-        size = tuple(self.model.inputs[0].shape[1:3])
-        if None not in size and x.shape[1:3] != size:
-            x = keras.ops.image.resize(x, size, data_format="channels_last")
-        return x if self._convention is None else self._convention(x)
-
-    def _stated(self, path: Path | str) -> Preprocessing | None:
-        """What the file takes, by its metadata or its name; None for raw pixels."""
-        if not self.takes_images:
-            return None
-        if isinstance(self.file, LiteRTModel):
-            try:
-                metadata = read_metadata(path)
-            except KerasnetsError:
-                pass  # a file from elsewhere need not have any
-            else:
-                mean, std = (_each(x) for x in (metadata.mean, metadata.std))
-                raw = {*mean} == {0.0} and {*std} == {1.0}
-                return None if raw else Preprocessing(mean, std)
-        return None if self.file.inputs[0].name == _PIXELS else self._convention
 
     def _matched(
         self,

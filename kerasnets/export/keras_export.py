@@ -1,29 +1,28 @@
 """SavedModel and ONNX, by Keras's own export: the same graph for other runtimes."""
 
+import contextlib
 import importlib.util
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.inference import inference_model
-from kerasnets.export.wrapper import TASKS, end_names, wrapper_of
+from kerasnets.export.layer_names import plain_layer_names
+from kerasnets.export.wrapper import Ends, end_names, wrapper_of
 from kerasnets.files import replacing
-from kerasnets.pretrained import Preprocessing
 
+_ENDS = Ends()
 _ONNX_LIBRARIES = ("tf2onnx", "onnx")
 
 
 def export_saved_model(
     model: keras.Model,
     folder: Path | str,
-    *,
-    task: str = "classifier",
-    softmax: bool = True,
-    preprocessing: bool | Preprocessing = True,
-    resize_from: tuple[int, int] | None = None,
+    ends: Ends = _ENDS,
 ) -> None:
     """Write the graph that ``convert`` makes as a TensorFlow SavedModel.
 
@@ -34,10 +33,7 @@ def export_saved_model(
         model: As for ``convert``, like all that follows.
         folder: Where it is written, whole or not at all; a SavedModel there before is
             replaced.
-        task: "classifier", "segmenter" or "generic".
-        softmax: Whether logits become probabilities.
-        preprocessing: Whether it takes pixels from 0 to 255, or what is done to them.
-        resize_from: Height and width of the images that it takes.
+        ends: What goes around the model.
 
     Raises:
         KerasnetsError: An argument does not fit the model, or something else than a
@@ -46,19 +42,13 @@ def export_saved_model(
     folder = Path(folder)
     if folder.exists() and not (folder / "saved_model.pb").is_file():
         raise KerasnetsError(f"{folder} exists and is no SavedModel: not replaced")
-    pixels = pixel_model(
-        model,
-        task=task,
-        softmax=softmax,
-        preprocessing=preprocessing,
-        resize_from=resize_from,
-    )
     partial, former = (
         folder.with_name(f"{folder.name}.{state}") for state in ("partial", "former")
     )
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        pixels.export(partial, format="tf_saved_model", verbose=False)
+        with _ready(model, ends) as pixels:
+            pixels.export(partial, format="tf_saved_model", verbose=False)
         if folder.exists():
             shutil.rmtree(former, ignore_errors=True)
             folder.replace(former)
@@ -71,11 +61,7 @@ def export_saved_model(
 def export_onnx(
     model: keras.Model,
     path: Path | str,
-    *,
-    task: str = "classifier",
-    softmax: bool = True,
-    preprocessing: bool | Preprocessing = True,
-    resize_from: tuple[int, int] | None = None,
+    ends: Ends = _ENDS,
 ) -> None:
     """Write the graph that ``convert`` makes as an ONNX file.
 
@@ -84,10 +70,7 @@ def export_onnx(
     Args:
         model: As for ``convert``, like all that follows.
         path: Where it is written, whole or not at all.
-        task: "classifier", "segmenter" or "generic".
-        softmax: Whether logits become probabilities.
-        preprocessing: Whether it takes pixels from 0 to 255, or what is done to them.
-        resize_from: Height and width of the images that it takes.
+        ends: What goes around the model.
 
     Raises:
         KerasnetsError: An argument does not fit the model, or the libraries that write
@@ -100,49 +83,46 @@ def export_onnx(
             " 'kerasnets[onnx]'"
         )
     path = Path(path)
-    pixels = pixel_model(
-        model,
-        task=task,
-        softmax=softmax,
-        preprocessing=preprocessing,
-        resize_from=resize_from,
-    )
-    pixels(pixels.input)  # Keras refuses a model that was never called
     with (
+        _ready(model, ends) as pixels,
         replacing(path, path.with_name(f"{path.name}.partial")) as partial,
         warnings.catch_warnings(),
     ):
         # Keras gives NumPy 2 the names of NumPy 1 that tf2onnx looks for
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)
+        pixels(pixels.input)  # Keras refuses a model that was never called
         pixels.export(str(partial), format="onnx", verbose=False)
 
 
-def pixel_model(
-    model: keras.Model,
-    *,
-    task: str = "classifier",
-    softmax: bool = True,
-    preprocessing: bool | Preprocessing = True,
-    resize_from: tuple[int, int] | None = None,
-) -> keras.Model:
+@contextlib.contextmanager
+def _ready(model: keras.Model, ends: Ends) -> Iterator[keras.Model]:
+    """The graph to write, its layers called as every format allows."""
+    model = inference_model(model)
+    with plain_layer_names(model):
+        yield pixel_model(model, ends)
+
+
+def pixel_model(model: keras.Model, ends: Ends = _ENDS) -> keras.Model:
     """Return the graph that ``convert`` makes as a Keras model; the weights are shared.
 
     Raises:
         KerasnetsError: An argument does not fit the model.
     """
-    if task not in TASKS:
-        raise KerasnetsError(f"task is {task!r}; {', '.join(TASKS)} are accepted")
     model = inference_model(model)
-    if task == "generic":
-        answers = dict(zip(end_names(model, "output"), model.outputs, strict=True))
-        return keras.Model(model.input, answers, name=model.name)
-    wrapper = wrapper_of(
-        model,
-        task=task,
-        softmax=softmax,
-        preprocessing=preprocessing,
-        resize_from=resize_from,
-    )
+    if ends.task == "generic":
+        inputs = [
+            keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
+            for name, tensor in zip(
+                end_names(model, "input"), model.inputs, strict=True
+            )
+        ]
+        image = keras.tree.pack_sequence_as(model.input, inputs)
+        answers = keras.tree.flatten(model(image, training=False))
+        names = end_names(model, "output")
+        return keras.Model(
+            image, dict(zip(names, answers, strict=True)), name=model.name
+        )
+    wrapper = wrapper_of(model, ends)
     image = keras.Input(wrapper.image, name="image")
     answer = wrapper(image, lambda x: model(x, training=False))
     return keras.Model(image, {wrapper.answer: answer}, name=model.name)

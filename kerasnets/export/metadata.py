@@ -15,6 +15,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.export import metadata_schema as slots
 from kerasnets.export.archive import read_file, with_files
 from kerasnets.export.flatbuffer import pack, read_bytes, unpack
+from kerasnets.export.labels import check_labels
 
 _BUFFER_NAME = b"TFLITE_METADATA"
 # Of a kind of file, the oldest schema that has every field written here.
@@ -86,7 +87,11 @@ def add_metadata(
     graph = model.subgraphs[0]
     image, answer = ([int(x) for x in shape] for shape in _shapes(graph))
     kind = _kind(kind, answer)
-    _check_labels(labels, classes=answer[-1])
+    if len(labels) != answer[-1]:
+        raise KerasnetsError(
+            f"{len(labels)} labels were given for {answer[-1]} classes"
+        )
+    check_labels(labels)
     texts = {
         slots.NAME: name,
         slots.DESCRIPTION: description,
@@ -149,15 +154,6 @@ def _kind(kind: str | None, answer: Sequence[int]) -> str:
             "None is accepted"
         )
     return found
-
-
-def _check_labels(labels: Sequence[str], classes: int) -> None:
-    """Raise unless there is one label, of one line, for each class."""
-    if len(labels) != classes:
-        raise KerasnetsError(f"{len(labels)} labels were given for {classes} classes")
-    for label in labels:
-        if label.splitlines() != [label]:
-            raise KerasnetsError(f"the label {label!r} is not one line of text")
 
 
 def _normalisation(

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.inference import gives_probabilities
+from kerasnets.export.layer_names import plain_layer_names
 from kerasnets.graph import maker
 from kerasnets.pixels import Preprocessing, pixels_of
+from kerasnets.probabilities import OUTPUTS, gives_probabilities
 
 TASKS = ("classifier", "segmenter", "generic")
 # how Keras calls a layer that nobody named: its class, and a count in the process
@@ -37,6 +38,38 @@ class Graph:
     variables: Sequence[Any]
     image: bool = False
     pixels: bool = False
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What a file has before and behind its network.
+
+    Attributes:
+        task: "classifier", "segmenter", or "generic" for any inputs and outputs: then
+            nothing is added around the model.
+        softmax: Whether logits of a classifier or segmenter become probabilities.
+        preprocessing: Whether the file takes pixels from 0 to 255 and does inside what
+            the model wants done to them; else it takes what the model takes.
+        pixels: What that is. Default: what ``kerasnets.pixels.pixels_of`` finds.
+        output: What the model answers with, "probabilities" or "logits". Default: what
+            ``kerasnets.probabilities.gives_probabilities`` finds.
+        resize_from: Height and width of the images that the file takes, where it is to
+            bring them (bilinearly) to the size of the network.
+    """
+
+    task: str = "classifier"
+    softmax: bool = True
+    preprocessing: bool = True
+    pixels: Preprocessing | None = None
+    output: str | None = None
+    resize_from: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        for name, accepted in (("task", TASKS), ("output", (None, *OUTPUTS))):
+            value = getattr(self, name)
+            if value not in accepted:
+                names = ", ".join(str(one) for one in accepted if one is not None)
+                raise KerasnetsError(f"{name} is {value!r}; {names} are accepted")
 
 
 def _as_it_is(x: Any, low: Any, high: Any) -> Any:
@@ -89,6 +122,8 @@ class Wrapper:
             # model
             x = keras.ops.take(x, [2, 1, 0], axis=-1)
         mean, scale = np.array(convention.mean), 1 / np.array(convention.std)
+        if not mean.any() and (scale == 1).all():
+            return x
         low, high = -mean, 255 - mean
         # Subtract first: the factor then folds into the kernel of a convolution that
         # follows, which leaves one operator of the two in x / 127.5 - 1.
@@ -101,39 +136,29 @@ def _constant(values: np.ndarray) -> Any:
     return float(values[0]) if len({*values}) == 1 else values.astype(np.float32)
 
 
-def wrapper_of(
-    model: keras.Model,
-    *,
-    task: str,
-    softmax: bool,
-    preprocessing: bool | Preprocessing,
-    resize_from: tuple[int, int] | None,
-) -> Wrapper:
+def wrapper_of(model: keras.Model, ends: Ends) -> Wrapper:
     """Return what goes around a network of images.
 
     Raises:
-        KerasnetsError: It does not take one image, or does not answer as the task says.
+        KerasnetsError: It does not take one image, does not answer as the task says, or
+            it cannot be known what it wants done to pixels or what it answers with.
     """
-    _check_ends(model, task)
+    _check_ends(model, ends.task)
     height, width, channels = model.inputs[0].shape[1:]
-    convention = None
-    if isinstance(preprocessing, Preprocessing):
-        convention = preprocessing
-    elif preprocessing:
-        convention = pixels_of(model)
-    given = resize_from or (height, width)
-    probable = gives_probabilities(model)
-    if softmax and not probable and model.outputs[0].shape[-1] == 1:
+    given = ends.resize_from or (height, width)
+    probable = gives_probabilities(model, output=ends.output, pixels=ends.pixels)
+    if ends.softmax and not probable and model.outputs[0].shape[-1] == 1:
         raise KerasnetsError(
             f"{model.name!r} returns one logit, of which a softmax is always 1; end the"
             " model in a sigmoid, or give softmax=False"
         )
+    convention = pixels_of(model, ends.pixels) if ends.preprocessing else None
     return Wrapper(
         image=(given[0], given[1], channels),
         size=(height, width),
         convention=convention,
-        softmax=softmax and not probable,
-        answer="probabilities" if softmax or probable else "logits",
+        softmax=ends.softmax and not probable,
+        answer="probabilities" if ends.softmax or probable else "logits",
     )
 
 
@@ -166,7 +191,8 @@ def image_graph(model: keras.Model, wrapper: Wrapper) -> Graph:
     """Return the graph from ``image`` to the answer."""
 
     def call(image: Any) -> list[Any]:
-        return [wrapper(image, lambda x: model(x, training=False))]
+        with plain_layer_names(model):
+            return [wrapper(image, lambda x: model(x, training=False))]
 
     return wrapped_graph(wrapper, call, model.weights)
 
@@ -197,7 +223,8 @@ def generic_graph(model: keras.Model) -> Graph:
 
     def call(*tensors: Any) -> list[Any]:
         structure = keras.tree.pack_sequence_as(model.input, list(tensors))
-        return keras.tree.flatten(model(structure, training=False))
+        with plain_layer_names(model):
+            return keras.tree.flatten(model(structure, training=False))
 
     return Graph(inputs, end_names(model, "output"), call, model.weights)
 

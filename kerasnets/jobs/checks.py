@@ -10,7 +10,7 @@ import keras
 from kerasnets import applications
 from kerasnets.data import check_class_names
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.inference import gives_probabilities
+from kerasnets.probabilities import check_logits
 
 _Whole = TypeVar("_Whole", int, int | None)
 
@@ -30,17 +30,7 @@ def check_classifier(
             f"{model.name!r} has {len(model.outputs)} outputs; one is accepted: leave"
             " auxiliary classifiers out (applications.without_auxiliary)"
         )
-    shape = applications.without_auxiliary(model).output_shape
-    if shape != (None, classes):
-        raise KerasnetsError(
-            f"{model.name!r} gives outputs of shape {shape}; the data have {classes}"
-            f" classes, (None, {classes}) is accepted"
-        )
-    if gives_probabilities(model):
-        raise KerasnetsError(
-            f"{model.name!r} gives probabilities; logits, without a softmax at the end,"
-            " are accepted"
-        )
+    check_logits(applications.without_auxiliary(model), classes=classes)
 
 
 def check_file(out: Path, suffix: str) -> None:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kerasnets import __version__, export
-from kerasnets.data import Source, open_source
+from kerasnets.data import Source, open_source, spread
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_bytes
 from kerasnets.jobs import defaults
@@ -21,7 +21,7 @@ from kerasnets.jobs.checks import (
     check_whole,
 )
 from kerasnets.jobs.images import fitted, image_of, prepared_images
-from kerasnets.pixels import Preprocessing, pixels_of
+from kerasnets.pixels import describe, pixels_of
 from kerasnets.progress import Progress, silent
 from kerasnets.saving import import_plugins, load_model
 
@@ -37,6 +37,7 @@ class Exported:
     Attributes:
         path: the file, or the folder of a SavedModel.
         size, gzip_size: its bytes, and those behind gzip.
+        pixels: what it does to pixels, in a line.
         calibration: how many images set the ranges and how they were chosen; None where
             none were needed.
         warnings: what to know before the file is used, a line each.
@@ -45,6 +46,7 @@ class Exported:
     path: Path
     size: int
     gzip_size: int
+    pixels: str
     calibration: dict[str, Any] | None
     warnings: tuple[str, ...]
 
@@ -76,7 +78,7 @@ def run(
         labels: class names for the file's metadata.
         calibration: how many images set the ranges.
         options: the other arguments of ``export.convert``; "onnx" and "saved_model"
-            have none.
+            have ``pixels`` and ``output`` alone.
         texts: ``name``, ``description``, ``author``, ``licence`` for the metadata,
             which are written where there are labels.
         plugins: modules to import first, which register layers of your own.
@@ -93,11 +95,16 @@ def run(
     check_whole("calibration", calibration, 1)
     import_plugins(plugins)
     model = load_model(model_path)
+    line = describe(
+        pixels_of(model, options.get("pixels")),
+        inside=options.get("preprocessing", True),
+    )
     if format in _BY_KERAS:
-        getattr(export, _BY_KERAS[format])(model, out)
-        return Exported(out, *export.file_sizes(out), None, ())
+        getattr(export, _BY_KERAS[format])(model, out, export.Ends(**options))
+        return Exported(out, *export.file_sizes(out), line, None, ())
     described: dict[str, Any] = {
         "name": model.name,
+        "description": line,
         "author": f"kerasnets {__version__}",
     }
     images, report, warnings = None, None, []
@@ -121,12 +128,14 @@ def run(
     content = export.convert(model, format=format, calibration=images, **options)
     if labels is not None:
         described.update(texts)
+        if "description" in texts:
+            described["description"] = f"{texts['description']} ({line})"
         if options.get("preprocessing", True) is False:
-            convention = _convention(model)
+            convention = pixels_of(model, options.get("pixels"))
             described.update(mean=convention.mean, std=convention.std)
         content = export.add_metadata(content, labels=labels, **described)
     write_bytes(out, content)
-    return Exported(out, *export.file_sizes(out), report, tuple(warnings))
+    return Exported(out, *export.file_sizes(out), line, report, tuple(warnings))
 
 
 def _check_export(
@@ -141,9 +150,11 @@ def _check_export(
     known = (*export.FORMATS, *_BY_KERAS)
     if format not in known:
         raise KerasnetsError(f"format {format!r} is unknown: {', '.join(known)}")
-    if format in _BY_KERAS and (options or texts or data or labels is not None):
+    others = {*options} - {"pixels", "output"}
+    if format in _BY_KERAS and (others or texts or data or labels is not None):
         raise KerasnetsError(
-            f"format {format!r} takes no data, labels, texts or other options"
+            f"format {format!r} takes no data, labels, texts or other options than"
+            " pixels and output"
         )
     if format == "int8" and data is None:
         raise KerasnetsError(
@@ -158,11 +169,6 @@ def _check_export(
         check_parent(out)
     else:
         check_file(out, ".onnx" if format == "onnx" else ".tflite")
-
-
-def _convention(model: keras.Model) -> Preprocessing:
-    """What is done to the pixels before the model."""
-    return pixels_of(model)
 
 
 def _calibrated(
@@ -180,17 +186,15 @@ def _calibrated(
     given = options.get("resize_from") or size
     side = max(*given, *size)
     with prepared_images(source, side, seed, skip_bad_images, progress) as data:
-        chosen = export.calibration_images(data.train, size=side, count=count)
+        chosen = export.calibration_images(
+            data.train, size=side, seed=seed, count=count
+        )
+        seen = spread(data.test.labels, _SEEN, seed)
         gaps = export.range_gap(
             model,
             fitted(chosen.images, size, channels),
-            fitted(data.test.images[:_SEEN], size, channels),
+            fitted(data.test.images[seen], size, channels),
+            pixels=options.get("pixels"),
         )
         images = fitted(chosen.images, given, channels)
-    if options.get("preprocessing", True) is False:
-        # black and white, as convert does for pixels: bytes given to a uint8 file as
-        # they are then mean what they should
-        images = np.array(images)
-        images[0, 0, 0], images[0, -1, -1] = 0, 255
-        images = np.asarray(_convention(model)(images), "float32")
     return images, chosen.report(), export.range_warnings(gaps)

@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from kerasnets import export
-from kerasnets.data import open_source
+from kerasnets.data import open_source, spread
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.predictors import is_litert
 from kerasnets.jobs.checks import check_whole
 from kerasnets.jobs.images import fitted, prepared_images
+from kerasnets.pixels import Preprocessing
 from kerasnets.progress import Progress, silent
 from kerasnets.saving import import_plugins, load_model
 
@@ -22,11 +23,13 @@ def run(
     bounds: Mapping[str, float] | None = None,
     threads: int | None = None,
     images: int | None = None,
+    pixels: Preprocessing | None = None,
+    output: str | None = None,
     plugins: Sequence[str] = (),
     skip_bad_images: bool = False,
     seed: int = 0,
     progress: Progress = silent,
-) -> export.VerificationReport:
+) -> export.Verification:
     """Run an exported file and its model over the test images and compare them.
 
     Args:
@@ -37,7 +40,10 @@ def run(
         bounds: fields of ``export.Bounds`` in the place of those that are usual for the
             numbers in the file.
         threads: as in ``export.report``.
-        images: how many images are compared; all by default.
+        images: how many images are compared, drawn with ``seed``, the classes taking
+            turns; all by default.
+        pixels: as in ``export.report``.
+        output: likewise.
         plugins: modules to import first, which register layers of your own.
         skip_bad_images: leave out images that cannot be decoded.
         seed: of the splits, where the data have none of their own.
@@ -67,13 +73,17 @@ def run(
         source, max(size), seed, skip_bad_images, progress
     ) as prepared:
         test = prepared.test
+        chosen = spread(test.labels, images or len(test.labels), seed)
         return export.report(
             path,
             model,
-            fitted(test.images[:images], size, channels),
-            test.labels[:images] if is_classifier else None,
+            fitted(test.images[chosen], size, channels),
+            test.labels[chosen] if is_classifier else None,
+            ids=[test.ids[index] for index in chosen],
             bounds=replace(export.default_bounds(path), **bounds),
             threads=threads,
+            pixels=pixels,
+            output=output,
             sqnr=True if "sqnr_db" in bounds else None,
             progress=progress,
         )

@@ -6,6 +6,7 @@ from keras import layers
 from kerasnets.applications import without_auxiliary
 from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import Preprocessing, pixels_of
+from kerasnets.probabilities import check_logits
 
 
 def distiller(
@@ -35,7 +36,7 @@ def distiller(
     """
     teacher, student = without_auxiliary(teacher), without_auxiliary(student)
     for role, model in (("teacher", teacher), ("student", student)):
-        _check_logits(role, model)
+        check_logits(model, role)
     if teacher.output_shape != student.output_shape:
         raise KerasnetsError(
             f"the teacher knows {teacher.output_shape[-1]} classes, the student "
@@ -81,15 +82,3 @@ def fed_with(model: keras.Model, size: int, given: Preprocessing) -> keras.Model
 
 def _side(model: keras.Model) -> int:
     return max(model.input_shape[1:3])
-
-
-def _check_logits(role: str, model: keras.Model) -> None:
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    if isinstance(last, layers.Softmax):
-        activation = keras.activations.softmax
-    if activation is not None and activation is not keras.activations.linear:
-        raise KerasnetsError(
-            f"the {role} {model.name} ends in {activation.__name__}: distillation "
-            "needs logits, build it with classifier_activation=None"
-        )

@@ -7,7 +7,6 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.export.calibration import (
     RangeGap,
     calibration_images,
-    choose,
     range_gap,
     range_warnings,
 )
@@ -19,59 +18,42 @@ from .conftest import build_small, make_images
 LABELS = np.array([1, 0, 1, 0, 1, 0, 1, 0, 2])
 
 
-@pytest.mark.parametrize(
-    ("count", "expected"),
-    [
-        (1, [1]),
-        (3, [0, 1, 8]),
-        (5, [0, 1, 2, 3, 8]),
-        (6, [0, 1, 2, 3, 5, 8]),
-        (99, list(range(9))),
-    ],
-)
-def test_classes_take_turns(count, expected):
-    assert choose(LABELS, count).tolist() == expected
-
-
-def test_a_seed_draws_within_the_classes():
-    labels = np.repeat([0, 1, 2], [400, 40, 4])
-    drawn = [choose(labels, 30, seed=seed) for seed in (0, 0, 1)]
-    assert drawn[0].tolist() == drawn[1].tolist() != drawn[2].tolist()
-    for chosen in drawn:
-        assert len(set(chosen)) == 30
-        assert chosen.tolist() == sorted(chosen)
-        assert np.bincount(labels[chosen]).tolist() == [13, 13, 4]
-    assert choose(labels, 30).tolist() != drawn[0].tolist()
-
-
-def test_nothing_to_choose_is_refused():
-    with pytest.raises(KerasnetsError, match="0 calibration images: 1 or more"):
-        choose(LABELS, 0)
-
-
 def test_images_come_in_the_networks_size_with_a_report():
     images = np.arange(9, dtype="uint8")[:, None, None, None].repeat(8, 1)
     images = images.repeat(8, 2).repeat(3, 3)
     split = Split(images, LABELS, tuple("abcdefghi"))
-    chosen = calibration_images(split, size=4, count=3)
+    chosen = calibration_images(split, size=4, count=3, seed=7)
     assert chosen.images.shape == (3, 4, 4, 3)
     assert chosen.images.dtype == np.uint8
-    assert chosen.images[:, 0, 0, 0].tolist() == [0, 1, 8]
+    drawn = chosen.images[:, 0, 0, 0].tolist()
+    assert chosen.labels.tolist() == LABELS[drawn].tolist()
+    assert sorted(chosen.labels) == [0, 1, 2]
     assert chosen.report() == {
         "images": 3,
         "classes": 3,
-        "method": "from the training images, the classes taking turns, the first of "
-        "each",
+        "method": "training images drawn with seed 7, the classes taking turns",
+        "ids": ["abcdefghi"[index] for index in drawn],
     }
-    drawn = calibration_images(split, size=4, count=3, seed=7)
-    assert "drawn with seed 7 of each" in drawn.report()["method"]
+
+
+def test_all_of_many_classes_have_a_chance():
+    """130 classes of two images, 100 to draw: not the first 100 classes."""
+    images = np.zeros((260, 2, 2, 3), "uint8")
+    split = Split(images, np.repeat(np.arange(130), 2), tuple(map(str, range(260))))
+    first, second, again = (
+        calibration_images(split, size=2, count=100, seed=seed) for seed in (0, 1, 0)
+    )
+    assert first.ids == again.ids != second.ids
+    for chosen in (first, second):
+        assert len({*chosen.labels}) == 100
+        assert np.count_nonzero(chosen.labels >= 100) > 10
 
 
 def doubler():
     """Pixels scaled to [-1, 1], twice that, ReLU, their average over the image."""
     inputs = keras.Input((2, 2, 1))
     double = keras.layers.Conv2D(1, 1, use_bias=False, name="double")
-    x = keras.layers.ReLU(name="relu")(double(carry(inputs, UNIT)))
+    x = keras.layers.ReLU(name="relu")(double(carry(inputs, UNIT.fitted(None, 1))))
     model = keras.Model(inputs, keras.layers.GlobalMaxPooling2D(name="pool")(x))
     double.set_weights([np.full((1, 1, 1, 1), 2.0)])
     return model
@@ -139,3 +121,24 @@ def test_images_that_do_not_fit_are_named(shape):
     images = make_images(2, 16)
     with pytest.raises(KerasnetsError, match=r"the test images.*\(n, 16, 16, 3\)"):
         range_gap(build_small(), images, np.zeros(shape, "uint8"))
+
+
+def test_a_sequential_model_that_scales_its_pixels():
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((2, 2, 1)), layers.Rescaling(1 / 255), layers.Flatten()]
+    )
+    images = np.array([[0, 51], [102, 255]]).reshape(1, 2, 2, 1)
+    pixels, scaled = range_gap(model, images, images // 2)
+    assert pixels.calibrated == (0, 255)
+    assert scaled.calibrated == pytest.approx((0, 1))
+    assert scaled.seen == pytest.approx((0, 127 / 255))
+
+
+def test_ranges_are_those_of_the_pixels_that_are_said():
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.ReLU()])
+    images = np.full((1, 2, 2, 1), 255)
+    with pytest.raises(KerasnetsError, match="pixels="):
+        range_gap(model, images, images)
+    grey = UNIT.fitted(None, 1)
+    assert range_gap(model, images, images, pixels=grey)[1].seen == (1, 1)

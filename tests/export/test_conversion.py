@@ -239,8 +239,8 @@ def test_a_quantised_mobilenet_agrees(mobilenet, save):
     # machines
     bounds = Bounds(max_abs_difference=1.0, agreement=0.9)
     labels = brightest_channel(images)
-    verification = verify(path, mobilenet, images, labels, bounds=bounds)
-    assert verification.accuracy >= 0.6  # one in three by chance
+    verification = verify(path, mobilenet, images, labels, bounds=bounds, sqnr=False)
+    assert (verification.outputs[0].accuracy or 0) >= 0.6  # one in three by chance
 
 
 @pytest.mark.parametrize("quantised", [False, True])

@@ -10,9 +10,10 @@ from support.weights import randomise
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import file_sparsity
 from kerasnets.export.conversion import convert, convert_aware, convert_with_names
-from kerasnets.export.inference import gives_probabilities, inference_model
+from kerasnets.export.inference import inference_model
 from kerasnets.layers import LocalResponseNorm
 from kerasnets.pixels import TORCH, UNIT, Pixels, carry
+from kerasnets.probabilities import gives_probabilities
 from kerasnets.transfer import distiller
 
 from .conftest import build_small, make_images
@@ -148,7 +149,7 @@ def test_logits_and_unprocessed_images_where_asked(small, images):
 def test_preprocessing_may_be_given(small, images):
     pixels = images[:1].astype("float32")
     logits = small(TORCH(pixels), training=False)
-    answers = run(convert(small, preprocessing=TORCH, softmax=False), pixels)[0]
+    answers = run(convert(small, pixels=TORCH, softmax=False), pixels)[0]
     np.testing.assert_allclose(answers, logits, rtol=1e-4, atol=1e-5)
 
 
@@ -184,8 +185,8 @@ def test_of_a_distiller_the_student_is_converted(small, side):
 
 
 def test_local_response_norm_stays_in_float(images):
-    inputs = keras.Input((16, 16, 3))
-    x = layers.Conv2D(8, 3)(carry(inputs, UNIT))
+    x = inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(8, 3)(carry(x, UNIT))
     x = LocalResponseNorm(depth=3, alpha=0.5)(x)
     x = layers.Dense(4)(layers.GlobalAveragePooling2D()(x))
     model = randomise(keras.Model(inputs, x), seed=0, head=3)
@@ -264,7 +265,7 @@ def aware(model: keras.Model):
     class Twin(tf.Module):
         def __init__(self):
             super().__init__()
-            self.kernel = tf.Variable(model.layers[-1].kernel.numpy())
+            self.kernel = tf.Variable(model.weights[0].numpy())
 
         def __call__(self, x, training):
             assert not training

@@ -18,6 +18,7 @@ from support.tiny_zoo import TINY
 from support.weights import randomise
 
 from kerasnets.export import Classifier, add_metadata, convert
+from kerasnets.pixels import UNIT, carry
 
 from .conftest import LABELS
 
@@ -53,7 +54,7 @@ def segmenter():
     """Convolutions to a map of three classes."""
     layers = keras.layers
     inputs = keras.Input((16, 24, 3))
-    x = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(carry(inputs, UNIT))
     return randomise(keras.Model(inputs, layers.Conv2D(3, 1)(x)), seed=1, head=3)
 
 

@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import add_metadata, convert, read_labels
 from kerasnets.export.metadata import read_metadata
+from kerasnets.pixels import UNIT
 
 from .conftest import LABELS
 
@@ -63,6 +64,7 @@ def test_equal_arguments_give_equal_bytes(small):
         (LABELS[:9], "9 labels were given for 10 classes"),
         ((*LABELS[:9], "two\nlines"), "not one line"),
         ((*LABELS[:9], ""), "not one line"),
+        ((*LABELS[:9], "bad\udcff"), "not text in UTF-8"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(small, labels, message):
@@ -74,7 +76,7 @@ def test_labels_that_do_not_fit_are_refused(small, labels, message):
 def map_file():
     """A file that answers with a map of three classes."""
     inputs = keras.Input((8, 8, 3))
-    return convert(keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs)))
+    return convert(keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs)), pixels=UNIT)
 
 
 def test_a_segmenter_is_told_by_its_map(map_file, small):

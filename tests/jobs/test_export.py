@@ -29,12 +29,14 @@ def test_int8_file_answers_like_its_model(folder, data, tmp_path, model):
     result = export_job.run(
         path, tmp_path / "out.tflite", format="int8", data=data, calibration=20
     )
+    assert result.calibration is not None
+    assert len({*result.calibration.pop("ids")}) == 20
     assert result.calibration == {
         "images": 20,
         "classes": 3,
-        "method": "from the training images, the classes taking turns, the first of"
-        " each",
+        "method": "training images drawn with seed 0, the classes taking turns",
     }
+    assert result.pixels.startswith("pixels 0 to 255, normalised inside: ")
     found = verify_job.run(
         result.path, model_path=path, data=data, bounds={"max_abs_difference": 0.05}
     )

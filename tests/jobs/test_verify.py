@@ -28,6 +28,7 @@ def test_bounds_replace_the_usual_ones(folder, data, float_file):
     )
     found = verify(images=7)
     assert (found.examples, found.failures) == (7, ())
+    assert len({*found.ids}) == 7
     found = verify(images=7, bounds={"accuracy": 1.01})
     assert len(found.failures) == 1
     assert "accuracy" in found.failures[0]

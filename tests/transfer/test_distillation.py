@@ -152,7 +152,7 @@ def ends_in_activation_layer(layer):
 )
 def test_probabilities_are_refused(role, make):
     models = {"teacher": network(), "student": network(), role: make()}
-    with pytest.raises(KerasnetsError, match=f"the {role} net ends in softmax"):
+    with pytest.raises(KerasnetsError, match=f"the {role} 'net' gives probabilities"):
         distiller(**models, temperature=4.0, soft_weight=0.9)
 
 

@@ -24,6 +24,7 @@ from kerasnets.evaluation import evaluate
 from kerasnets.files import write_bytes, write_text
 from kerasnets.jobs.mirroring import look_at_mirroring
 from kerasnets.jobs.phone.settings import Settings
+from kerasnets.pixels import describe, pixels_of
 from kerasnets.reports.card import model_card
 from kerasnets.reports.notes import left_out_line, mirroring_line, not_taken_line
 from kerasnets.runs import Job as AnyJob, Stage
@@ -251,7 +252,10 @@ def quantise(job: Job) -> dict:
     data = load_prepared(job.folder / "data")
     model = load_model(job.folder / f"{job.results['prune']['taken']}.keras")
     calibration = export.calibration_images(
-        data.train, size=model.input_shape[1], count=job.settings.calibration
+        data.train,
+        size=model.input_shape[1],
+        seed=job.settings.seed,
+        count=job.settings.calibration,
     )
     (job.folder / "work").mkdir(exist_ok=True)
     bare = export.convert(model, calibration=calibration.images)
@@ -265,14 +269,17 @@ def write_files(job: Job) -> dict:
     sizes = {}
     for done, name in enumerate(MODELS):
         job.progress(done, len(MODELS), name)
+        origin = "pruned" if name == "int8" else name
+        model = load_model(job.folder / f"{origin}.keras")
         if name == "int8":
             bare = (job.folder / "work" / "int8.tflite").read_bytes()
         else:
-            bare = export.convert(load_model(job.folder / f"{name}.keras"))
+            bare = export.convert(model)
+        pixels = describe(pixels_of(model))
         content = export.add_metadata(
             bare,
             name=f"{job.settings.data} {name}",
-            description=_description(job, name),
+            description=f"{_description(job, name)} ({pixels})",
             labels=data.class_names,
             author=f"kerasnets {__version__}",
             licence=f"data: {data.licence}",
@@ -301,20 +308,21 @@ def verify(job: Job) -> dict:
             model,
             resize_images(test.images, model.input_shape[1]),
             test.labels,
+            sqnr=False,
             progress=lambda done, total, note="", index=index: job.progress(
                 index * total + done, len(MODELS) * total, note
             ),
         )
-        size, gzip_size = export.file_sizes(paths[name])
+        (answers,) = proof.outputs
         models[name] = {
             "params": count_params(model),
             "madds": count_madds(model),
-            "accuracy": proof.accuracy,
-            "agreement": proof.agreement,
-            "max_abs_difference": proof.max_abs_difference,
+            "accuracy": answers.accuracy,
+            "agreement": answers.agreement,
+            "max_abs_difference": answers.max_abs_difference,
             "sparsity": export.file_sparsity(paths[name]),
-            "bytes": size,
-            "gzip_bytes": gzip_size,
+            "bytes": proof.size,
+            "gzip_bytes": proof.gzip_size,
             "latency_ms": latency[name],
             "preprocessing": str(applications.preprocessing(model)),
         }
