@@ -269,7 +269,7 @@ def write_files(job: Job) -> dict:
     sizes = {}
     for done, name in enumerate(MODELS):
         job.progress(done, len(MODELS), name)
-        origin = "pruned" if name == "int8" else name
+        origin = job.results["prune"]["taken"] if name == "int8" else name
         model = load_model(job.folder / f"{origin}.keras")
         if name == "int8":
             bare = (job.folder / "work" / "int8.tflite").read_bytes()
