@@ -153,6 +153,8 @@ def export(
     resize_from: Annotated[
         str | None, typer.Option(help="Resize images of HEIGHTxWIDTH inside the file.")
     ] = None,
+    pixels: options.Pixels = None,
+    output: options.Output = None,
     dynamic_batch: Annotated[
         bool, typer.Option(help="Take any number of images at once.")
     ] = False,
@@ -171,13 +173,15 @@ def export(
     from kerasnets.jobs import checks, export as job
 
     # only what was asked for: ONNX and SavedModel take none
-    options = {
+    chosen = {
         name: value
         for name, value, asked in (
             ("io", io, io is not None),
             ("softmax", softmax, not softmax),
             ("preprocessing", preprocessing, not preprocessing),
             ("resize_from", _height_and_width(resize_from), resize_from is not None),
+            ("pixels", options.parse_stated(pixels), pixels is not None),
+            ("output", output, output is not None),
             ("batch", None, dynamic_batch),
             ("sparse", sparse, sparse),
         )
@@ -192,7 +196,7 @@ def export(
             data=data,
             labels=None if labels is None else checks.read_lines(labels),
             calibration=calibration,
-            options=options,
+            options=chosen,
             texts={key: value for key, value in texts.items() if value},
             plugins=plugin or (),
             skip_bad_images=skip_bad_images,
@@ -251,6 +255,8 @@ def verify(
         int | None,
         typer.Option(help="Number of test images to compare.  [default: all]"),
     ] = None,
+    pixels: options.Pixels = None,
+    output: options.Output = None,
     plugin: options.Plugin = None,
     seed: options.Seed = 0,
     skip_bad_images: options.SkipBad = False,
@@ -274,6 +280,8 @@ def verify(
             bounds={key: value for key, value in bounds.items() if value is not None},
             threads=threads,
             images=images,
+            pixels=options.parse_stated(pixels),
+            output=output,
             plugins=plugin or (),
             skip_bad_images=skip_bad_images,
             seed=seed,
