@@ -33,6 +33,7 @@ NUMERIC = (
     "pretrained/",
     "test_layers",
     "test_losses",
+    "test_pixels",
     "training/",
     "transfer/",
 )

@@ -1,6 +1,7 @@
 """An image classifier of a LiteRT file, without TensorFlow."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Classifier:
         self._model = LiteRTModel(path, threads)
         _check_classifier(self._model, path)
         image, answer = self._model.inputs[0], self._model.outputs[0]
-        self.input_size = image.shape[1:3]
+        self.input_size = cast(tuple[int, int], image.shape[1:3])
         self.quantised = image.dtype == np.uint8
         metadata = read_metadata(path)
         self.labels = metadata.labels

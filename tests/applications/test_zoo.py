@@ -146,7 +146,7 @@ class StopWhenRight(keras.callbacks.Callback):
         self.model.stop_training = logs["accuracy"] == 1
 
 
-# the others learn digits in phone/test_every_family.py; first weights may be unlucky on
+# the others learn digits in jobs/test_every_family.py; first weights may be unlucky on
 # one CPU and not on another
 @pytest.mark.parametrize("name", DRAWN)
 def test_learns_a_handful_of_images(name):
