@@ -166,7 +166,11 @@ def test_pickled_code_is_refused_and_not_run(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["no.keras", "no.weights.h5", "no.safetensors", "no.pth"]
+    "name",
+    [
+        *("no.keras", "no.weights.h5", "no.safetensors"),
+        pytest.param("no.pth", marks=pytest.mark.peers),
+    ],
 )
 def test_file_of_another_kind_is_refused(name, tmp_path):
     path = tmp_path / name
