@@ -40,6 +40,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import keras
 from keras import layers
@@ -251,7 +252,7 @@ def _naive_branches(x):
 
 def _reduced_branches(x):
     """The zoo's own module, with the widths of the example."""
-    row = applications.GoogLeNet.network
+    row = cast(googlenet.Variant, applications.GoogLeNet.network)
     widths = googlenet.Widths(128, 64, 192, 64, 96, 64)
     return googlenet.inception_module(x, widths, row, name="module")
 
