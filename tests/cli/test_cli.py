@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -369,6 +370,8 @@ def files(tmp_path_factory) -> Path:
     head = other.get_layer("logits")
     head.kernel.assign(-head.kernel)
     other.save(folder / "other.keras")
+    silent = keras.Sequential([keras.Input((8, 8, 3)), *network().layers[2:]])
+    silent.save(folder / "silent.keras")
     save_colours(folder / "colours.npz")
     export.run(
         folder / "net.keras",
@@ -431,6 +434,9 @@ DATA = ["--data", "npz:colours.npz"]
             "export net.keras out.tflite --io float32 --sparse --format int8",
             "name data",
         ),
+        ("export silent.keras out.tflite", "say --pixels, or pixels= in Python"),
+        ("export net.keras out.tflite --pixels 1:0", "pixels '1:0' are not known"),
+        ("verify net.tflite --model silent.keras", "say --pixels"),
         ("verify no.tflite --model net.keras", "no.tflite cannot be read"),
         ("verify empty.tflite --model net.keras", "empty.tflite is not a LiteRT"),
         ("verify short.tflite --model net.keras", "short.tflite"),
@@ -499,6 +505,22 @@ def test_steps_from_a_model_to_a_measured_file(here, run):
     figures = json.loads(out)
     assert (code, figures["holds"], figures["examples"]) == (0, True, 5)
     assert not list(here.glob("*.data"))
+
+
+def test_pixels_and_output_that_are_said_are_printed(here, run):
+    said = ("--pixels", "0..1", "--output", "logits")
+    code, out, _ = run("export", "silent.keras", "said.tflite", *said)
+    assert code == 0
+    line = "pixels 0 to 255, normalised inside: x / 255"
+    assert out.splitlines()[-1] == line
+    verify = ("verify", "said.tflite", "--model", "silent.keras", *DATA)
+    code, out, _ = run(*verify, *said)
+    assert code == 0
+    assert line in out
+    # what the exporter assumed is not what the verifier goes by
+    code, _, err = run(*verify, "--pixels", "-1..1", "--output", "logits")
+    assert code == 1
+    assert "said.tflite is out of bounds" in err
 
 
 def test_verify_names_the_bound_that_does_not_hold(here, run):
