@@ -72,15 +72,18 @@ def main(photos: str, out: str) -> None:
     )
 
     student = new_student(trials[0].candidate)
-    lesson = transfer.distiller(teacher, student, temperature=4, soft_weight=0.9)
-    training.train(lesson, feed, training.Recipe(epochs=40, learning_rate=0.03))
+    recipe = training.Recipe(
+        epochs=40, learning_rate=0.03, temperature=4, soft_weight=0.9
+    )
+    transfer.distill(teacher, student, feed, recipe)
     student.save(folder / "student.keras")
 
-    compression.prune(
+    pruning = compression.PruneSettings(sparsity=0.5)
+    compression.compress(
         folder / "student.keras",
         folder / "pruned.keras",
         data=folder / "data",
-        settings=compression.PruneSettings(sparsity=0.5, epochs=15, augment=moves),
+        recipe=[pruning.with_recipe(epochs=15, augment=moves)],
         teacher_path=folder / "teacher.keras",
         seed=SEED,
     )

@@ -19,6 +19,7 @@ interval. Accuracy is that of the file on the test images.
 """
 
 import argparse
+import functools
 import gzip
 import os
 import tempfile
@@ -183,10 +184,10 @@ def student(folder: Path, name: str, source: str, seconds: float) -> Table:
     learn("teacher", "resnet20", {}, teacher_epochs)
     learn("float", "mobilenet", {"alpha": 0.25}, epochs)
     learn("distilled", "mobilenet", {"alpha": 0.25}, epochs, teacher="teacher")
-    prune = compression.PruneSettings(epochs=pruning, sparsity=0.6)
-    harder = compression.PruneSettings(epochs=pruning, sparsity=0.8)
-    cluster = compression.ClusterSettings(epochs=after)
-    aware = compression.QATSettings(epochs=after)
+    prune = compression.PruneSettings(sparsity=0.6).with_recipe(epochs=pruning)
+    harder = compression.PruneSettings(sparsity=0.8).with_recipe(epochs=pruning)
+    cluster = compression.ClusterSettings().with_recipe(epochs=after)
+    aware = compression.QATSettings().with_recipe(epochs=after)
     learn.compressed("pruned", "float", [prune])
     learn.compressed("clustered", "float", [cluster])
     learn.compressed("QAT int8", "float", [aware])
@@ -269,11 +270,9 @@ class Learner:
         rate: float,
         teacher: str | None = None,
     ) -> None:
-        learner = model
+        learn = train
         if teacher is not None:
-            learner = transfer.distiller(
-                self.model(teacher), model, temperature=4.0, soft_weight=0.5
-            )
+            learn = functools.partial(transfer.distill, self.model(teacher))
         feed = data.batches(
             self.data.train,
             size=32,
@@ -281,7 +280,7 @@ class Learner:
             seed=SEED,
             preprocessing=applications.preprocessing(model),
         )
-        train(learner, feed, Recipe(epochs=epochs, learning_rate=rate))
+        learn(model, feed, Recipe(epochs=epochs, learning_rate=rate))
         saving.save_model(model, self.path(name))
 
     def compressed(

@@ -1,7 +1,77 @@
-"""Losses that Keras lacks."""
+"""Losses, as functions of a batch that give one number for each label.
+
+Labels (batch, ...) are whole numbers, logits (batch, ..., classes). A single logit
+stands for two classes, see ``class_logits``.
+"""
 
 import keras
 from keras import ops
+
+
+def class_logits(logits):
+    """Return a logit for each class: those given, or (0, z) for a single logit z.
+
+    Its softmax is (1 - sigmoid(z), sigmoid(z)), its cross-entropy the binary one: what
+    holds for classes holds for a network that ends in one sigmoid.
+    """
+    if logits.shape[-1] != 1:
+        return logits
+    return ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
+
+
+def cross_entropy(labels, logits, label_smoothing: float = 0.0):
+    """Return -sum_c q_c log softmax(logits)_c.
+
+    q is 1 - e for the class of the label plus e / classes for each class.
+
+    Args:
+        labels: Whole numbers (batch, ...).
+        logits: (batch, ..., classes), or (batch, ..., 1) for two classes.
+        label_smoothing: e (Szegedy et al. 2015, section 7).
+    """
+    logs = ops.log_softmax(class_logits(logits), axis=-1)
+    labels = ops.one_hot(ops.cast(labels, "int32"), logs.shape[-1], dtype=logs.dtype)
+    right = -ops.sum(labels * logs, axis=-1)
+    if not label_smoothing:
+        return right
+    even = -ops.mean(logs, axis=-1)
+    return (1.0 - label_smoothing) * right + label_smoothing * even
+
+
+def squared_hinge(labels, logits):
+    """Return ``MulticlassSquaredHinge`` of each label."""
+    return MulticlassSquaredHinge(reduction="none")(labels, class_logits(logits))
+
+
+def soft_divergence(teacher_logits, logits, temperature: float):
+    """Return T^2 KL(softmax(t / T), softmax(z / T)).
+
+    The factor keeps its gradients in proportion to those of labels when T changes
+    (Hinton et al. 2015, section 2).
+
+    Args:
+        teacher_logits: t, (batch, ..., classes).
+        logits: z, of the same shape; of two classes either may have a single logit.
+        temperature: T, above 0.
+    """
+    soft = ops.log_softmax(class_logits(logits) / temperature, axis=-1)
+    teacher_logits = ops.cast(class_logits(teacher_logits), soft.dtype)
+    target = ops.log_softmax(teacher_logits / temperature, axis=-1)
+    divergence = ops.sum(ops.exp(target) * (target - soft), axis=-1)
+    return temperature**2 * divergence
+
+
+def hint_distance(hint, outputs):
+    """Return half the squared distance of each image's maps, (batch,).
+
+    What a FitNet's middle learns from its teacher's (Romero et al. 2015, equation 3).
+
+    Args:
+        hint: The teacher's maps, (batch, ...).
+        outputs: Of the student's regressor, of the same shape.
+    """
+    squares = ops.square(ops.cast(hint, outputs.dtype) - outputs)
+    return 0.5 * ops.sum(squares, axis=tuple(range(1, len(squares.shape))))
 
 
 @keras.saving.register_keras_serializable("kerasnets")

@@ -21,7 +21,7 @@ def has_auxiliary(model: keras.Model) -> bool:
 def loss_weights(model: keras.Model) -> list[float]:
     """The weight of the loss of each output: 1, and 0.3 for auxiliary ones.
 
-    A subclassed model, a distiller for instance, counts as one output.
+    A subclassed model counts as one output.
     """
     outputs = getattr(model, "outputs", None)
     if not outputs:

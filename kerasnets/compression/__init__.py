@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     )
     from kerasnets.compression.channels import prune_channels
     from kerasnets.compression.kernels import sparsity
-    from kerasnets.compression.pruning import prune
     from kerasnets.compression.recipes import RECIPES, compress
     from kerasnets.compression.settings import (
         ClusterSettings,
@@ -36,7 +35,6 @@ __all__ = [
     "check_equal",
     "compress",
     "from_tf_keras",
-    "prune",
     "prune_channels",
     "register_counterpart",
     "sparsity",
@@ -52,7 +50,6 @@ _MODULES = {
     "check_equal": "bridge",
     "compress": "recipes",
     "from_tf_keras": "bridge",
-    "prune": "pruning",
     "prune_channels": "channels",
     "register_counterpart": "bridge",
     "sparsity": "kernels",

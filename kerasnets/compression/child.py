@@ -5,8 +5,10 @@ Importing this module turns the process to tf_keras; only ``worker`` imports it.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import tf_keras
 
 from kerasnets import __version__
@@ -16,6 +18,7 @@ from kerasnets.compression.settings import Settings, from_json
 from kerasnets.compression.steps import last_step
 from kerasnets.data import Feed, PreparedData, batches, load_prepared
 from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import evaluate
 from kerasnets.export.conversion import convert_aware
 from kerasnets.export.metadata import add_metadata
 from kerasnets.files import sha256, write_bytes
@@ -23,7 +26,8 @@ from kerasnets.pixels import pixels_of
 from kerasnets.probabilities import check_logits
 from kerasnets.progress import Progress
 from kerasnets.saving import import_plugins, load_model, save_model
-from kerasnets.training import Checkpoint, seed_everything
+from kerasnets.training import Checkpoint, Training, seed_everything
+from kerasnets.transfer import with_input_adapter
 
 
 def compress_here(
@@ -37,14 +41,29 @@ def compress_here(
     plugins: list[str],
     checkpoint_seconds: float,
     progress: Progress,
-) -> None:
-    """``compress`` in this process; arguments as JSON has them."""
+) -> list[float]:
+    """``compress`` in this process; arguments as JSON has them.
+
+    Returns:
+        The accuracy on the validation images before the first step and after each.
+    """
     seed_everything(seed)
     import_plugins(plugins)
     prepared = load_prepared(Path(data))
-    model = _load(model_path, prepared)
-    teacher = None if teacher_path is None else _load(teacher_path, prepared)
+    model, sigmoid = _load(model_path, prepared)
+    teacher = None
+    if teacher_path is not None:
+        teacher = with_input_adapter(
+            _load(teacher_path, prepared)[0],
+            prepared.resolution,
+            pixels_of(model),
+        )
     recipe = [from_json(step) for step in steps]
+    if recipe[-1].kind == "qat" and model.output_shape == (None, 1):
+        raise KerasnetsError(
+            f"{model_path!r} gives one logit for two classes, and the int8 file of qat "
+            "one for each: a network with two outputs is accepted"
+        )
     check(model, recipe)
     identity = {
         "seed": seed,
@@ -64,6 +83,7 @@ def compress_here(
         for number in range(1, len(steps) + 1)
     ]
     aware = None
+    accuracies = [evaluate(model, prepared.validation).accuracy]
     for index, checkpoint in enumerate(checkpoints):
         _seed(seed)
         model, aware = do_step(
@@ -74,6 +94,8 @@ def compress_here(
             checkpoint,
             _within(recipe, index, progress),
         )
+        accuracies.append(evaluate(model, prepared.validation).accuracy)
+        _check_learned(recipe[index], accuracies, prepared.validation.labels)
     if recipe[-1].kind == "qat":
         file = add_metadata(
             convert_aware(aware, like=model),
@@ -83,9 +105,12 @@ def compress_here(
             licence=f"data: {prepared.licence}",
         )
         write_bytes(Path(out_path).with_suffix(".tflite"), file)
+    if sigmoid is not None:
+        _set_activation(model, sigmoid, keras.activations.sigmoid)
     save_model(model, Path(out_path))
     for checkpoint in checkpoints:
         checkpoint.remove()
+    return accuracies
 
 
 def check(model: keras.Model, recipe: Sequence[Settings]) -> None:
@@ -109,14 +134,31 @@ def do_step(
 ) -> tuple[keras.Model, tf_keras.Model]:
     """Do the last step of ``recipe`` after the others; what it trained is given too."""
     settings, step = recipe[-1], last_step(model, to_tf_keras(model), recipe)
-    wrapped, end_epoch = step.wrap(settings.epochs * images.steps_per_epoch)
-    train(wrapped, teacher, images, settings, checkpoint, progress, end_epoch)
+    wrapped, end_epoch = step.wrap(settings.recipe.epochs * images.steps_per_epoch)
+    train(wrapped, teacher, images, settings.recipe, checkpoint, progress, end_epoch)
     bare = step.unwrap(wrapped)
     # A negative weight times its mask is -0.0: as +0.0 all zeros compress alike.
     bare.set_weights([weight + 0.0 for weight in bare.get_weights()])
     result = from_tf_keras(bare, like=model)
     step.check_result(result)
     return result, wrapped
+
+
+def _check_learned(
+    settings: Settings, accuracies: Sequence[float], labels: np.ndarray
+) -> None:
+    """Refuse a step after which a network that knew its classes guesses."""
+    chance = np.bincount(labels).max() / len(labels)
+    before, after = (
+        Training(0.0, accuracy, chance, len(labels))
+        for accuracy in (accuracies[0], accuracies[-1])
+    )
+    if after.at_chance and not before.at_chance:
+        raise KerasnetsError(
+            f"{settings.kind} left {after.accuracy:.1%} of {before.accuracy:.1%} right "
+            "on the validation images, as by chance: take a smaller learning rate "
+            f"than {settings.recipe.learning_rate:g}, or ask for less"
+        )
 
 
 def _images(
@@ -130,17 +172,17 @@ def _images(
     return batches(
         prepared.train,
         size=_size(model) if teacher is None else prepared.resolution,
-        batch_size=settings.batch_size,
+        batch_size=settings.recipe.batch_size,
         seed=seed,
-        augment=settings.augment,
+        augment=settings.recipe.augment,
         preprocessing=pixels_of(model),
     )
 
 
 def _within(recipe: Sequence[Settings], index: int, progress: Progress) -> Progress:
     """Progress of one step as a part of the whole recipe's."""
-    before = sum(step.epochs for step in recipe[:index])
-    epochs = sum(step.epochs for step in recipe)
+    before = sum(step.recipe.epochs for step in recipe[:index])
+    epochs = sum(step.recipe.epochs for step in recipe)
     prefix = f"{recipe[index].kind}: " if len(recipe) > 1 else ""
 
     def report(done: int, total: int, note: str = "") -> None:
@@ -158,12 +200,26 @@ def _seed(seed: int) -> None:
     tf_keras.backend.experimental.enable_tf_random_generator()
 
 
-def _load(path: str, prepared: PreparedData) -> keras.Model:
-    """Load a classifier of the prepared images' classes."""
+def _load(path: str, prepared: PreparedData) -> tuple[keras.Model, str | None]:
+    """Load a classifier of the prepared images' classes, which gives logits.
+
+    One sigmoid at the end is left out; the name of its layer is given too.
+    """
     model = load_model(Path(path))
-    check_logits(model, repr(path), classes=len(prepared.class_names))
+    last, sigmoid = model.layers[-1], None
+    one_for_two = len(prepared.class_names) == 2 and model.output_shape == (None, 1)
+    if one_for_two and getattr(last, "activation", None) is keras.activations.sigmoid:
+        sigmoid = last.name
+        _set_activation(model, sigmoid, keras.activations.linear)
+    classes = 1 if one_for_two else len(prepared.class_names)
+    check_logits(model, repr(path), classes=classes)
     _size(model)
-    return model
+    return model, sigmoid
+
+
+def _set_activation(model: keras.Model, name: str, activation: Any) -> None:
+    layer: Any = model.get_layer(name)
+    layer.activation = activation
 
 
 def _size(model: keras.Model) -> int:

@@ -9,20 +9,18 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from kerasnets.compression.loss import cross_entropy, distillation_loss
-from kerasnets.compression.settings import StepSettings
 from kerasnets.data import Feed
-from kerasnets.errors import KerasnetsError
-from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.progress import Progress
-from kerasnets.training import Checkpoint
+from kerasnets.training import Checkpoint, DivergedError, Objective, Recipe
+from kerasnets.training.objective import right_answers
+from kerasnets.training.optimizers import learning_rate, with_settings
 
 
 def train(
     model: tf_keras.Model,
     teacher: keras.Model | None,
-    images: Feed,
-    settings: StepSettings,
+    feed: Feed,
+    recipe: Recipe,
     checkpoint: Checkpoint,
     progress: Progress,
     end_epoch: Callable[[], None],
@@ -31,32 +29,28 @@ def train(
 
     Args:
         model: wrapped by TF-MOT.
-        teacher: of the distillation, if any.
-        images: training batches, preprocessed for the model.
-        settings: of the step.
+        teacher: of the distillation, if any; it takes the images of the feed.
+        feed: training images, preprocessed for the model, and labels.
+        recipe: of the step.
         checkpoint: of the step; it is left at the end of the training.
         progress: told after each epoch.
         end_epoch: called after each epoch.
+
+    Raises:
+        DivergedError: the loss is not finite at the end of an epoch.
     """
-    epochs, steps = settings.epochs, images.steps_per_epoch
-    cosine: Any = tf_keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate, epochs * steps
-    )
-    optimizer = tf_keras.optimizers.Adam(cosine)
-    optimizer.build(model.trainable_variables)
+    epochs, steps = recipe.epochs, feed.steps_per_epoch
+    optimizer = _optimizer(model, recipe, epochs * steps)
     state = _state(model, optimizer)
     done = checkpoint.restore(state)
     progress(done, epochs, "continued" if done else "started")
-    step = train_step(model, optimizer, teacher, settings, images.preprocessing)
-    data = iter(images.dataset(done, epochs))
+    step = train_step(model, optimizer, teacher, Objective(recipe))
+    data = iter(feed.dataset(done, epochs))
     for epoch in range(done, epochs):
         results = [step(*batch) for batch in itertools.islice(data, steps)]
         loss, accuracy = np.mean(results, axis=0)
         if not np.isfinite(loss):
-            raise KerasnetsError(
-                f"the loss is {loss} in epoch {epoch + 1} of {epochs}: take a smaller "
-                "learning_rate"
-            )
+            raise DivergedError(loss, epoch + 1, recipe)
         end_epoch()
         checkpoint.save(epoch + 1, state, now=epoch + 1 == epochs)
         progress(epoch + 1, epochs, f"loss {loss:.3f} accuracy {accuracy:.3f}")
@@ -66,36 +60,57 @@ def train_step(
     model: tf_keras.Model,
     optimizer: tf_keras.optimizers.Optimizer,
     teacher: keras.Model | None,
-    settings: StepSettings,
-    given: Preprocessing,
+    objective: Objective,
 ) -> Callable:
-    """A compiled step: images, preprocessed as given, and labels -> loss, accuracy."""
-    own = given if teacher is None else pixels_of(teacher)
-
-    def loss_of(images, labels, logits):
-        if teacher is None:
-            return cross_entropy(labels, logits)
-        return distillation_loss(
-            labels,
-            logits,
-            teacher(_resized(given.converted(images, own), teacher), training=False),
-            temperature=settings.temperature,
-            soft_weight=settings.soft_weight,
-        )
+    """A compiled step: images, labels -> loss, share of right answers."""
+    # Keras's code runs as it is written
+    loss_of, right = map(
+        tf.autograph.experimental.do_not_convert, (objective, right_answers)
+    )
 
     @tf.function
     def step(images, labels):
+        targets = {"labels": labels}
+        if teacher is not None:
+            targets["soft"] = teacher(images, training=False)
         with tf.GradientTape() as tape:
             logits = model(_resized(images, model), training=True)
-            loss = loss_of(images, labels, logits)
+            loss = loss_of(targets, logits)
         variables = model.trainable_variables
         optimizer.apply_gradients(
             zip(tape.gradient(loss, variables), variables, strict=True)
         )
-        right = tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels
-        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
+        return loss, tf.reduce_mean(right(targets, logits))
 
     return step
+
+
+def _optimizer(
+    model: tf_keras.Model, recipe: Recipe, steps: int
+) -> tf_keras.optimizers.Optimizer:
+    """The recipe's, on tf_keras's variables."""
+    optimizer = with_settings(tf_keras.optimizers, recipe, _Schedule(recipe, steps))
+    # a depthwise kernel is called so, which is not decayed
+    optimizer.exclude_from_weight_decay(
+        var_list=[
+            variable
+            for variable in model.trainable_variables
+            if variable.name.split("/")[-1].split(":")[0]
+            not in ("kernel", "pointwise_kernel")
+        ]
+    )
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+class _Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of a recipe, as tf_keras's optimizers ask for it."""
+
+    def __init__(self, recipe: Recipe, steps: int):
+        self.recipe, self.steps = recipe, steps
+
+    def __call__(self, step):
+        return learning_rate(self.recipe, step, self.steps)
 
 
 def _state(model: tf_keras.Model, optimizer) -> list:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -42,6 +43,18 @@ RECIPES: dict[str, tuple[Settings, ...]] = {
 }
 
 
+@dataclass(frozen=True)
+class Compression:
+    """What a compression came to.
+
+    Attributes:
+        validation: Accuracy on the validation images, before the first step and after
+            each.
+    """
+
+    validation: tuple[float, ...]
+
+
 def compress(
     model_path: str | Path,
     out_path: str | Path,
@@ -53,7 +66,7 @@ def compress(
     plugins: Sequence[str] = (),
     checkpoint_seconds: float = 10.0,
     progress: Progress = silent,
-) -> None:
+) -> Compression:
     """Compress a saved Keras model while training it on, and save the result.
 
     Each step keeps what those before it did: clustering after pruning keeps the zeros,
@@ -76,13 +89,17 @@ def compress(
         recipe: a name in ``RECIPES``, or settings of the steps in the order prune,
             cluster, quantise; each may be left out.
         teacher_path: ``.keras`` file of a classifier of the same classes, of images to
-            logits; the loss of every step is then ``distillation_loss``.
+            logits; every step then learns from both, see ``training.Objective``.
         seed: of everything random.
         plugins: modules that the child imports first, by their full names: those that
             register Keras layers of your own and their counterparts in tf_keras
             (``register_counterpart``).
         checkpoint_seconds: least time between two writes of a checkpoint.
         progress: told after each epoch, with loss and accuracy on the training images.
+
+    Returns:
+        The accuracy on the validation images, before the first step and after each:
+        whoever calls decides what is too much.
 
     Raises:
         KerasnetsError: the steps do not combine, a file is missing or unfit, a layer
@@ -107,7 +124,7 @@ def compress(
         "plugins": list(plugins),
         "checkpoint_seconds": checkpoint_seconds,
     }
-    _run_worker(job, progress)
+    return Compression(tuple(_run_worker(job, progress)))
 
 
 def _steps(recipe: str | Sequence[Settings]) -> tuple[Settings, ...]:
@@ -123,8 +140,8 @@ def _steps(recipe: str | Sequence[Settings]) -> tuple[Settings, ...]:
     return steps
 
 
-def _run_worker(job: dict, progress: Progress) -> None:
-    """Run the job in a child process and wait for its end."""
+def _run_worker(job: dict, progress: Progress) -> list[float]:
+    """Run the job in a child process and wait for its end; the accuracies."""
     with (
         tempfile.TemporaryFile("w+", errors="replace") as noise,
         subprocess.Popen(
@@ -138,7 +155,7 @@ def _run_worker(job: dict, progress: Progress) -> None:
     ):
         try:
             assert child.stdout is not None
-            message = _follow(child.stdout, progress)
+            last = _follow(child.stdout, progress)
             code = child.wait()
         finally:
             child.kill()
@@ -147,18 +164,21 @@ def _run_worker(job: dict, progress: Progress) -> None:
             noise.seek(0)
             output = noise.read()
             last_line = (output.strip().splitlines() or [f"exit code {code}"])[-1]
-            error = KerasnetsError(f"compression failed: {message or last_line}")
+            error = KerasnetsError(
+                f"compression failed: {last.get('error', last_line)}"
+            )
             error.add_note(output)
             raise error
+    return last["validation"]
 
 
-def _follow(lines: Iterable[str] | IO[str], progress: Progress) -> str:
-    """Pass on the child's progress until its end; the message of its error, if any."""
-    message = ""
+def _follow(lines: Iterable[str] | IO[str], progress: Progress) -> dict:
+    """Pass on the child's progress until its end; its result or error, if any."""
+    last = {}
     for line in lines:
         report = json.loads(line)
-        if "error" in report:
-            message = report["error"]
-        else:
+        if "done" in report:
             progress(report["done"], report["total"], report["note"])
-    return message
+        else:
+            last = report
+    return last

@@ -5,55 +5,38 @@ to the child process as JSON.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 from kerasnets.errors import KerasnetsError
-
-if TYPE_CHECKING:
-    from kerasnets.data import Augment
+from kerasnets.training import Recipe
 
 SCHEDULES = ("polynomial", "constant")
 PATTERNS = ("unstructured", "2:4")
 INITIALISATIONS = ("kmeans++", "linear", "density")
 
 
+# on weights that are good already
+_PRUNING = Recipe(epochs=20, learning_rate=1e-3, optimizer="adam", warmup=0.0)
+_AFTERWARDS = replace(_PRUNING, epochs=10, learning_rate=3e-4)
+
+
 @dataclass(frozen=True)
 class StepSettings:
-    """How the network trains during a step.
-
-    With Adam, and a learning rate that falls to zero along half a cosine.
+    """What all steps have: the network trains during each.
 
     Attributes:
-        epochs: passes over the training images.
-        batch_size: images a step.
-        learning_rate: at the first step.
-        temperature: of the soft targets; used with a teacher only.
-        soft_weight: share of the soft targets in the loss, the labels have the rest;
-            used with a teacher only.
-        augment: random changes of the training images.
+        recipe: How it trains; temperature and weight of the soft targets are used with
+            a teacher only.
     """
 
     kind: ClassVar[str]
 
-    epochs: int = 10
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    temperature: float = 4.0
-    soft_weight: float = 0.5
-    augment: "Augment | None" = None
+    recipe: Recipe
 
-    def __post_init__(self):
-        self._check(
-            (
-                min(self.epochs, self.batch_size) >= 1,
-                f"epochs {self.epochs} and batch_size {self.batch_size}: each at "
-                "least 1",
-            ),
-            (self.learning_rate > 0, f"learning_rate {self.learning_rate}: above 0"),
-            (self.temperature > 0, f"temperature {self.temperature}: above 0"),
-            (0 <= self.soft_weight <= 1, f"soft_weight {self.soft_weight}: 0 to 1"),
-        )
+    def with_recipe(self, **changes: Any) -> Self:
+        """Return the step with other values in its recipe: ``epochs=3``."""
+        return replace(self, recipe=replace(self.recipe, **changes))
 
     def _check(self, *rules: tuple[bool, str]) -> None:
         for valid, text in rules:
@@ -90,7 +73,7 @@ class PruneSettings(StepSettings):
 
     kind: ClassVar[str] = "prune"
 
-    epochs: int = 20
+    recipe: Recipe = _PRUNING
     sparsity: float = 0.6
     initial_sparsity: float = 0.0
     begin: float = 0.0
@@ -105,7 +88,6 @@ class PruneSettings(StepSettings):
     policy: str | None = None
 
     def __post_init__(self):
-        super().__post_init__()
         self._check(
             (
                 0 <= self.initial_sparsity <= self.sparsity < 1,
@@ -194,7 +176,7 @@ class ClusterSettings(StepSettings):
 
     kind: ClassVar[str] = "cluster"
 
-    learning_rate: float = 3e-4
+    recipe: Recipe = _AFTERWARDS
     number_of_clusters: int = 16
     initialisation: str = "kmeans++"
     per_channel: bool = False
@@ -202,7 +184,6 @@ class ClusterSettings(StepSettings):
     spare_ends: bool = False
 
     def __post_init__(self):
-        super().__post_init__()
         self._check(
             (
                 self.number_of_clusters >= 2,
@@ -233,7 +214,7 @@ class QATSettings(StepSettings):
 
     kind: ClassVar[str] = "qat"
 
-    learning_rate: float = 3e-4
+    recipe: Recipe = _AFTERWARDS
     float_layers: tuple[str, ...] = ()
 
 
@@ -249,14 +230,11 @@ def as_json(step: Settings) -> dict:
 
 def from_json(record: dict) -> Settings:
     """The settings that ``as_json`` wrote."""
-    from kerasnets.data import Augment
-
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in record.items()
     }
-    if values["augment"] is not None:
-        values["augment"] = Augment(**values["augment"])
+    values["recipe"] = Recipe.from_json(values["recipe"])
     return _KINDS[values.pop("kind")](**values)
 
 

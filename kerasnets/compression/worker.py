@@ -1,8 +1,9 @@
 """The child process of ``compress``: ``python -m kerasnets.compression.worker JOB``.
 
 JOB is JSON. Standard output carries one JSON object a line, ``{"done", "total",
-"note"}`` or a last ``{"error"}``; whatever libraries print goes to standard error.
-Standard input is a pipe that the parent never writes to: its end is the parent's.
+"note"}`` and a last ``{"validation"}`` or ``{"error"}``; whatever libraries print goes
+to standard error. Standard input is a pipe that the parent never writes to: its end is
+the parent's.
 """
 
 import json
@@ -22,12 +23,13 @@ def main() -> None:
     try:
         from kerasnets.compression.child import compress_here
 
-        compress_here(
+        accuracies = compress_here(
             **json.loads(sys.argv[1]),
             progress=lambda done, total, note="": send(
                 {"done": done, "total": total, "note": note}
             ),
         )
+        send({"validation": accuracies})
     except KerasnetsError as error:
         send({"error": str(error)})
         raise

@@ -8,8 +8,9 @@ import numpy as np
 
 from kerasnets.applications import without_auxiliary
 from kerasnets.data import Feed, Split, batches
+from kerasnets.losses import class_logits
 from kerasnets.pixels import Preprocessing, pixels_of
-from kerasnets.training import native_kernels
+from kerasnets.training import answering_logits, native_kernels
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ def evaluate(
 
     Args:
         model: From images to logits (batch, classes), or (batch, height, width,
-            classes) where each pixel has a label.
+            classes) where each pixel has a label. A single logit stands for two
+            classes: the second where it is above 0. A sigmoid or a softmax at the end
+            is left out.
         images: A split, which gets the pixels that the network wants, or a feed of
             batches that are as the network takes them: one epoch of it.
         batch_size: Images a batch of a split.
@@ -85,10 +88,13 @@ def _answers(
             shuffle=False,
             preprocessing=pixels_of(model, pixels),
         )
-    with native_kernels(model):
+    with native_kernels(model), answering_logits(model) as changed:
+        if changed:  # what Keras has compiled for the model gives probabilities
+            model = keras.Model(model.inputs, model.outputs)
         for batch, targets in images.dataset(0, 1):
             labels = targets["labels"] if isinstance(targets, dict) else targets
-            yield np.asarray(model.predict_on_batch(batch)), np.asarray(labels)
+            answers = class_logits(np.asarray(model.predict_on_batch(batch)))
+            yield np.asarray(answers), np.asarray(labels)
 
 
 def cross_entropies(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from kerasnets.export.classifier import Classifier
     from kerasnets.export.conversion import convert
     from kerasnets.export.flatbuffer import file_sparsity
-    from kerasnets.export.float32 import to_float32
     from kerasnets.export.formats import FORMATS
     from kerasnets.export.inspection import Inspection, inspect
     from kerasnets.export.keras_export import export_onnx, export_saved_model
@@ -73,7 +72,6 @@ _HOMES = {
     "read_labels": "metadata",
     "read_metadata": "metadata",
     "report": "verification",
-    "to_float32": "float32",
     "verify": "verification",
 }
 
@@ -109,7 +107,6 @@ __all__ = [
     "read_labels",
     "read_metadata",
     "report",
-    "to_float32",
     "verify",
 ]
 

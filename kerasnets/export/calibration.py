@@ -15,9 +15,9 @@ import numpy as np
 from kerasnets.applications import without_auxiliary
 from kerasnets.data import Split, resize_images, spread
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.float32 import to_float32
 from kerasnets.graph import calls
 from kerasnets.pixels import Pixels, Preprocessing, pixels_of
+from kerasnets.training import to_float32
 from kerasnets.traits import traits_of
 
 # A value that lies this share of the range outside it is cut off noticeably: 0.1 of a

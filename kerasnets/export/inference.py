@@ -4,9 +4,9 @@ import keras
 
 from kerasnets.applications import without_auxiliary
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.float32 import to_float32
 from kerasnets.graph import all_layers
 from kerasnets.layers import LocalResponseNorm
+from kerasnets.training import to_float32
 
 
 def inference_model(model: keras.Model) -> keras.Model:
@@ -37,14 +37,8 @@ def inference_model(model: keras.Model) -> keras.Model:
 
 
 def _student(model: keras.Model) -> keras.Model:
-    """Return the student of a distiller, as it was before images were fitted to it."""
-    if not isinstance(model, keras.distillation.Distiller):
-        return model
-    student = model.student
-    last = student.layers[-1]
-    if isinstance(last, keras.Model) and student.name.startswith(f"{last.name}_at_"):
-        return last
-    return student
+    """Return the student of a distiller, any other model as it is."""
+    return model.student if isinstance(model, keras.distillation.Distiller) else model
 
 
 def with_builtin_response_norm(model: keras.Model) -> keras.Model:

@@ -30,7 +30,10 @@ def check_classifier(
             f"{model.name!r} has {len(model.outputs)} outputs; one is accepted: leave"
             " auxiliary classifiers out (applications.without_auxiliary)"
         )
-    check_logits(applications.without_auxiliary(model), classes=classes)
+    model = applications.without_auxiliary(model)
+    if classes == 2 and model.output_shape == (None, 1):
+        return  # one logit or one sigmoid tells two classes
+    check_logits(model, classes=classes)
 
 
 def check_file(out: Path, suffix: str) -> None:

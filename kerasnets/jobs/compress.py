@@ -1,5 +1,6 @@
 """Make a saved classifier smaller while it trains on."""
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -211,7 +212,9 @@ def _steps(
     if recipe == CHANNELS:
         return None
     steps = list(compression.RECIPES[recipe])
-    for option, value in {**settings, "epochs": epochs}.items():
+    if epochs is not None:
+        steps = [step.with_recipe(epochs=epochs) for step in steps]
+    for option, value in settings.items():
         field = _FIELDS.get(option, option)
         takers = [step for step in steps if hasattr(step, field)]
         if value is not None and not takers:
@@ -245,9 +248,9 @@ def _train_on(
 ) -> None:
     """Train what is left and save it; ``files`` are the hashes of both networks'."""
     seed_everything(seed)
-    learner, side = small, side_of(small)
+    learn, side = train, side_of(small)
     if teacher is not None:
-        learner = transfer.distiller(teacher, small, temperature=4.0, soft_weight=0.5)
+        learn = functools.partial(transfer.distill, teacher)
         side = max(side, side_of(teacher))
     recipe = Recipe(epochs=epochs, learning_rate=0.01)
     checkpoint = Checkpoint(
@@ -261,8 +264,8 @@ def _train_on(
             "files": files,
         },
     )
-    train(
-        learner,
+    learn(
+        small,
         batches(
             data.train,
             size=side,

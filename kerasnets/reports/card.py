@@ -111,6 +111,7 @@ def _training(settings: Mapping, results: Mapping) -> str:
     search, student = results["search"], settings["student_recipe"]
     size, calibration = settings["teacher_size"], results["quantise"]["calibration"]
     pruning = settings["pruning"]
+    epochs = pruning["recipe"]["epochs"]
     return f"""## Training
 
 - teacher: {settings["teacher"]} at {size}x{size},
@@ -120,7 +121,7 @@ def _training(settings: Mapping, results: Mapping) -> str:
 - student: {student["epochs"]} epochs, on labels alone and distilled at temperature
   {settings["temperature"]:g} with weight {settings["soft_weight"]:g} on the soft
   targets
-- pruning: {pruning["sparsity"]:.0%} of the kernel weights, {pruning["epochs"]} epochs
+- pruning: {pruning["sparsity"]:.0%} of the kernel weights, {epochs} epochs
 - quantisation: ranges from {calibration["images"]} training images
 - precision {settings["precision"]}, seed {settings["seed"]}; `run.json` has the rest
 

@@ -1,24 +1,62 @@
-"""One recipe, one trainer: precision, schedule, checkpoints."""
+"""One recipe, one trainer: precision, schedule, checkpoints.
 
-from kerasnets.training.checkpoint import Checkpoint
-from kerasnets.training.native import native_kernels
-from kerasnets.training.precision import (
-    PRECISIONS,
-    precision_policy,
-    resolve_precision,
-)
-from kerasnets.training.recipe import Recipe
-from kerasnets.training.seeding import release_memory, seed_everything
-from kerasnets.training.trainer import train
+The names are imported when they are first used: a recipe costs no Keras import.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasnets.training.checkpoint import Checkpoint
+    from kerasnets.training.logits import answering_logits
+    from kerasnets.training.native import native_kernels
+    from kerasnets.training.objective import Objective
+    from kerasnets.training.optimizers import suggest_learning_rate
+    from kerasnets.training.precision import (
+        precision_policy,
+        resolve_precision,
+        to_float32,
+    )
+    from kerasnets.training.recipe import Recipe
+    from kerasnets.training.seeding import release_memory, seed_everything
+    from kerasnets.training.trainer import DivergedError, Training, train
 
 __all__ = [
-    "PRECISIONS",
     "Checkpoint",
+    "DivergedError",
+    "Objective",
     "Recipe",
+    "Training",
+    "answering_logits",
     "native_kernels",
     "precision_policy",
     "release_memory",
     "resolve_precision",
     "seed_everything",
+    "suggest_learning_rate",
+    "to_float32",
     "train",
 ]
+
+_MODULES = {
+    "Checkpoint": "checkpoint",
+    "DivergedError": "trainer",
+    "Objective": "objective",
+    "Recipe": "recipe",
+    "Training": "trainer",
+    "answering_logits": "logits",
+    "native_kernels": "native",
+    "precision_policy": "precision",
+    "release_memory": "seeding",
+    "resolve_precision": "precision",
+    "seed_everything": "seeding",
+    "suggest_learning_rate": "optimizers",
+    "to_float32": "precision",
+    "train": "trainer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

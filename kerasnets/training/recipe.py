@@ -1,85 +1,102 @@
-"""How long, how fast and with which optimizer a network is trained."""
+"""How a network is trained: how long, how fast, by which optimizer, on which loss.
 
+Plain values: reading them costs no Keras import, and they travel as JSON.
+"""
+
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
+from kerasnets.errors import KerasnetsError
 
-from kerasnets.graph import all_layers
-from kerasnets.losses import MulticlassSquaredHinge
-from kerasnets.traits import kernels_of
+if TYPE_CHECKING:
+    from kerasnets.data import Augment
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("cosine", "constant")
+LOSSES = ("cross_entropy", "squared_hinge")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of one training.
+    """The settings of one training, from scratch or of a step of compression.
 
     Attributes:
-        epochs: passes over the training images.
-        batch_size: images a step.
-        learning_rate: the peak, reached after the warm-up.
-        warmup: share of the steps over which the rate rises linearly from zero; then
-            it falls to zero along half a cosine (Loshchilov and Hutter 2017).
-        optimizer: "sgd" (Nesterov momentum 0.9) or "adamw".
-        weight_decay: decoupled decay a step, times the learning rate.
+        epochs: Passes over the training images.
+        learning_rate: The peak, reached after the warm-up.
+        batch_size: Images a step.
+        warmup: Share of the steps over which the rate rises linearly from zero.
+        schedule: What follows: "cosine" falls to zero along half a cosine (Loshchilov
+            and Hutter 2017), "constant" stays.
+        optimizer: "sgd" (Nesterov momentum 0.9), "adam" or "adamw".
+        weight_decay: Decoupled decay a step, times the learning rate; biases, batch
+            normalisation and depthwise kernels have none.
         loss: "cross_entropy" of the softmax, or "squared_hinge", one against all
             (``losses.MulticlassSquaredHinge``: what DSN learned with).
+        label_smoothing: Share of a label that is spread evenly over all classes, 0 to
+            below 1 (Szegedy et al. 2015, section 7).
+        temperature: Of a teacher's soft targets, above 0 (Hinton et al. 2015 use 1 to
+            20); without a teacher it has no effect.
+        soft_weight: Share of the soft targets in the loss, 0 to 1; the labels have the
+            rest. Without a teacher it has no effect.
+        augment: Random changes of the training images.
+
+    Raises:
+        KerasnetsError: A value is out of range or a name is unknown.
     """
 
     epochs: int
     learning_rate: float
     batch_size: int = 64
     warmup: float = 0.1
+    schedule: str = "cosine"
     optimizer: str = "sgd"
     weight_decay: float = 0.0
     loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    temperature: float = 4.0
+    soft_weight: float = 0.5
+    augment: "Augment | None" = None
 
-    # Any: Keras annotates its optimizers' learning_rate as a float
-    def schedule(self, steps: int) -> Any:
-        """The learning rate over ``steps`` steps."""
-        warmup_steps = round(self.warmup * steps)
-        return keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if warmup_steps else self.learning_rate,
-            decay_steps=max(1, steps - warmup_steps),
-            warmup_target=self.learning_rate if warmup_steps else None,
-            warmup_steps=warmup_steps,
+    def __post_init__(self):
+        _check_name("optimizer", self.optimizer, OPTIMIZERS)
+        _check_name("schedule", self.schedule, SCHEDULES)
+        _check_name("loss", self.loss, LOSSES)
+        for name, valid, accepted in (
+            ("epochs", self.epochs >= 1, "1 or more"),
+            ("batch_size", self.batch_size >= 1, "1 or more"),
+            ("learning_rate", self.learning_rate > 0, "above 0"),
+            ("warmup", 0 <= self.warmup <= 1, "0 to 1"),
+            ("weight_decay", self.weight_decay >= 0, "0 or more"),
+            ("label_smoothing", 0 <= self.label_smoothing < 1, "0 to below 1"),
+            ("temperature", self.temperature > 0, "above 0"),
+            ("soft_weight", 0 <= self.soft_weight <= 1, "0 to 1"),
+        ):
+            if not valid:
+                raise KerasnetsError(
+                    f"the recipe's {name} is {getattr(self, name)}; {accepted} is "
+                    "accepted"
+                )
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe whose ``dataclasses.asdict`` was written as JSON."""
+        from kerasnets.data import Augment
+
+        augment = record.get("augment")
+        return cls(
+            **{
+                **record,
+                "augment": None if augment is None else Augment(**augment),
+            }
         )
 
-    def make_loss(self) -> keras.losses.Loss:
-        """The loss of labels (batch,) and logits (batch, classes)."""
-        if self.loss == "squared_hinge":
-            return MulticlassSquaredHinge()
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def make_optimizer(
-        self, model: keras.Model, steps: int
-    ) -> keras.optimizers.Optimizer:
-        """The optimizer for ``model``, decaying only the weights that should be."""
-        rate = self.schedule(steps)
-        decay = self.weight_decay or None
-        if self.optimizer == "sgd":
-            optimizer = keras.optimizers.SGD(
-                rate, momentum=0.9, nesterov=True, weight_decay=decay
-            )
-        else:
-            optimizer = keras.optimizers.AdamW(rate, weight_decay=decay or 0.0)
-        optimizer.exclude_from_weight_decay(var_list=undecayed_variables(model))
-        return optimizer
-
-
-def undecayed_variables(model: keras.Model) -> list[keras.Variable]:
-    """Biases, batch-norm parameters and depthwise kernels.
-
-    Decaying them costs accuracy: depthwise kernels have so few parameters that they
-    need none of it (Howard et al. 2017, section 3.2).
-    """
-    decayed = {
-        id(kernel)
-        for layer in all_layers(model)
-        for kernel in kernels_of(layer, depthwise=False).values()
-    }
-    return [
-        variable
-        for variable in model.trainable_variables
-        if id(variable) not in decayed
-    ]
+def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        (nearest,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        raise KerasnetsError(
+            f"there is no {what} {name!r}, the nearest is {nearest!r}; "
+            f"{', '.join(known)} are accepted"
+        )

@@ -1,5 +1,5 @@
 """What one network passes to another."""
 
-from kerasnets.transfer.distillation import distiller, fed_with
+from kerasnets.transfer.distillation import distill, with_input_adapter
 
-__all__ = ["distiller", "fed_with"]
+__all__ = ["distill", "with_input_adapter"]

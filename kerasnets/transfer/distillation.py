@@ -4,68 +4,79 @@ import keras
 from keras import layers
 
 from kerasnets.applications import without_auxiliary
+from kerasnets.data import Feed
 from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.probabilities import check_logits
+from kerasnets.progress import Progress, silent
+from kerasnets.training import Checkpoint, Recipe, Training, native_kernels, train
 
 
-def distiller(
+def distill(
     teacher: keras.Model,
     student: keras.Model,
+    feed: Feed,
+    recipe: Recipe,
     *,
-    temperature: float,
-    soft_weight: float,
-) -> keras.distillation.Distiller:
-    """A model that trains ``student`` on the teacher's soft targets and the labels.
+    checkpoint: Checkpoint | None = None,
+    progress: Progress = silent,
+) -> Training:
+    """Train a student on a teacher's soft targets and the labels, in place.
 
-    The loss is ``(1 - w) CE(labels, s) + w T^2 KL(softmax(t / T), softmax(s / T))``
-    for logits ``s`` and ``t``; the factor T^2 keeps the two parts in proportion when T
-    changes (Hinton et al. 2015, section 2). Training it moves the student's weights
-    only; auxiliary classifiers are left out. It takes images of the larger size of the
-    two networks, preprocessed for the student; each network gets them at its own size,
-    and the teacher in its own preprocessing.
+    The loss is ``(1 - w) CE(labels, s) + w T^2 KL(softmax(t / T), softmax(s / T))`` for
+    logits ``s`` and ``t``, with the recipe's ``soft_weight`` w and ``temperature`` T
+    (Hinton et al. 2015, section 2). Auxiliary classifiers are left out.
 
     Args:
-        teacher: from images to logits (batch, classes).
-        student: from images to logits (batch, classes).
-        temperature: T, above 0; the paper's range is 1 to 20.
-        soft_weight: w, from 0 (labels only) to 1 (soft targets only).
+        teacher: From images to logits (batch, classes); it stays as it is.
+        student: From images to logits (batch, classes).
+        feed: Training images and labels, preprocessed for the student; usually of the
+            larger size of the two networks. Each network gets them at its own size, and
+            the teacher in its own preprocessing.
+        recipe: How the student is trained.
+        checkpoint: As in ``train``.
+        progress: As in ``train``.
+
+    Returns:
+        Loss and accuracy of the student in the last epoch.
 
     Raises:
-        KerasnetsError: a network ends in a softmax, or the classes differ.
+        KerasnetsError: A network ends in a softmax, or the classes differ.
+        DivergedError: The loss is not finite at the end of an epoch.
     """
     teacher, student = without_auxiliary(teacher), without_auxiliary(student)
     for role, model in (("teacher", teacher), ("student", student)):
         check_logits(model, role)
-    if teacher.output_shape != student.output_shape:
+    if _classes(teacher) != _classes(student):
         raise KerasnetsError(
-            f"the teacher knows {teacher.output_shape[-1]} classes, the student "
-            f"{student.output_shape[-1]}: they must be the same"
+            f"the teacher knows {_classes(teacher)} classes, the student "
+            f"{_classes(student)}: they must be the same"
         )
-    size = max(_side(teacher), _side(student))
+    size = feed.dataset(0, 1).element_spec[0].shape[1]
     given = pixels_of(student)
-    return keras.distillation.Distiller(
-        teacher=fed_with(teacher, size, given),
-        student=fed_with(student, size, given),
-        # as an object: Keras 3.15 takes its own default, the name "kl_divergence", for
-        # a function of logits and leaves out both softmax and T^2
-        distillation_losses=keras.distillation.LogitsDistillation(
-            temperature,
-            keras.losses.KLDivergence(),  # pyright: ignore[reportArgumentType]
-        ),
-        student_loss_weight=1.0 - soft_weight,
-    )
+    ready = with_input_adapter(teacher, size, given)
+    with native_kernels(teacher):
+        return train(
+            with_input_adapter(student, size, given),
+            feed,
+            recipe,
+            teach=lambda images: {"soft": ready(images, training=False)},
+            checkpoint=checkpoint,
+            progress=progress,
+        )
 
 
-def fed_with(model: keras.Model, size: int, given: Preprocessing) -> keras.Model:
-    """The model behind what brings other images to its own size and preprocessing.
+def with_input_adapter(
+    model: keras.Model, size: int, given: Preprocessing
+) -> keras.Model:
+    """Return the model behind what brings other images to its size and preprocessing.
 
     The weights are shared. The model itself where the images fit.
 
     Args:
-        model: a network of fixed input size.
-        size: side of the images.
-        given: how they are preprocessed.
+        model: A network of fixed input size.
+        size: Side of the images.
+        given: How they are preprocessed.
     """
     height, width, channels = model.input_shape[1:]
     image = keras.Input((size, size, channels), name="image")
@@ -80,5 +91,6 @@ def fed_with(model: keras.Model, size: int, given: Preprocessing) -> keras.Model
     return keras.Model(image, model(x), name=f"{model.name}_at_{size}")
 
 
-def _side(model: keras.Model) -> int:
-    return max(model.input_shape[1:3])
+def _classes(model: keras.Model) -> int:
+    """Of which it tells images; a single logit stands for two."""
+    return max(2, model.output_shape[-1])

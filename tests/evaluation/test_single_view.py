@@ -82,3 +82,47 @@ def test_each_pixel_counts_where_each_has_a_label():
 def test_large_logits_do_not_overflow():
     losses = cross_entropies(np.array([[1e4, 0.0], [1e4, 0.0]]), np.array([0, 1]))
     np.testing.assert_array_equal(losses, [0.0, 1e4])
+
+
+def test_one_logit_tells_two_classes():
+    image = keras.Input((4, 4, 3))
+    x = layers.GlobalAveragePooling2D()(carry(image, UNIT))
+    mean = keras.ops.mean(x, axis=-1, keepdims=True)
+    model = keras.Model(image, layers.Rescaling(3.0)(mean))
+    # 3 for white, -3 for black
+    images = np.zeros((4, 4, 4, 3), "uint8")
+    images[2:] = 255
+    split = Split(images, np.array([0, 1, 1, 1]), tuple("abcd"))
+    figures = evaluate(model, split)
+    assert figures.accuracy == 3 / 4
+    # -log sigmoid(3), but for one wrong image: that of -3
+    small = np.log(1 + np.exp(-3.0))
+    np.testing.assert_allclose(figures.loss, (3 * small + small + 3) / 4, rtol=1e-6)
+    np.testing.assert_allclose(
+        predict_logits(model, split), [[0, -3], [0, -3], [0, 3], [0, 3]], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("end", ["dense", "activation", "softmax layer", "nested"])
+def test_of_probabilities_the_logits_are_judged(split, end):
+    """Also where they are too far from 0 for probabilities to tell them apart."""
+    image = keras.Input((4, 4, 3))
+    x = layers.GlobalAveragePooling2D()(carry(image, UNIT))
+    kernel = keras.initializers.Constant(np.eye(3) * 200)
+    activation = "linear" if "activation" in end or "layer" in end else "softmax"
+    x = layers.Dense(3, kernel_initializer=kernel, activation=activation)(x)
+    if end == "activation":
+        x = layers.Activation("softmax")(x)
+    if end == "softmax layer":
+        x = layers.Softmax()(x)
+    model = keras.Model(image, x)
+    if end == "nested":
+        model = keras.Model(image, model(image))
+    before = np.asarray(model.predict(np.ones((1, 4, 4, 3)), verbose=0))
+    np.testing.assert_allclose(before, np.full((1, 3), 1 / 3), rtol=1e-6)
+    # blue is taken for red: 400 nats
+    np.testing.assert_allclose(
+        evaluate(model, split).loss, (400 + 2 * np.log(3)) / 5, rtol=1e-6
+    )
+    after = np.asarray(model.predict(np.ones((1, 4, 4, 3)), verbose=0))
+    np.testing.assert_array_equal(after, before)

@@ -14,7 +14,6 @@ from kerasnets.export.inference import inference_model
 from kerasnets.layers import LocalResponseNorm
 from kerasnets.pixels import TORCH, UNIT, Pixels, carry
 from kerasnets.probabilities import gives_probabilities
-from kerasnets.transfer import distiller
 
 from .conftest import build_small, make_images
 from .test_conversion import expected, head, operators
@@ -170,17 +169,18 @@ def test_augmentation_is_not_in_the_file(small):
     assert len(augmented.variables) > len(augmented.weights)
 
 
-@pytest.mark.parametrize("side", [16, 24])
-def test_of_a_distiller_the_student_is_converted(small, side):
+def test_of_a_distiller_the_student_is_converted(small):
     teacher = keras.Sequential(
         [
-            keras.Input((side, side, 3)),
+            keras.Input((16, 16, 3)),
             Pixels((127.5,) * 3, (127.5,) * 3),
             layers.GlobalAveragePooling2D(),
             layers.Dense(10),
         ]
     )
-    both = distiller(teacher, small, temperature=2.0, soft_weight=0.5)
+    both = keras.distillation.Distiller(
+        teacher, small, keras.distillation.LogitsDistillation(2.0)
+    )
     assert inference_model(both) is small
 
 

@@ -206,9 +206,9 @@ def test_settings_replace_those_of_a_recipe():
     assert steps is not None
     prune, cluster, qat = steps
     assert (prune.sparsity, cluster.number_of_clusters) == (0.7, 6)
-    assert [step.epochs for step in steps] == [3, 3, 3]
+    assert [step.recipe.epochs for step in steps] == [3, 3, 3]
     whole = compression.RECIPES["pcqat"]
-    assert qat == compression.QATSettings(epochs=3)
+    assert qat == compression.QATSettings().with_recipe(epochs=3)
     assert whole[0].sparsity == 0.8  # the table itself stays
 
 

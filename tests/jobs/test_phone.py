@@ -258,7 +258,7 @@ def test_photos_are_mirrored_unless_told_otherwise(tmp_path, data, arguments, fl
             )
     chosen = phone.choose_settings(data=data.format(tmp_path), **arguments)
     assert chosen.augment.flip is flip
-    assert chosen.pruning.augment == chosen.augment
+    assert chosen.pruning.recipe.augment == chosen.augment
 
 
 def test_training_is_not_mirrored_where_that_confuses():

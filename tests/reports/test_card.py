@@ -16,7 +16,7 @@ SETTINGS = {
     "max_bytes": 350_000,
     "temperature": 4.0,
     "soft_weight": 0.9,
-    "pruning": {"sparsity": 0.6, "epochs": 15},
+    "pruning": {"sparsity": 0.6, "recipe": {"epochs": 15}},
     "precision": "float32",
 }
 

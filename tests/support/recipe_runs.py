@@ -7,6 +7,7 @@ for each of ``RUNS``, ``refusals.json`` and ``xnnpack.json``.
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,12 @@ from kerasnets.compression.settings import (
 from kerasnets.errors import KerasnetsError
 from kerasnets.layers import LocalResponseNorm
 from kerasnets.pixels import UNIT, carry
+from kerasnets.training import Recipe
 
-SHORT: dict[str, Any] = {"epochs": 1, "batch_size": 256}
+ADAM = Recipe(
+    epochs=1, batch_size=256, learning_rate=1e-3, optimizer="adam", warmup=0.0
+)
+SHORT: dict[str, Any] = {"recipe": ADAM}
 PRUNE = PruneSettings(**SHORT)
 CLUSTER = ClusterSettings(**SHORT, number_of_clusters=8)
 QAT = QATSettings(**SHORT)
@@ -33,7 +38,14 @@ FLOAT_LAYERS = ("lrn", "multiply")
 RUNS = {
     "two_of_four": (
         "net",
-        [PruneSettings(**SHORT, pattern="2:4", sparsity=0.5, schedule="constant")],
+        [
+            PruneSettings(
+                recipe=replace(ADAM, optimizer="adamw", weight_decay=1e-2, warmup=0.2),
+                pattern="2:4",
+                sparsity=0.5,
+                schedule="constant",
+            )
+        ],
     ),
     "by_layer": (
         "net",
@@ -50,7 +62,14 @@ RUNS = {
     ),
     "blocks": (
         "bare",
-        [PruneSettings(**SHORT, sparsity=0.5, layers=("logits",), block_size=(4, 5))],
+        [
+            PruneSettings(
+                recipe=replace(ADAM, optimizer="sgd", label_smoothing=0.1),
+                sparsity=0.5,
+                layers=("logits",),
+                block_size=(4, 5),
+            )
+        ],
     ),
     "channels": (
         "net",

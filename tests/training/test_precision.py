@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.training import PRECISIONS, precision_policy, resolve_precision
+from kerasnets.training import precision_policy, resolve_precision
+from kerasnets.training.precision import PRECISIONS
 
 
 @pytest.fixture

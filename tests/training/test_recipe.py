@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerasnets.training import Recipe
+from kerasnets.errors import KerasnetsError
+from kerasnets.training import Objective, Recipe, suggest_learning_rate
+from kerasnets.training.optimizers import learning_rate, make_optimizer
 
 
 @pytest.mark.parametrize(
@@ -24,19 +26,57 @@ from kerasnets.training import Recipe
     ],
 )
 def test_rate_rises_linearly_and_falls_along_a_cosine(step, rate):
-    schedule = Recipe(epochs=1, learning_rate=0.4, warmup=0.1).schedule(100)
-    np.testing.assert_allclose(schedule(step), rate, atol=1e-7)
+    recipe = Recipe(epochs=1, learning_rate=0.4, warmup=0.1)
+    np.testing.assert_allclose(learning_rate(recipe, step, 100), rate, atol=1e-7)
 
 
 def test_without_warmup_the_peak_comes_first():
-    schedule = Recipe(epochs=1, learning_rate=0.4, warmup=0.0).schedule(100)
-    rates = [float(schedule(step)) for step in (0, 50, 100)]
+    recipe = Recipe(epochs=1, learning_rate=0.4, warmup=0.0)
+    rates = [float(learning_rate(recipe, step, 100)) for step in (0, 50, 100)]
     np.testing.assert_allclose(rates, [0.4, 0.2, 0.0], atol=1e-7)
 
 
 def test_one_step_is_a_whole_training():
-    schedule = Recipe(epochs=1, learning_rate=0.4).schedule(1)
-    np.testing.assert_allclose(schedule(0), 0.4)
+    recipe = Recipe(epochs=1, learning_rate=0.4)
+    np.testing.assert_allclose(learning_rate(recipe, 0, 1), 0.4)
+
+
+def test_constant_rate_stays_after_the_warmup():
+    recipe = Recipe(epochs=1, learning_rate=0.4, warmup=0.1, schedule="constant")
+    rates = [float(learning_rate(recipe, step, 100)) for step in (0, 5, 10, 99)]
+    np.testing.assert_allclose(rates, [0.0, 0.2, 0.4, 0.4], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"optimizer": "adamv"}, "no optimizer 'adamv', the nearest is 'adam"),
+        ({"schedule": "cosinus"}, "no schedule 'cosinus', the nearest is 'cosine'"),
+        ({"loss": "hinge"}, "no loss 'hinge', the nearest is 'squared_hinge'"),
+        ({"epochs": 0}, "epochs is 0; 1 or more"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; above 0"),
+        ({"learning_rate": math.nan}, "learning_rate is nan"),
+        ({"warmup": 1.5}, "warmup is 1.5; 0 to 1"),
+        ({"weight_decay": -1.0}, "weight_decay is -1.0"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0; 0 to below 1"),
+        ({"temperature": 0.0}, "temperature is 0.0; above 0"),
+        ({"soft_weight": 1.5}, "soft_weight is 1.5; 0 to 1"),
+    ],
+)
+def test_what_no_training_takes_is_named(changed, text):
+    with pytest.raises(KerasnetsError, match=text):
+        Recipe(**{"epochs": 1, "learning_rate": 0.1, **changed})
+
+
+def test_rate_follows_from_normalisation():
+    image = keras.Input((8, 8, 3))
+    bare = keras.Model(image, layers.Conv2D(4, 3)(image))
+    inner = keras.Sequential([image, layers.Conv2D(4, 3), layers.BatchNormalization()])
+    nested = keras.Model(image, inner(image))
+    assert suggest_learning_rate(bare) == 0.01
+    assert suggest_learning_rate(nested) == 0.1
+    assert suggest_learning_rate(bare, "adamw") < suggest_learning_rate(nested, "adamw")
 
 
 def small_network():
@@ -55,7 +95,7 @@ def moved_by_decay(model, recipe):
     for variable in model.trainable_variables:
         variable.assign(np.full(variable.shape, 2.0))
     before = {v.path: v.numpy() for v in model.trainable_variables}
-    optimizer = recipe.make_optimizer(model, 100)
+    optimizer = make_optimizer(recipe, model, 100)
     optimizer.build(model.trainable_variables)
     optimizer.apply([keras.ops.zeros_like(v) for v in model.trainable_variables])
     moved = set()
@@ -68,7 +108,7 @@ def moved_by_decay(model, recipe):
     return moved
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_only_dense_and_full_kernels_decay(optimizer):
     recipe = Recipe(
         epochs=1,
@@ -91,7 +131,7 @@ def test_pointwise_half_of_a_separable_convolution_decays():
     assert moved_by_decay(model, recipe) == {"separable/pointwise_kernel"}
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_without_decay_nothing_moves(optimizer):
     recipe = Recipe(epochs=1, learning_rate=0.5, warmup=0.0, optimizer=optimizer)
     assert moved_by_decay(small_network(), recipe) == set()
@@ -102,7 +142,7 @@ def test_sgd_has_nesterov_momentum():
     (kernel,) = model.trainable_variables
     kernel.assign([[1.0]])
     recipe = Recipe(epochs=1, learning_rate=0.5, warmup=0.0)
-    optimizer = recipe.make_optimizer(model, 10**6)
+    optimizer = make_optimizer(recipe, model, 10**6)
     optimizer.build([kernel])
     optimizer.apply([keras.ops.ones((1, 1))])
     # velocity -0.5; Nesterov looks ahead: 0.9 * -0.5 - 0.5
@@ -123,5 +163,5 @@ def test_sgd_has_nesterov_momentum():
 def test_loss_of_the_recipe(loss, expected):
     recipe = Recipe(epochs=1, learning_rate=0.1, loss=loss)
     logits = np.array([[0.5, -1.0, 2.0]], "float32")
-    value = recipe.make_loss()(np.array([1]), logits)
+    value = Objective(recipe)({"labels": np.array([1])}, logits)
     np.testing.assert_allclose(value, expected, rtol=1e-6)

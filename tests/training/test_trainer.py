@@ -10,9 +10,18 @@ from keras import layers
 
 from kerasnets.applications import without_auxiliary
 from kerasnets.data import Augment, Feed, Split, batches
+from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.pixels import UNIT, carry
-from kerasnets.training import Checkpoint, Recipe, seed_everything, train
+from kerasnets.training import (
+    Checkpoint,
+    DivergedError,
+    Objective,
+    Recipe,
+    Training,
+    seed_everything,
+    train,
+)
 
 RECIPE = Recipe(epochs=4, learning_rate=0.1, batch_size=8, weight_decay=1e-3)
 IDENTITY = {"training": "tiny"}
@@ -127,6 +136,7 @@ def test_progress_tells_epochs_and_loss(split):
     fit(new_model(), split, progress=lambda *report: told.append(report))
     assert [report[:2] for report in told] == [(epoch, 4) for epoch in (1, 2, 3, 4)]
     assert all(note.startswith("loss 0.") for _, _, note in told[1:])
+    assert "accuracy 0." in told[0][2]
 
 
 @dataclass
@@ -181,3 +191,136 @@ def test_auxiliary_classifiers_learn_with_their_weight_and_vanish():
     alone = without_auxiliary(model)
     assert alone.output_shape == (None, 2)
     assert "auxiliary1_logits" not in [layer.name for layer in alone.layers]
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_loss_that_is_no_number_ends_the_training(split, tmp_path, epochs):
+    recipe = Recipe(epochs=epochs, learning_rate=1e30, warmup=0.0, batch_size=8)
+    feed = batches(split, size=6, batch_size=8, seed=3)
+    checkpoint = Checkpoint(tmp_path / "tiny.npz", IDENTITY, seconds=0)
+    with pytest.raises(DivergedError, match=f"epoch 1 of {epochs}: take a smaller"):
+        train(new_model(), feed, recipe, checkpoint=checkpoint)
+    assert not checkpoint.path.exists()  # nothing to go on from
+
+
+def test_what_a_training_came_to(unbroken, split, tmp_path):
+    """The last epoch's figures, the same after a restart that had nothing to do."""
+    path = tmp_path / "tiny.npz"
+    results = []
+    for _ in range(2):
+        feed = batches(split, size=6, batch_size=8, seed=3)
+        checkpoint = Checkpoint(path, IDENTITY, seconds=0)
+        results.append(train(new_model(), feed, RECIPE, checkpoint=checkpoint))
+    first, again = results
+    assert first == again
+    assert (first.labels, first.chance) == (32, 0.5)
+    assert 0.5 < first.accuracy <= 1
+    assert not first.at_chance
+
+
+def test_a_network_that_stays_at_chance_is_found_out(split):
+    """Its first layer gives zero to every image: dead ReLUs, as a large rate leaves."""
+    seed_everything(0)
+    image = keras.Input((6, 6, 3))
+    low = keras.initializers.Constant(-100.0)
+    x = layers.Conv2D(4, 3, activation="relu", bias_initializer=low)(carry(image, UNIT))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
+    feed = batches(split, size=6, batch_size=8, seed=3)
+    recipe = Recipe(epochs=2, learning_rate=0.1)
+    notes = []
+    training = train(model, feed, recipe, progress=lambda *told: notes.append(told[2]))
+    assert training.at_chance
+    assert notes[-1].endswith("(as by chance)")
+    with pytest.raises(KerasnetsError) as caught:
+        training.check("the teacher", recipe)
+    assert "the teacher has learned nothing" in str(caught.value)
+    assert "the most frequent class has 50.0%" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "labels", "stuck"),
+    [
+        # two standard deviations of 0.1: 0.06 of 100 labels, 0.006 of 10,000
+        (0.1, 100, True),
+        (0.155, 100, True),
+        (0.165, 100, False),
+        (0.105, 10_000, True),
+        (0.107, 10_000, False),
+        (0.05, 10_000, True),
+    ],
+)
+def test_chance_is_that_of_the_most_frequent_label(accuracy, labels, stuck):
+    assert Training(2.3, accuracy, 0.1, labels).at_chance == stuck
+
+
+def test_penalties_of_layers_are_learned_too():
+    seed_everything(0)
+    image = keras.Input((6, 6, 3))
+    dense = layers.Dense(2, use_bias=False, kernel_regularizer=keras.regularizers.L2(1))
+    model = keras.Model(image, dense(layers.Flatten()(carry(image, UNIT))))
+    dense.kernel.assign(np.ones((108, 2)))
+    split = Split(np.full((8, 6, 6, 3), 128, "uint8"), np.arange(8) % 2, tuple("a" * 8))
+    feed = batches(split, size=6, batch_size=8, seed=0)
+    trained = train(model, feed, Recipe(epochs=1, learning_rate=0.01, warmup=0.0))
+    # the logits are equal: log 2, and the 216 ones squared
+    np.testing.assert_allclose(trained.loss, np.log(2) + 216, rtol=1e-6)
+    # 0.01 * 1.9 * 2, Nesterov's first step
+    np.testing.assert_allclose(dense.kernel, np.full((108, 2), 0.962), atol=1e-3)
+
+
+def test_one_logit_learns_two_classes(split):
+    """The same gradient as two logits that differ by it: binary cross-entropy."""
+    seed_everything(0)
+    image = keras.Input((6, 6, 3))
+    x = layers.Flatten()(carry(image, UNIT))
+    one = keras.Model(image, layers.Dense(1, kernel_initializer="zeros")(x))
+    feed = batches(split, size=6, batch_size=32, seed=3, preprocessing=UNIT)
+    step = Recipe(epochs=1, learning_rate=0.1, warmup=0.0)
+    images = split.images.reshape(32, -1) / 127.5 - 1
+    gradient = ((0.5 - split.labels)[:, None] * images).mean(axis=0)
+    train(one, feed, step)
+    kernel = np.asarray(one.layers[-1].kernel)[:, 0]
+    np.testing.assert_allclose(kernel, -0.19 * gradient, atol=1e-6)
+    trained = train(one, feed, Recipe(epochs=30, learning_rate=0.1))
+    assert not trained.at_chance
+    assert trained.chance == 0.5
+    assert evaluate(one, split).accuracy == 1.0
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_a_sigmoid_or_softmax_at_the_end_learns_as_its_logits(split, classes):
+    models = []
+    for activation in (None, "sigmoid" if classes == 1 else "softmax"):
+        seed_everything(0)
+        image = keras.Input((6, 6, 3))
+        x = layers.Conv2D(4, 3, activation="relu")(carry(image, UNIT))
+        dense = layers.Dense(classes, activation=activation)
+        models.append(fit(keras.Model(image, dense(layers.Flatten()(x))), split))
+    logits, probabilities = models
+    assert_same_bits(logits, probabilities)
+    images = np.random.default_rng(0).normal(0, 0.1, (4, 6, 6, 3))
+    end = keras.ops.sigmoid if classes == 1 else keras.ops.softmax
+    np.testing.assert_array_equal(probabilities(images), end(logits(images)))
+    assert evaluate(probabilities, split) == evaluate(logits, split)
+
+
+def test_hints_are_learned_without_labels():
+    """FitNets, stage one: the middle of a student learns its teacher's."""
+    seed_everything(0)
+    image = keras.Input((6, 6, 1))
+    student = keras.Model(image, layers.Conv2D(3, 1)(image))
+    teacher = keras.Model(image, layers.Conv2D(3, 1)(image))
+    images = np.random.default_rng(0).normal(size=(8, 6, 6, 1)).astype("float32")
+    feed = OwnFeed(images, np.zeros(8, "int64"))
+    recipe = Recipe(epochs=20, learning_rate=0.001)
+    trained = train(
+        student,
+        feed,
+        recipe,
+        teach=lambda x: {"hints": [teacher(x)]},
+        objective=Objective(recipe, weights=()),
+    )
+    far = np.square(np.asarray(teacher(images)) - np.asarray(student(images)))
+    assert 0.5 * far.sum(axis=(1, 2, 3)).mean() < 0.1
+    assert trained.loss < 1
+    assert (trained.labels, trained.at_chance) == (0, False)

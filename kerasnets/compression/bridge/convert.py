@@ -247,7 +247,7 @@ def _require_crossable(model: keras.Model) -> None:
         if number_format not in _FORMATS:
             raise KerasnetsError(
                 f"layer {path!r} computes in {number_format}; compression takes "
-                "float32 models: use kerasnets.export.to_float32 first, or the model "
+                "float32 models: use kerasnets.training.to_float32 first, or the model "
                 "as it was before quantize()"
             )
 

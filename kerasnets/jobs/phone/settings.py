@@ -159,8 +159,7 @@ def choose_settings(
         ),
         temperature=_TEMPERATURE,
         soft_weight=_SOFT_WEIGHT,
-        pruning=PruneSettings(
-            sparsity=0.6,
+        pruning=PruneSettings(sparsity=0.6).with_recipe(
             epochs=15,
             temperature=_TEMPERATURE,
             soft_weight=_SOFT_WEIGHT,

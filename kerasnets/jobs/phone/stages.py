@@ -1,5 +1,6 @@
 """The nine stages of the main job."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -30,9 +31,11 @@ from kerasnets.reports.notes import left_out_line, mirroring_line, not_taken_lin
 from kerasnets.runs import Job as AnyJob, Stage
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
+    DivergedError,
     precision_policy,
     release_memory,
     seed_everything,
+    to_float32,
     train,
 )
 
@@ -113,8 +116,8 @@ def train_teacher(job: Job) -> dict:
         settings.teacher_recipe,
         checkpoint=checkpoint,
         progress=job.progress,
-    )
-    save_model(export.to_float32(teacher), job.folder / "teacher.keras")
+    ).check(f"the teacher {settings.teacher}", settings.teacher_recipe)
+    save_model(to_float32(teacher), job.folder / "teacher.keras")
     checkpoint.remove()
     return {
         "validation": asdict(evaluate(teacher, data.validation)),
@@ -140,7 +143,10 @@ def search_student(job: Job) -> dict:
 
     def try_out(candidate: tuning.Candidate) -> dict[str, float]:
         student = _new_student(job, candidate.values, candidate.cost.size)
-        train(student, _student_batches(job, candidate.cost.size, student), recipe)
+        try:
+            train(student, _student_batches(job, candidate.cost.size, student), recipe)
+        except DivergedError:
+            return {"val_loss": math.nan, "val_accuracy": 0.0}
         figures = evaluate(student, data.validation)
         return {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
 
@@ -169,7 +175,12 @@ def search_student(job: Job) -> dict:
 
 def distil(job: Job) -> dict:
     """Train the student on the labels alone, and anew with the teacher's answers."""
-    settings, recipe = job.settings, job.settings.student_recipe
+    settings = job.settings
+    recipe = replace(
+        settings.student_recipe,
+        temperature=settings.temperature,
+        soft_weight=settings.soft_weight,
+    )
     data = load_prepared(job.folder / "data")
     best = job.results["search"]["best"]
     student_size = best["cost"]["size"]
@@ -180,25 +191,19 @@ def distil(job: Job) -> dict:
             job.progress(index * total + done, 2 * total, note)
 
         student = _new_student(job, best["values"], student_size)
-        learner, size = student, student_size
+        learn, size = train, student_size
         if name == "distilled":
             teacher = load_model(job.folder / "teacher.keras")
             size = max(settings.teacher_size, student_size)
-            learner = transfer.distiller(
-                teacher,
-                student,
-                temperature=settings.temperature,
-                soft_weight=settings.soft_weight,
-            )
-        checkpoint = job.checkpoint(name)
-        train(
-            learner,
+            learn = functools.partial(transfer.distill, teacher)
+        learn(
+            student,
             _student_batches(job, size, student),
             recipe,
-            checkpoint=checkpoint,
+            checkpoint=job.checkpoint(name),
             progress=both,
         )
-        save_model(export.to_float32(student), job.folder / f"{name}.keras")
+        save_model(to_float32(student), job.folder / f"{name}.keras")
         outcome[name] = {"validation": asdict(evaluate(student, data.validation))}
     for name in outcome:
         job.checkpoint(name).remove()
@@ -219,15 +224,16 @@ def prune(job: Job) -> dict:
     """
     out = job.folder / "pruned.keras"
     before, pruning = job.results["distil"]["taken"], job.settings.pruning
-    if pruning.augment is not None:
+    augment = pruning.recipe.augment
+    if augment is not None:
         mirroring = job.results["teacher"]["mirroring"]
-        pruning = replace(pruning, augment=_augment(pruning.augment, mirroring))
+        pruning = pruning.with_recipe(augment=_augment(augment, mirroring))
     release_memory()  # the child process needs as much again
-    compression.prune(
+    compression.compress(
         job.folder / f"{before}.keras",
         out,
         data=job.folder / "data",
-        settings=pruning,
+        recipe=[pruning],
         teacher_path=job.folder / "teacher.keras",
         seed=job.settings.seed,
         progress=job.progress,

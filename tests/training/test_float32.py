@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export import to_float32
+from kerasnets.training import to_float32
 
 
 def build(policy: str) -> keras.Model:
