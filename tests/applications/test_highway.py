@@ -129,8 +129,8 @@ def dropouts(model):
 
 
 RATES = {
-    Highway19: {"image": 0.2, "stage1_pool": 0.2, "stage2_pool": 0.2, "avg_pool": 0.2},
-    Highway10: {"image": 0.2, "stage1_pool": 0.3, "stage2_pool": 0.4, "flatten": 0.5},
+    Highway19: {"pixels": 0.2, "stage1_pool": 0.2, "stage2_pool": 0.2, "avg_pool": 0.2},
+    Highway10: {"pixels": 0.2, "stage1_pool": 0.3, "stage2_pool": 0.4, "flatten": 0.5},
 }
 
 

@@ -140,10 +140,10 @@ def dropouts(model):
 
 def test_dropout_is_on_the_image_and_before_every_later_layer(model):
     hidden = ["conv1_pool", "conv2_pool", "flatten", "fc1_maxout"]
-    assert dropouts(model) == {"image": 0.2, **dict.fromkeys(hidden, 0.5)}
+    assert dropouts(model) == {"pixels": 0.2, **dict.fromkeys(hidden, 0.5)}
     other = MaxoutCIFAR10(input_dropout=0.1, dropout=0.3)
-    assert dropouts(other) == {"image": 0.1, **dict.fromkeys(hidden, 0.3)}
-    assert dropouts(MaxoutCIFAR10(dropout=0)) == {"image": 0.2}
+    assert dropouts(other) == {"pixels": 0.1, **dict.fromkeys(hidden, 0.3)}
+    assert dropouts(MaxoutCIFAR10(dropout=0)) == {"pixels": 0.2}
     assert dropouts(MaxoutCIFAR10(input_dropout=0)) == dict.fromkeys(hidden, 0.5)
 
 
