@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from kerasnets.export.formats import FORMATS
     from kerasnets.export.inspection import Inspection, inspect
     from kerasnets.export.keras_export import export_onnx, export_saved_model
-    from kerasnets.export.labels import check_labels
     from kerasnets.export.measure import Latency, bench, file_sizes, measure_latency
     from kerasnets.export.metadata import add_metadata, read_labels, read_metadata
     from kerasnets.export.phone_bench import PhoneLatency, bench_on_phone
@@ -56,7 +55,6 @@ _HOMES = {
     "bench": "measure",
     "bench_on_phone": "phone_bench",
     "calibration_images": "calibration",
-    "check_labels": "labels",
     "convert": "conversion",
     "default_bounds": "verification",
     "export_onnx": "keras_export",
@@ -91,7 +89,6 @@ __all__ = [
     "bench",
     "bench_on_phone",
     "calibration_images",
-    "check_labels",
     "convert",
     "default_bounds",
     "export_onnx",

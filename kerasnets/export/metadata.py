@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
 
+from kerasnets.data import check_class_names
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import metadata_schema as slots
 from kerasnets.export.archive import read_file, with_files
 from kerasnets.export.flatbuffer import pack, read_bytes, unpack
-from kerasnets.export.labels import check_labels
 
 _BUFFER_NAME = b"TFLITE_METADATA"
 # Of a kind of file, the oldest schema that has every field written here.
@@ -87,11 +87,7 @@ def add_metadata(
     graph = model.subgraphs[0]
     image, answer = ([int(x) for x in shape] for shape in _shapes(graph))
     kind = _kind(kind, answer)
-    if len(labels) != answer[-1]:
-        raise KerasnetsError(
-            f"{len(labels)} labels were given for {answer[-1]} classes"
-        )
-    check_labels(labels)
+    check_class_names(labels, answer[-1])
     texts = {
         slots.NAME: name,
         slots.DESCRIPTION: description,

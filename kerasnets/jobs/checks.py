@@ -1,14 +1,12 @@
 """What a command looks at before it does any work."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import keras
 
 from kerasnets import applications
-from kerasnets.data import check_class_names
 from kerasnets.errors import KerasnetsError
 from kerasnets.probabilities import check_logits
 
@@ -67,20 +65,6 @@ def check_whole(name: str, value: _Whole, least: int = 1) -> _Whole:
             f"{name} {value!r} is not a whole number of {least} or more"
         )
     return value
-
-
-def check_labels(labels: Sequence[str], model: keras.Model) -> None:
-    """Raise unless a label file can carry the labels, one for each class of the model.
-
-    Args:
-        labels: Class names.
-        model: A classifier, or what gives classes for each pixel; one output for an
-            image tells two classes.
-    """
-    check_class_names(labels)
-    classes = model.outputs[0].shape[-1]
-    if classes is not None and classes > 1 and len(labels) != classes:
-        raise KerasnetsError(f"{len(labels)} labels were given for {classes} classes")
 
 
 def read_lines(path: Path) -> tuple[str, ...]:

@@ -10,16 +10,11 @@ import keras
 import numpy as np
 
 from kerasnets import __version__, export
-from kerasnets.data import Source, open_source, spread
+from kerasnets.data import Source, check_class_names, open_source, spread
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_bytes
 from kerasnets.jobs import defaults
-from kerasnets.jobs.checks import (
-    check_file,
-    check_labels,
-    check_parent,
-    check_whole,
-)
+from kerasnets.jobs.checks import check_file, check_parent, check_whole
 from kerasnets.jobs.images import fitted, image_of, prepared_images
 from kerasnets.pixels import describe, pixels_of
 from kerasnets.progress import Progress, silent
@@ -113,7 +108,8 @@ def run(
         # asked for the classes, and for the images
         source = replace(source, load=functools.cache(source.load))
         labels = source.load().class_names if labels is None else labels
-        check_labels(labels, model)
+        answers = model.outputs[0].shape[-1]  # one alone tells two classes
+        check_class_names(labels, None if answers == 1 else answers)
         described["licence"] = f"data: {source.load().licence}"
         if format == "int8":
             images, report, warnings = _calibrated(

@@ -119,7 +119,7 @@ def test_export_refuses_and_keeps_what_is_there(
         ("five", None, "3 labels were given for 5 classes"),
         ("net", ["a", "b"], "2 labels were given for 3 classes"),
         ("net", ["a", "b", "c\nd"], "'c\\nd' is not one line of text"),
-        ("net", ["a", "b", "\udce9"], "is not UTF-8"),
+        ("net", ["a", "b", "\udce9"], "is not text in UTF-8"),
     ],
 )
 def test_labels_are_checked_before_an_image_is_decoded(

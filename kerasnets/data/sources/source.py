@@ -78,26 +78,34 @@ class Source:
     load: Callable[[], Examples]
 
 
-def check_class_names(class_names: Sequence[str]) -> None:
-    """Raise unless every class has a name that a label file can carry.
+def check_class_names(class_names: Sequence[str], classes: int | None = None) -> None:
+    """Raise unless a label file can carry the names, one for each class.
 
     Args:
         class_names: The names; a label file holds one a line, in UTF-8.
+        classes: How many there must be; None for any number.
 
     Raises:
-        KerasnetsError: A name is empty, breaks over lines or is not UTF-8.
+        KerasnetsError: There are more or fewer, or a name is empty, breaks over lines
+            or is no Unicode text, as a folder's name may be.
     """
+    if classes is not None and len(class_names) != classes:
+        raise KerasnetsError(
+            f"{len(class_names)} labels were given for {classes} classes"
+        )
     for name in class_names:
         if name.splitlines() != [name]:
             raise KerasnetsError(
-                f"the class name {name!r} is not one line of text: rename the class"
+                f"the class name {name!r} is not one line of text, so that no label"
+                " file can carry it: rename the class"
             )
         try:
             name.encode()
-        except UnicodeEncodeError:
+        except UnicodeEncodeError as error:
             raise KerasnetsError(
-                f"the class name {name!r} is not UTF-8: rename the class"
-            ) from None
+                f"the class name {name!r} is not text in UTF-8, so that no label file"
+                " can carry it: rename the class"
+            ) from error
 
 
 def count_kinds(left_out: Iterable[LeftOut]) -> dict[str, int]:

@@ -17,3 +17,9 @@ def test_class_names_are_lines_of_text(name):
     check_class_names(["a b", "日本", "ø (2)"])
     with pytest.raises(KerasnetsError, match="rename the class"):
         check_class_names(["a", name])
+
+
+def test_every_class_has_one_name():
+    check_class_names(["a", "b"], 2)
+    with pytest.raises(KerasnetsError, match="2 labels were given for 3 classes"):
+        check_class_names(["a", "b"], 3)
