@@ -1,6 +1,7 @@
 """Models and files of one's own: compress, export, verify, measure, ask."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -90,7 +91,6 @@ def compress(
 ) -> None:
     """Make a classifier smaller while it trains on."""
     from kerasnets.jobs import compress as job
-    from kerasnets.reports.notes import left_out_line
     from kerasnets.reports.tables import compression_table
 
     with terminal.StageDisplay(context.obj, 1)("compress", False) as progress:
@@ -112,10 +112,17 @@ def compress(
             seed=seed,
             progress=progress,
         )
-    if result.left_out:
-        terminal.say(context.obj, left_out_line(result.left_out))
+    _say_left_out(context, result.left_out)
     terminal.show(compression_table(result.before, result.after))
     terminal.show("\n".join(map(str, result.files)))
+
+
+def _say_left_out(context: typer.Context, left_out: Mapping[str, int]) -> None:
+    """Tell what lies beside the images, if anything does."""
+    from kerasnets.reports.notes import left_out_line
+
+    if left_out:
+        terminal.say(context.obj, left_out_line(left_out))
 
 
 def export(
@@ -203,6 +210,7 @@ def export(
             seed=seed,
             progress=progress,
         )
+    _say_left_out(context, result.left_out)
     for warning in result.warnings:
         terminal.say(context.obj, f"warning: {warning}")
     size, gzip_size = map(units.format_bytes, (result.size, result.gzip_size))
@@ -273,7 +281,7 @@ def verify(
         "sqnr_db": sqnr,
     }
     with terminal.StageDisplay(context.obj, 1)("verify", False) as progress:
-        found = job.run(
+        result = job.run(
             file,
             model_path=model,
             data=data,
@@ -287,6 +295,8 @@ def verify(
             seed=seed,
             progress=progress,
         )
+    _say_left_out(context, result.left_out)
+    found = result.report
     figures = found.as_json()
     if as_json:
         typer.echo(json.dumps(figures, indent=2))

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasnets import __version__, export
 from kerasnets.data import Source, check_class_names, open_source, spread
+from kerasnets.data.sources.source import count_kinds
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_bytes
 from kerasnets.jobs import defaults
@@ -36,6 +37,7 @@ class Exported:
         calibration: how many images set the ranges and how they were chosen; None where
             none were needed.
         warnings: what to know before the file is used, a line each.
+        left_out: how many files of each kind are not among the images of the data.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Exported:
     pixels: str
     calibration: dict[str, Any] | None
     warnings: tuple[str, ...]
+    left_out: dict[str, int]
 
 
 def run(
@@ -96,13 +99,13 @@ def run(
     )
     if format in _BY_KERAS:
         getattr(export, _BY_KERAS[format])(model, out, export.Ends(**options))
-        return Exported(out, *export.file_sizes(out), line, None, ())
+        return Exported(out, *export.file_sizes(out), line, None, (), {})
     described: dict[str, Any] = {
         "name": model.name,
         "description": line,
         "author": f"kerasnets {__version__}",
     }
-    images, report, warnings = None, None, []
+    images, report, warnings, left_out = None, None, [], {}
     if data is not None:
         source = open_source(data)
         # asked for the classes, and for the images
@@ -111,8 +114,9 @@ def run(
         answers = model.outputs[0].shape[-1]  # one alone tells two classes
         check_class_names(labels, None if answers == 1 else answers)
         described["licence"] = f"data: {source.load().licence}"
+        left_out = count_kinds(source.load().left_out)
         if format == "int8":
-            images, report, warnings = _calibrated(
+            images, report, warnings, left_out = _calibrated(
                 model,
                 source,
                 options,
@@ -131,7 +135,9 @@ def run(
             described.update(mean=convention.mean, std=convention.std)
         content = export.add_metadata(content, labels=labels, **described)
     write_bytes(out, content)
-    return Exported(out, *export.file_sizes(out), line, report, tuple(warnings))
+    return Exported(
+        out, *export.file_sizes(out), line, report, tuple(warnings), left_out
+    )
 
 
 def _check_export(
@@ -176,8 +182,8 @@ def _calibrated(
     seed: int,
     skip_bad_images: bool,
     progress: Progress,
-) -> tuple[np.ndarray, dict[str, Any], list[str]]:
-    """Images as an int8 file takes them, how they were chosen, and warnings."""
+) -> tuple[np.ndarray, dict[str, Any], list[str], dict[str, int]]:
+    """Images as an int8 file takes them, how chosen, warnings, what was left out."""
     *size, channels = image_of(model)
     given = options.get("resize_from") or size
     side = max(*given, *size)
@@ -193,4 +199,4 @@ def _calibrated(
             pixels=options.get("pixels"),
         )
         images = fitted(chosen.images, given, channels)
-    return images, chosen.report(), export.range_warnings(gaps)
+    return images, chosen.report(), export.range_warnings(gaps), data.left_out

@@ -1,7 +1,7 @@
 """Prove that an exported file answers like its model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kerasnets import export
@@ -13,6 +13,19 @@ from kerasnets.jobs.images import fitted, prepared_images
 from kerasnets.pixels import Preprocessing
 from kerasnets.progress import Progress, silent
 from kerasnets.saving import import_plugins, load_model
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a verification came to.
+
+    Attributes:
+        report: the figures, and which bounds do not hold.
+        left_out: how many files of each kind are not among the images of the data.
+    """
+
+    report: export.Verification
+    left_out: dict[str, int]
 
 
 def run(
@@ -29,7 +42,7 @@ def run(
     skip_bad_images: bool = False,
     seed: int = 0,
     progress: Progress = silent,
-) -> export.Verification:
+) -> Verified:
     """Run an exported file and its model over the test images and compare them.
 
     Args:
@@ -74,7 +87,7 @@ def run(
     ) as prepared:
         test = prepared.test
         chosen = spread(test.labels, images or len(test.labels), seed)
-        return export.report(
+        report = export.report(
             path,
             model,
             fitted(test.images[chosen], size, channels),
@@ -87,6 +100,7 @@ def run(
             sqnr=True if "sqnr_db" in bounds else None,
             progress=progress,
         )
+    return Verified(report, prepared.left_out)
 
 
 def _image_shape(path: Path) -> tuple[int, int, int]:

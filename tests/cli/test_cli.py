@@ -523,6 +523,24 @@ def test_pixels_and_output_that_are_said_are_printed(here, run):
     assert "said.tflite is out of bounds" in err
 
 
+def test_what_a_folder_holds_beside_images_is_told(here, run):
+    for number in range(30):
+        path = here / "colours" / "rgb"[number % 3] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        colour = [(250, 9, number), (9, 250, number), (number, 9, 250)][number % 3]
+        Image.new("RGB", (8, 8), colour).save(path)
+    (here / "colours" / "r" / "clip.mp4").write_bytes(b"a film")
+    data, line = ("--data", "folder:colours"), "left out of the images: 1 video"
+    int8 = ("--format", "int8", "--calibration", "20")
+    for more in ((), int8):
+        code, _, err = run("export", "net.keras", "told.tflite", *data, *more)
+        assert (code, err.count(line)) == (0, 1)
+    verify = ("verify", "told.tflite", "--model", "net.keras", "--agreement", "0")
+    code, out, err = run(*verify, *data, "--max-difference", "1", "--json")
+    assert (code, err.count(line)) == (0, 1)
+    assert json.loads(out)["holds"]
+
+
 def test_verify_names_the_bound_that_does_not_hold(here, run):
     code, out, err = run(
         *("verify", "net.tflite", "--model", "other.keras", *DATA, "--json"),

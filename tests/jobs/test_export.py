@@ -39,7 +39,7 @@ def test_int8_file_answers_like_its_model(folder, data, tmp_path, model):
     assert result.pixels.startswith("pixels 0 to 255, normalised inside: ")
     found = verify_job.run(
         result.path, model_path=path, data=data, bounds={"max_abs_difference": 0.05}
-    )
+    ).report
     assert found.holds, found.failures
     assert found.examples == 24  # a fifth
 
@@ -59,7 +59,7 @@ def test_int8_file_of_other_ends_answers_like_its_model(
     out = tmp_path / "out.tflite"
     export_job.run(path, out, format="int8", data=data, calibration=20, options=options)
     bounds = {"max_abs_difference": 0.1, "agreement": 0.8}
-    found = verify_job.run(out, model_path=path, data=data, bounds=bounds)
+    found = verify_job.run(out, model_path=path, data=data, bounds=bounds).report
     assert found.holds, found.failures
 
 

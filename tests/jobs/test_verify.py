@@ -17,7 +17,7 @@ def test_file_of_another_network_is_out_of_bounds(folder, data, float_file):
     head = net.get_layer("logits")
     head.kernel.assign(-head.kernel)
     net.save(other)
-    found = verify_job.run(float_file, model_path=other, data=data)
+    found = verify_job.run(float_file, model_path=other, data=data).report
     assert not found.holds
     assert any("the best class agrees on" in line for line in found.failures)
 
@@ -26,14 +26,14 @@ def test_bounds_replace_the_usual_ones(folder, data, float_file):
     verify = functools.partial(
         verify_job.run, float_file, model_path=folder / "net.keras", data=data
     )
-    found = verify(images=7)
+    found = verify(images=7).report
     assert (found.examples, found.failures) == (7, ())
     assert len({*found.ids}) == 7
-    found = verify(images=7, bounds={"accuracy": 1.01})
+    found = verify(images=7, bounds={"accuracy": 1.01}).report
     assert len(found.failures) == 1
     assert "accuracy" in found.failures[0]
     # measured though the file is of float32
-    found = verify(images=7, bounds={"sqnr_db": 20})
+    found = verify(images=7, bounds={"sqnr_db": 20}).report
     assert found.sqnr is not None
 
 
