@@ -1,7 +1,7 @@
 # make phone       the main job on the built-in digits
 # make test        checks and tests; no torch, no JAX, no MediaPipe
 # make test-peers  tests beside torch, JAX and MediaPipe
-# make test-all    both, the slow ones, and the numeric ones with oneDNN off and on
+# make test-all    both, the slow ones, and the numeric ones with oneDNN off
 # TESTS=... chooses some of the tests. Each makes the environments that it needs.
 
 PYTHON ?= python3
@@ -33,6 +33,9 @@ check: $(VENV)/installed-test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright
 
+# on every CPU TensorFlow's kernels are those that the command line takes, oneDNN's; by
+# itself it takes them only on CPUs with AVX-512 VNNI
+test: export TF_ENABLE_ONEDNN_OPTS = 1
 test: check
 	$(call pytest,$(VENV),-m "not slow and not peers" --memory $(MEMORY))
 
@@ -43,12 +46,10 @@ test-peers: $(PEERS)/installed $(MEDIAPIPE)/installed
 test-slow: $(VENV)/installed-test
 	$(call pytest,$(VENV),-m "slow and not peers")
 
-# TensorFlow takes oneDNN by itself only on CPUs with AVX-512 VNNI
+# the other kernels, for what adds many numbers
+test-numeric: export TF_ENABLE_ONEDNN_OPTS = 0
 test-numeric: $(VENV)/installed-test
-	export TF_ENABLE_ONEDNN_OPTS=0; \
-	    $(call pytest,$(VENV),-m "numeric and not slow and not peers")
-	export TF_ENABLE_ONEDNN_OPTS=1; \
-	    $(call pytest,$(VENV),-m "numeric and not slow and not peers")
+	$(call pytest,$(VENV),-m "numeric and not slow and not peers")
 
 test-all: test test-peers test-slow test-numeric
 

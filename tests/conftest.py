@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 _LEFT = pytest.StashKey[list[float]]()
 
 # whose sums depend on the order in which a CPU adds: a tier of their own runs them with
-# TensorFlow's kernels and with oneDNN's
+# TensorFlow's own kernels, where all else has oneDNN's
 NUMERIC = (
     "applications/test_dense_evaluation",
     "applications/test_dsn",
