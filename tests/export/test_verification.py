@@ -268,7 +268,7 @@ def test_each_bound_has_its_line():
     [
         (b"", "not a LiteRT file"),
         (b"hello, this is text", "not a LiteRT file"),
-        (b"\x1c\x00\x00\x00TFL3", "."),
+        (b"\x1c\x00\x00\x00TFL3", "the LiteRT file is damaged or cut short"),
         (b"\x1c\x00\x00\x00TFL9" + bytes(100), "not a LiteRT file"),
     ],
 )
