@@ -3,9 +3,9 @@
     python benchmarks/build.py [NAME...] [--pairs N]
 
 Each network is built in a process of its own: first ours alone, for its peak memory;
-then pairs of ours and its twin in keras.applications (random weights, default
+then pairs of ours and its peer in keras.applications (random weights, default
 arguments), whose order changes from pair to pair. The ratio is the median over the
-pairs of ours / theirs: below 1 ours is faster. Where timm is installed, its twin is
+pairs of ours / theirs: below 1 ours is faster. Where timm is installed, its peer is
 built in the same pairs; it runs on torch, so it is another machine, not a target.
 Last comes the length of the family files beside those of keras.applications.
 """
@@ -28,13 +28,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def measure(name: str, pairs: int) -> dict:
-    """Build one network and its twins here; seconds, ratio, memory."""
+    """Build one network and its peers here; seconds, ratio, memory."""
     import keras
 
     from kerasnets import applications
 
     build = applications.get(name)
-    peers = twins(build.network)
+    peers = peers_of(build.network)
     keras.Input((1, 1, 1))  # whatever is loaded at first use
     before = peak_bytes()
     build()
@@ -61,7 +61,7 @@ def measure(name: str, pairs: int) -> dict:
     return {"seconds": medians, "ratios": ratios, "memory": memory}
 
 
-def twins(network) -> dict:
+def peers_of(network) -> dict:
     """The builders of the same network elsewhere."""
     import keras
 
@@ -105,9 +105,9 @@ def print_lengths() -> None:
     for build in applications.BUILDERS.values():
         source = Path(inspect.getfile(inspect.unwrap(build)))
         rows, theirs = families.setdefault(source.stem, (lines_of_code(source), {}))
-        twin = build.network.keras
-        if twin is not None:
-            module = inspect.unwrap(getattr(keras.applications, twin.builder))
+        peer = build.network.keras
+        if peer is not None:
+            module = inspect.unwrap(getattr(keras.applications, peer.builder))
             file = Path(inspect.getfile(module))
             theirs[file.stem] = lines_of_code(file)
     print("\nlines of code, without docstrings, comments and blank lines")

@@ -104,18 +104,18 @@ def convert(
 
 
 def convert_aware(
-    twin: Any, *, like: keras.Model, pixels: Preprocessing | None = None
+    aware: Any, *, like: keras.Model, pixels: Preprocessing | None = None
 ) -> bytes:
-    """Convert a quantise-aware twin to a full-integer file for raw pixels.
+    """Convert a quantise-aware network to a full-integer file for raw pixels.
 
     The ranges are those that its fake quantisation learned; the preprocessing before
     it, whose ranges are known, gets fake quantisation here. The graph around the
     network is that of ``convert``.
 
     Args:
-        twin: A quantise-aware tf_keras model, or any callable with ``variables``, from
+        aware: A quantise-aware tf_keras model, or any callable with ``variables``, from
             preprocessed images to what ``like`` returns.
-        like: The Keras model that it is the twin of; it says size, preprocessing and
+        like: The Keras model that it was made from, which says size, preprocessing and
             whether a softmax follows.
         pixels: What ``like`` wants done to pixels. Default: as in ``Ends``.
 
@@ -138,9 +138,9 @@ def convert_aware(
         )
 
     def call(image: Any) -> list[Any]:
-        return [wrapper(image, lambda x: twin(x, training=False), rounded)]
+        return [wrapper(image, lambda x: aware(x, training=False), rounded)]
 
-    graph = wrapped_graph(wrapper, call, twin.variables)
+    graph = wrapped_graph(wrapper, call, aware.variables)
     return _finished(make(graph, format="int8", batch=1, io="uint8"), graph, 1)
 
 

@@ -83,18 +83,18 @@ def to_float32(model: keras.Model) -> keras.Model:
             " one can be rebuilt in float32"
         )
     config = model.get_config()
-    rebuilt = _without_half_precision(config)
-    if rebuilt == config:
+    whole = _without_half_precision(config)
+    if whole == config:
         return model
     # Layers that make layers of their own take the global policy for those.
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        twin = type(model).from_config(rebuilt)
+        rebuilt = type(model).from_config(whole)
     finally:
         keras.config.set_dtype_policy(policy)
-    twin.set_weights(model.get_weights())
-    return twin
+    rebuilt.set_weights(model.get_weights())
+    return rebuilt
 
 
 def _without_half_precision(value: Any) -> Any:

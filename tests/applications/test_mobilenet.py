@@ -188,12 +188,12 @@ policy = tfmot.sparsity.keras.PruneForLatencyOnXNNPack()
 
 def answer(build, padding):
     model = build((32, 32, 3), alpha=0.125, classes=4, padding=padding)
-    twin = to_tf_keras(model)
+    theirs = to_tf_keras(model)
     try:
-        policy.ensure_model_supports_pruning(twin)
+        policy.ensure_model_supports_pruning(theirs)
     except ValueError as error:
         return error
-    return sum(map(policy.allow_pruning, twin.layers))
+    return sum(map(policy.allow_pruning, theirs.layers))
 
 print(answer(MobileNet, "symmetric"))
 print(answer(ShallowMobileNet, "symmetric"))

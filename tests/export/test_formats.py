@@ -262,7 +262,7 @@ def aware(model: keras.Model):
 
     rounded = tf.quantization.fake_quant_with_min_max_args
 
-    class Twin(tf.Module):
+    class Aware(tf.Module):
         def __init__(self):
             super().__init__()
             self.kernel = tf.Variable(model.weights[0].numpy())
@@ -273,15 +273,15 @@ def aware(model: keras.Model):
             kernel = rounded(self.kernel, -2, 2, narrow_range=True)
             return rounded(tf.matmul(rounded(x, -1, 1), kernel), -4, 4)
 
-    return Twin()
+    return Aware()
 
 
-def test_a_quantise_aware_twin_sets_the_ranges(images):
+def test_a_quantise_aware_network_sets_the_ranges(images):
     model = head(layers.Dense(4, use_bias=False))
     kernel = np.random.default_rng(0).uniform(-2, 2, (3, 4))
     model.set_weights([kernel.astype("float32")])
-    twin = aware(model)
-    buffer = convert_aware(twin, like=model)
+    network = aware(model)
+    buffer = convert_aware(network, like=model)
     assert set(operators(buffer)) - {"RESHAPE"} == {
         *("QUANTIZE", "SUB", "MUL", "MEAN", "FULLY_CONNECTED", "SOFTMAX")
     }
@@ -289,7 +289,7 @@ def test_a_quantise_aware_twin_sets_the_ranges(images):
     ends = interpreter.get_input_details() + interpreter.get_output_details()
     assert [end["quantization"] for end in ends] == [(1.0, 0), (1 / 256, 0)]
     assert {end["dtype"] for end in ends} == {np.uint8}
-    logits = np.asarray(twin(np.asarray(UNIT(images)), training=False))
+    logits = np.asarray(network(np.asarray(UNIT(images)), training=False))
     answers = np.concatenate([run(buffer, image[None])[0] for image in images])
     truth = keras.ops.softmax(logits)
     np.testing.assert_allclose(answers, truth, atol=0.03)

@@ -26,28 +26,28 @@ def build(policy: str) -> keras.Model:
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_the_twin_equals_a_model_built_in_float32(policy):
+def test_the_rebuilt_model_equals_a_model_made_in_float32(policy):
     trained = build(policy)
-    twin = to_float32(trained)
-    built = build("float32")
-    built.set_weights(trained.get_weights())
+    rebuilt = to_float32(trained)
+    made = build("float32")
+    made.set_weights(trained.get_weights())
     images = np.random.default_rng(0).uniform(-1, 1, (4, 8, 8, 3)).astype("float32")
-    np.testing.assert_array_equal(twin(images), built(images))
-    assert np.abs(twin(images) - trained(images)).max() > 0  # it was half precision
+    np.testing.assert_array_equal(rebuilt(images), made(images))
+    assert np.abs(rebuilt(images) - trained(images)).max() > 0  # it was half precision
 
 
-def test_the_twin_keeps_names_weights_and_the_global_policy():
+def test_the_rebuilt_model_keeps_names_weights_and_the_global_policy():
     trained = build("mixed_float16")
-    twin = to_float32(trained)
-    assert [x.name for x in twin.layers] == [x.name for x in trained.layers]
-    assert twin.name == "outer"
-    inner = twin.get_layer("inner")
+    rebuilt = to_float32(trained)
+    assert [x.name for x in rebuilt.layers] == [x.name for x in trained.layers]
+    assert rebuilt.name == "outer"
+    inner = rebuilt.get_layer("inner")
     assert [x.name for x in inner.layers] == [
         x.name for x in trained.get_layer("inner").layers
     ]
-    policies = {x.dtype_policy.name for x in (*twin.layers, *inner.layers)}
+    policies = {x.dtype_policy.name for x in (*rebuilt.layers, *inner.layers)}
     assert policies == {"float32"}
-    for ours, theirs in zip(twin.get_weights(), trained.get_weights(), strict=True):
+    for ours, theirs in zip(rebuilt.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert keras.config.dtype_policy().name == "float32"
     assert trained.get_layer("stem").compute_dtype == "float16"
