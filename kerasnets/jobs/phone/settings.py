@@ -4,15 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
-import keras
-
 from kerasnets import applications, tuning
 from kerasnets.compression import PruneSettings
 from kerasnets.data import Augment, open_source
-from kerasnets.graph import all_layers, shapes_only
+from kerasnets.graph import shapes_only
 from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_whole
-from kerasnets.training import Recipe, resolve_precision
+from kerasnets.training import Recipe, resolve_precision, suggest_learning_rate
 from kerasnets.tuning import SearchPlan, read_plan
 
 # one file under two names: the wheel carries the link's copy
@@ -178,10 +176,8 @@ _TEACHER_SIZES = {"digits": 32}
 
 
 def _learning_rate(network: str) -> float:
-    """0.1 as in the papers on residual networks; without batch norm to bear it 0.01."""
-    model = shapes_only(applications.get(network))
-    kinds = {type(layer) for layer in all_layers(model)}
-    return 0.1 if keras.layers.BatchNormalization in kinds else 0.01
+    """What suits a network of that name."""
+    return suggest_learning_rate(shapes_only(applications.get(network)))
 
 
 def _augment_for(data: str, mirror: bool) -> Augment:
