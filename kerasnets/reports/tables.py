@@ -205,7 +205,7 @@ def noise_table(layers: Sequence[Mapping[str, Any]]) -> Table:
     """A row for each layer of a quantised file: its signal-to-noise ratio.
 
     Args:
-        layers: ``LayerNoise`` as JSON, in the order of the rows.
+        layers: ``LayerSqnr`` as JSON, in the order of the rows.
     """
     table = Table()
     table.add_column("layer", overflow="fold")

@@ -1,7 +1,7 @@
 """Which channels of a network can only go together, and what they cost.
 
 Every channel that a layer makes has an id; a tensor is the ids along its last axis.
-The graph is followed from the inputs to the outputs by the rules of ``channel_rules``:
+The graph is followed from the inputs to the outputs by the rules of ``rules``:
 a group is all channels that are tied, and goes or stays as one. The channels of the
 network's inputs and outputs stay.
 """
