@@ -4,6 +4,8 @@ Labels (batch, ...) are whole numbers, logits (batch, ..., classes). A single lo
 stands for two classes, see ``class_logits``.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -29,7 +31,7 @@ def cross_entropy(labels, logits, label_smoothing: float = 0.0):
         logits: (batch, ..., classes), or (batch, ..., 1) for two classes.
         label_smoothing: e (Szegedy et al. 2015, section 7).
     """
-    logs = ops.log_softmax(class_logits(logits), axis=-1)
+    logs: Any = ops.log_softmax(class_logits(logits), axis=-1)
     labels = ops.one_hot(ops.cast(labels, "int32"), logs.shape[-1], dtype=logs.dtype)
     right = -ops.sum(labels * logs, axis=-1)
     if not label_smoothing:
@@ -54,7 +56,7 @@ def soft_divergence(teacher_logits, logits, temperature: float):
         logits: z, of the same shape; of two classes either may have a single logit.
         temperature: T, above 0.
     """
-    soft = ops.log_softmax(class_logits(logits) / temperature, axis=-1)
+    soft: Any = ops.log_softmax(class_logits(logits) / temperature, axis=-1)
     teacher_logits = ops.cast(class_logits(teacher_logits), soft.dtype)
     target = ops.log_softmax(teacher_logits / temperature, axis=-1)
     divergence = ops.sum(ops.exp(target) * (target - soft), axis=-1)
@@ -70,7 +72,7 @@ def hint_distance(hint, outputs):
         hint: The teacher's maps, (batch, ...).
         outputs: Of the student's regressor, of the same shape.
     """
-    squares = ops.square(ops.cast(hint, outputs.dtype) - outputs)
+    squares: Any = ops.square(ops.cast(hint, outputs.dtype) - outputs)
     return 0.5 * ops.sum(squares, axis=tuple(range(1, len(squares.shape))))
 
 

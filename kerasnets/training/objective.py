@@ -87,7 +87,7 @@ class Objective:
 def right_answers(targets: Mapping[str, Any], outputs: Sequence[Any] | Any) -> Any:
     """Return 1.0 where the first output's largest logit is the label's, else 0.0."""
     logits = outputs[0] if isinstance(outputs, list | tuple) else outputs
-    chosen = ops.argmax(losses.class_logits(logits), axis=-1)
+    chosen: Any = ops.argmax(losses.class_logits(logits), axis=-1)
     labels = ops.cast(targets["labels"], chosen.dtype)
     return ops.cast(ops.equal(chosen, labels), "float32")
 

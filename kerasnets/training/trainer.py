@@ -186,9 +186,11 @@ class _Learner(keras.Model):
         """Of the last epoch."""
         counts = np.asarray(self._labels.counts)
         labels = counts.sum()
+        loss: Any = self._mean_loss.result()
+        accuracy: Any = self._accuracy.result()
         return Training(
-            loss=float(self._mean_loss.result()),
-            accuracy=float(self._accuracy.result()),
+            loss=float(loss),
+            accuracy=float(accuracy),
             chance=float(counts.max() / max(1, labels)),
             labels=int(labels),
         )
@@ -199,11 +201,12 @@ class _LabelCounts(keras.metrics.Metric):
 
     def __init__(self, classes: int):
         super().__init__(name="labels")
-        self.counts = self.add_variable((classes,), "zeros", dtype="float64")
+        self.counts: Any = self.add_variable((classes,), "zeros", dtype="float64")
 
     def update_state(self, labels, mask=None):
         classes = self.counts.shape[0]
-        each = ops.one_hot(ops.cast(labels, "int32"), classes, dtype="float64")
+        labels = ops.cast(labels, "int32")
+        each: Any = ops.one_hot(labels, classes, dtype="float64")
         if mask is not None:
             each = each * ops.cast(mask, "float64")[..., None]
         self.counts.assign_add(ops.sum(ops.reshape(each, (-1, classes)), axis=0))
