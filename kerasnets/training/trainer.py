@@ -208,7 +208,7 @@ class _LabelCounts(keras.metrics.Metric):
         labels = ops.cast(labels, "int32")
         each: Any = ops.one_hot(labels, classes, dtype="float64")
         if mask is not None:
-            each = each * ops.cast(mask, "float64")[..., None]
+            each = each * ops.expand_dims(ops.cast(mask, "float64"), -1)
         self.counts.assign_add(ops.sum(ops.reshape(each, (-1, classes)), axis=0))
 
     def result(self):
