@@ -65,7 +65,17 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+# the others have the same kinds of layers
+QUICK = {"MobileNet", "MobileNetV3", "ResNetV2", "EfficientNet", "ConvNeXt"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
+        for name in NETWORKS
+    ],
+)
 def test_it_goes_there_and_back(name):
     keras.utils.set_random_seed(0)
     model = randomise(NETWORKS[name](), gain=None, seed=1)

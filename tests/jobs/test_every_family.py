@@ -35,10 +35,22 @@ TAUGHT = {
     "simpnet300kcifar100": (3, 0.003),
     "squeezenetcifarbn": (3, 0.003),
     "mobilenet": (3, 0.003),
-    "mobilenetv2": (6, 0.003),
+    "mobilenetv2": (10, 0.003),
     "mobilenetv3large": (6, 0.003),
     "inceptionv3": (2, 0.003),
 }
+
+
+# kinds of layers that the others have too
+QUICK = {"resnet20", "nincifar10", "squeezenetcifarbn", "mobilenet", "alexnet"}
+
+
+def slowly(names):
+    """Most of them in the slow tier."""
+    return [
+        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
+        for name in names
+    ]
 
 
 def test_every_family_is_here():
@@ -59,7 +71,7 @@ def digits():
     return split(slice(640)), split(slice(1000, 1300))
 
 
-@pytest.mark.parametrize("name", TAUGHT)
+@pytest.mark.parametrize("name", slowly(TAUGHT))
 def test_it_learns_digits_and_its_files_answer_like_it(name, digits):
     learned, others = digits
     seed_everything(0)
@@ -77,7 +89,7 @@ def test_it_learns_digits_and_its_files_answer_like_it(name, digits):
     assert_files_answer_like(model, unseen, calibration=seen)
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", slowly(DRAWN))
 def test_its_files_answer_like_it_with_drawn_weights(name):
     model, side = for_colour(name)
     randomise(model)

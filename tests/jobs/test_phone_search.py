@@ -29,7 +29,8 @@ def job(tmp_path):
 
 def search(job, monkeypatch, loss_of):
     """The stage's results, where a network of that size and width has that loss."""
-    monkeypatch.setattr(stages, "load_prepared", Mock())
+    data = Mock(class_names=tuple("0123456789"))
+    monkeypatch.setattr(stages, "load_prepared", lambda _: data)
     monkeypatch.setattr(stages, "_student_batches", lambda *_: None)
     monkeypatch.setattr(stages, "seed_everything", lambda _: None)
     monkeypatch.setattr(stages, "train", lambda *_: None)
