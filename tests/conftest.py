@@ -38,6 +38,15 @@ NUMERIC = (
     "transfer/",
 )
 
+# those that take most memory and time: each begins a part of its own
+HEAVY = (
+    "applications/test_zoo.py",
+    "applications/test_keras_counterparts.py",
+    "compression/test_recipes.py",
+    "jobs/test_phone.py",
+    "export/test_formats.py",
+)
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -58,7 +67,11 @@ def pytest_addoption(parser):
 def pytest_ignore_collect(collection_path, config):
     """Leave out the files of the other parts."""
     part, parts = map(int, config.getoption("part").split("/"))
-    files = sorted(Path(__file__).parent.rglob("test_*.py"))
+    folder = Path(__file__).parent
+    files = sorted(
+        folder.rglob("test_*.py"),
+        key=lambda path: (path.relative_to(folder).as_posix() not in HEAVY, path),
+    )
     if collection_path in files and files.index(collection_path) % parts != part - 1:
         return True
     return None

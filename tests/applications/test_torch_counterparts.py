@@ -45,7 +45,18 @@ def test_every_network_with_a_counterpart_has_a_golden():
     assert GOLDENS.stat().st_size < 50_000
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+def large(name):
+    """Whether several copies of its weights fill the memory of a quick test."""
+    return applications.get(name).network.params > 30e6
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if large(name) else [])
+        for name in NETWORKS
+    ],
+)
 def test_output_equals_that_of_the_counterpart(name):
     golden = NETWORKS[name]
     build, size = applications.get(name), golden["size"]
