@@ -132,7 +132,7 @@ def test_costs_no_byte_of_a_file():
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), "uint8")
     for calibration in (None, images):
         file = convert(model, calibration=calibration)
-        stated = convert(without, preprocessing=UNIT, calibration=calibration)
+        stated = convert(without, pixels=UNIT, calibration=calibration)
         assert file == stated
 
 

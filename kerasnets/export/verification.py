@@ -288,15 +288,16 @@ def _other_pixels(
         (truth,) = _picked([np.asarray(labels)], _SOME)
     answers = matching.file.predict(matching.file_inputs(some))[0]
     ours = _expected(matching, some, wanted)
-    for convention in _CONVENTIONS:
-        other = convention.fitted(wanted.size, some[0].shape[-1])
-        theirs = _expected(matching, some, other)
-        far = np.abs(answers - ours).mean()
-        if far > _NOTICEABLE and np.abs(answers - theirs).mean() < far / 4:
-            yield (
-                f"the file answers like the model does for {describe(other)}; the model"
-                f" wants {describe(wanted)}"
-            )
+    others = [one.fitted(wanted.size, some[0].shape[-1]) for one in _CONVENTIONS]
+    found = [_expected(matching, some, other) for other in others]
+    far, *distances = (np.abs(answers - x).mean() for x in (ours, *found))
+    nearest = int(np.argmin(distances))
+    if far > _NOTICEABLE and distances[nearest] < far / 4:
+        yield (
+            f"the file answers like the model does for {describe(others[nearest])}; the"
+            f" model wants {describe(wanted)}"
+        )
+    for other, theirs in zip(others, found, strict=True):
         if truth is not None and _is_righter(theirs, ours, truth):
             right, more = (np.mean(x.argmax(axis=-1) == truth) for x in (ours, theirs))
             yield (
