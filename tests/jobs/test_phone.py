@@ -189,7 +189,7 @@ def stage(monkeypatch, tmp_path):
             monkeypatch.setattr(stages, name, lambda *_, **__: None)
         for name in ("_new_student", "_student_batches"):
             monkeypatch.setattr(stages, name, lambda *_, **__: None)
-        monkeypatch.setattr(stages.export, "to_float32", lambda model: model)
+        monkeypatch.setattr(stages, "to_float32", lambda model: model)
         monkeypatch.setattr(stages.transfer, "distiller", lambda *_, **__: None)
         monkeypatch.setattr(stages.compression, "prune", lambda *_, **__: None)
         monkeypatch.setattr(stages.compression, "sparsity", lambda _: 0.5)
