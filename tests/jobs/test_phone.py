@@ -190,8 +190,8 @@ def stage(monkeypatch, tmp_path):
         for name in ("_new_student", "_student_batches"):
             monkeypatch.setattr(stages, name, lambda *_, **__: None)
         monkeypatch.setattr(stages, "to_float32", lambda model: model)
-        monkeypatch.setattr(stages.transfer, "distiller", lambda *_, **__: None)
-        monkeypatch.setattr(stages.compression, "prune", lambda *_, **__: None)
+        monkeypatch.setattr(stages.transfer, "distill", lambda *_, **__: None)
+        monkeypatch.setattr(stages.compression, "compress", lambda *_, **__: None)
         monkeypatch.setattr(stages.compression, "sparsity", lambda _: 0.5)
         monkeypatch.setattr(stages, "load_prepared", lambda _: prepared)
         monkeypatch.setattr(
