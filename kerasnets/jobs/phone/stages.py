@@ -242,15 +242,23 @@ def prune(job: Job) -> dict:
     data = load_prepared(job.folder / "data")
     old = job.results["distil"][before]["validation"]
     new = asdict(evaluate(model, data.validation))
-    share = old["accuracy"]
-    error = math.sqrt(share * (1 - share) / len(data.validation.labels))
-    good = new["accuracy"] >= share - error
+    error = _standard_error(old["accuracy"], len(data.validation.labels))
+    good = new["accuracy"] >= old["accuracy"] - error
     return {
         "sparsity": compression.sparsity(model),
         "validation": new,
         "taken": "pruned" if good else before,
         "notes": [] if good else [not_taken_line("pruning", old, new)],
     }
+
+
+def _standard_error(share: float, count: int) -> float:
+    """Of a share that was counted, by two successes and two failures more.
+
+    Without these it is 0 where all are right (Agresti and Coull 1998, section 3).
+    """
+    share = (share * count + 2) / (count + 4)
+    return math.sqrt(share * (1 - share) / (count + 4))
 
 
 def quantise(job: Job) -> dict:
