@@ -12,7 +12,7 @@ MEDIAPIPE := .venv-mediapipe
 # the most memory that a process of "make test" may take, in GB
 MEMORY := 2.5
 # TensorFlow keeps memory: the tests run part by part, each in workers of its own
-PARTS := $(if $(TESTS),1,1 2 3 4 5)
+PARTS := $(if $(TESTS),1,1 2 3 4 5 6 7)
 test-peers test-slow: PARTS := 1
 
 # $(call pytest,ENVIRONMENT,OPTIONS); a part may have no such test (5)

@@ -47,7 +47,7 @@ def test_every_network_with_a_counterpart_has_a_golden():
 
 def large(name):
     """Whether several copies of its weights fill the memory of a quick test."""
-    return applications.get(name).network.params > 30e6
+    return applications.get(name).network.params > 12e6
 
 
 @pytest.mark.parametrize(
