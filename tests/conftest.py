@@ -3,10 +3,12 @@
 import ctypes
 import gc
 import os
+import random
 import resource
 import sys
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -84,6 +86,16 @@ def pytest_collection_modifyitems(items):
         if path.startswith(NUMERIC):
             item.add_marker(pytest.mark.numeric)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    """Draw the same weights in each run, whichever tests ran before."""
+    random.seed(0)  # Keras takes the seeds that it is not given from here
+    np.random.seed(0)
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].random.set_seed(0)
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

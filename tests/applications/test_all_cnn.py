@@ -122,7 +122,7 @@ def test_the_output_is_the_average_of_the_rectified_map():
     model = all_cnn.AllCNNC((16, 16, 3), classes=5, classifier_activation=None)
     random = np.random.default_rng(0)
     kernel = random.normal(0, 1, (192, 5)).astype("float32")
-    bias = np.asarray([0.1, -0.1, 0.05, 0.0, -30.0], "float32")
+    bias = np.asarray([0.1, -0.1, 0.05, 0.0, -90.0], "float32")
     model.get_layer("logits").set_weights([kernel[None, None], bias])
     features = keras.Model(model.input, model.get_layer("head_conv2").output)
     x = random.normal(0, 1, (2, 16, 16, 3)).astype("float32")
