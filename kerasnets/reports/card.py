@@ -108,7 +108,7 @@ Licence of the data: {data["licence"]}."""
 
 
 def _training(settings: Mapping, results: Mapping) -> str:
-    search, student = results["search"], settings["student_recipe"]
+    search, distil = results["search"], settings["distil_recipe"]
     size, calibration = settings["teacher_size"], results["quantise"]["calibration"]
     pruning = settings["pruning"]
     epochs = pruning["recipe"]["epochs"]
@@ -118,9 +118,9 @@ def _training(settings: Mapping, results: Mapping) -> str:
   {settings["teacher_recipe"]["epochs"]} epochs
 - search: {len(search["trials"])} of {search["feasible"]} networks within
   {settings["max_madds"]:,} multiply-adds and {settings["max_bytes"]:,} bytes
-- student: {student["epochs"]} epochs, on labels alone and distilled at temperature
-  {settings["temperature"]:g} with weight {settings["soft_weight"]:g} on the soft
-  targets
+- student: {settings["student_recipe"]["epochs"]} epochs on labels alone, and anew
+  {distil["epochs"]} distilled at temperature {distil["temperature"]:g} with weight
+  {distil["soft_weight"]:g} on the soft targets
 - pruning: {pruning["sparsity"]:.0%} of the kernel weights, {epochs} epochs
 - quantisation: ranges from {calibration["images"]} training images
 - precision {settings["precision"]}, seed {settings["seed"]}; `run.json` has the rest

@@ -26,6 +26,7 @@ from kerasnets.jobs.phone import stages
 from kerasnets.progress import silent
 from kerasnets.runs import Job
 from kerasnets.runs.engine import show_nothing
+from kerasnets.training import Recipe
 
 STAGES = [stage.name for stage in phone.STAGES]
 SCRIPT = Path(tiny_run.__file__)
@@ -197,6 +198,7 @@ def stage(monkeypatch, tmp_path):
         monkeypatch.setattr(
             stages, "evaluate", lambda *_: Evaluation(next(given), 1.0, 100)
         )
+        results["teacher"] = {"mirroring": None}
         results["search"] = {"best": {"values": {}, "cost": {"size": 32}}}
         settings = tiny_run.tiny_settings()
         return work(Job(tmp_path, settings, "key", results, silent))
@@ -264,15 +266,23 @@ def test_photos_are_mirrored_unless_told_otherwise(tmp_path, data, arguments, fl
                 tmp_path / name / f"{name[0]}{i}.png"
             )
     chosen = phone.choose_settings(data=data.format(tmp_path), **arguments)
-    assert chosen.augment.flip is flip
-    assert chosen.pruning.recipe.augment == chosen.augment
+    recipes = (
+        chosen.teacher_recipe,
+        chosen.student_recipe,
+        chosen.distil_recipe,
+        chosen.pruning.recipe,
+    )
+    assert [recipe.augment and recipe.augment.flip for recipe in recipes] == [flip] * 4
 
 
 def test_training_is_not_mirrored_where_that_confuses():
-    asked = Augment(flip=True, zoom=0.1)
-    assert stages._augment(asked, {"confuses": True}) == Augment(flip=False, zoom=0.1)
-    assert stages._augment(asked, {"confuses": False}) == asked
-    assert stages._augment(asked, None) == asked
+    asked = Recipe(1, 0.1, augment=Augment(flip=True, zoom=0.1))
+    off = Recipe(1, 0.1, augment=Augment(flip=False, zoom=0.1))
+    assert stages._mirroring_off(asked, {"confuses": True}) == off
+    assert stages._mirroring_off(asked, {"confuses": False}) == asked
+    assert stages._mirroring_off(asked, None) == asked
+    still = Recipe(1, 0.1)
+    assert stages._mirroring_off(still, {"confuses": True}) == still
 
 
 def test_usual_folder_names_data_network_and_seed():

@@ -1,11 +1,14 @@
 """What the phone job takes where nothing is chosen."""
 
 import functools
+from dataclasses import fields, replace
 
 import pytest
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import phone
+
+SETTINGS = [field.name for field in fields(phone.Settings)]
 
 # the other precisions ask TensorFlow for the devices
 choose_settings = functools.partial(phone.choose_settings, precision="float32")
@@ -39,3 +42,29 @@ def test_search_file_of_another_network_is_told(tmp_path):
     assert choose_settings(search_file=file).search.axes == {"alpha": (0.5,)}
     with pytest.raises(KerasnetsError, match="an axis 'alpha', which 'lenet5' lacks"):
         choose_settings(student="lenet5", search_file=file)
+
+
+def first_redone(**changes) -> str:
+    """The first stage that uses what is changed."""
+    before = choose_settings()
+    after = replace(before, **changes)
+    changed = {
+        each for each in SETTINGS if getattr(before, each) != getattr(after, each)
+    }
+    return next(stage.name for stage in phone.STAGES if changed & set(stage.uses))
+
+
+def test_each_recipe_redoes_its_own_stage_and_not_those_before():
+    chosen = choose_settings()
+    hotter = replace(chosen.distil_recipe, temperature=8.0)
+    assert first_redone(distil_recipe=hotter) == "distil"
+    shorter = replace(chosen.student_recipe, epochs=3)
+    assert first_redone(student_recipe=shorter) == "search"
+    still = replace(chosen.teacher_recipe, augment=None)
+    assert first_redone(teacher_recipe=still) == "teacher"
+    assert first_redone(pruning=chosen.pruning.with_recipe(epochs=3)) == "prune"
+
+
+def test_each_setting_redoes_a_stage():
+    used = {name for stage in phone.STAGES for name in stage.uses}
+    assert used == set(SETTINGS)

@@ -23,6 +23,7 @@ def tiny_settings(**changes) -> phone.Settings:
         search=SearchPlan({"rho": (1.0,)}, "random", trials=1, epochs=1),
         teacher_recipe=replace(settings.teacher_recipe, epochs=1, learning_rate=0.01),
         student_recipe=replace(settings.student_recipe, epochs=1),
+        distil_recipe=replace(settings.distil_recipe, epochs=1),
         pruning=PruneSettings(sparsity=0.5).with_recipe(epochs=1),
         calibration=20,
         **changes,

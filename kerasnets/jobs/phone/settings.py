@@ -40,23 +40,23 @@ class Settings:
 
     Attributes:
         data: digits, tfds:NAME, folder:PATH or npz:FILE.
-        resolution: side in pixels at which the images are kept; rho 1 of the search.
-        skip_bad_images: leave out files that cannot be decoded.
-        teacher: name of the network that teaches.
-        teacher_size: side of the teacher's images.
-        student: name of the network for the phone.
-        search: which of its forms to try.
-        max_madds: the most multiply-adds for one image.
-        max_bytes: the most bytes of the int8 file.
+        resolution: Side in pixels at which the images are kept; rho 1 of the search.
+        skip_bad_images: Leave out files that cannot be decoded.
+        teacher: Name of the network that teaches.
+        teacher_size: Side of the teacher's images.
+        student: Name of the network for the phone.
+        search: Which of its forms to try.
+        max_madds: The most multiply-adds for one image.
+        max_bytes: The most bytes of the int8 file.
         precision: Keras dtype policy of the trainings.
-        seed: of everything that draws.
-        augment: random changes of the training images.
-        teacher_recipe: how the teacher is trained.
-        student_recipe: how the student is trained, on labels alone and distilled.
-        temperature: of the teacher's soft targets.
-        soft_weight: share of the soft targets in the student's loss.
-        pruning: how the student is pruned.
-        calibration: how many training images set the ranges of the int8 file.
+        seed: Of everything that draws.
+        teacher_recipe: How the teacher is trained. Where its images are mirrored, a
+            look at them tells whether any training of the run may do so.
+        student_recipe: How the student is trained on labels alone, in the search (but
+            for the epochs, which the search has) and to the end.
+        distil_recipe: How the student is trained with the teacher's answers.
+        pruning: How the student is pruned.
+        calibration: How many training images set the ranges of the int8 file.
     """
 
     data: str
@@ -70,11 +70,9 @@ class Settings:
     max_bytes: int
     precision: str
     seed: int
-    augment: Augment
     teacher_recipe: Recipe
     student_recipe: Recipe
-    temperature: float
-    soft_weight: float
+    distil_recipe: Recipe
     pruning: PruneSettings
     calibration: int
 
@@ -104,22 +102,22 @@ def choose_settings(
 
     Args:
         data: digits, tfds:NAME, folder:PATH or npz:FILE.
-        teacher: name of any classifier of the zoo.
-        student: name of the network for the phone.
-        max_madds: the most multiply-adds for one image.
-        max_bytes: the most bytes of the int8 file.
-        trials: the most networks to try; None for the number in the search file.
+        teacher: Name of any classifier of the zoo.
+        student: Name of the network for the phone.
+        max_madds: The most multiply-adds for one image.
+        max_bytes: The most bytes of the int8 file.
+        trials: The most networks to try; None for the number in the search file.
         search_file: TOML file of the search; None for the one of the digits.
-        resolution: side in pixels at which the images are kept; None for 40 (digits),
+        resolution: Side in pixels at which the images are kept; None for 40 (digits),
             32 (npz) or 96 (tfds, folder).
         precision: auto, float32, mixed_float16 or mixed_bfloat16.
-        seed: repeats a run bit for bit.
-        skip_bad_images: leave out files that cannot be decoded.
-        mirror: mirror half of the training photos (folder), unless a look at them
+        seed: Repeats a run bit for bit.
+        skip_bad_images: Leave out files that cannot be decoded.
+        mirror: Mirror half of the training photos (folder), unless a look at them
             tells that this confuses classes, as with arrows.
 
     Raises:
-        KerasnetsError: the data, a network, a number or the search file cannot be used.
+        KerasnetsError: The data, a network, a number or the search file cannot be used.
     """
     for network in (teacher, student):
         applications.check_classifier(network)
@@ -133,9 +131,16 @@ def choose_settings(
     tuning.check_axes(student, plan.axes)
     if trials is not None:
         plan = replace(plan, trials=check_whole("trials", trials))
-    augment = _augment_for(data, mirror)
     side = _RESOLUTIONS[kind] if resolution is None else resolution
     side = check_whole("resolution", side)
+    augment = _augment_for(data, mirror)
+    from_scratch = Recipe(
+        epochs=30,
+        learning_rate=_learning_rate(student),
+        weight_decay=5e-4,
+        augment=augment,
+    )
+    soft_targets = {"temperature": 4.0, "soft_weight": 0.9}
     return Settings(
         data=data,
         resolution=side,
@@ -148,26 +153,17 @@ def choose_settings(
         max_bytes=check_whole("max_bytes", max_bytes),
         precision=resolve_precision(precision),
         seed=check_whole("seed", seed, 0),
-        augment=augment,
-        teacher_recipe=Recipe(
-            epochs=12, learning_rate=_learning_rate(teacher), weight_decay=5e-4
+        teacher_recipe=replace(
+            from_scratch, epochs=12, learning_rate=_learning_rate(teacher)
         ),
-        student_recipe=Recipe(
-            epochs=30, learning_rate=_learning_rate(student), weight_decay=5e-4
-        ),
-        temperature=_TEMPERATURE,
-        soft_weight=_SOFT_WEIGHT,
+        student_recipe=from_scratch,
+        distil_recipe=replace(from_scratch, **soft_targets),
         pruning=PruneSettings(sparsity=0.6).with_recipe(
-            epochs=15,
-            temperature=_TEMPERATURE,
-            soft_weight=_SOFT_WEIGHT,
-            augment=augment,
+            epochs=15, augment=augment, **soft_targets
         ),
         calibration=200,
     )
 
-
-_TEMPERATURE, _SOFT_WEIGHT = 4.0, 0.9
 
 # the digits' teacher is the CIFAR ResNet of the paper, for 32x32 images; larger ones
 # leave the student a resolution to choose

@@ -10,7 +10,6 @@ import keras
 from kerasnets import __version__, applications, compression, export, transfer, tuning
 from kerasnets.analysis import count_madds, count_params, shapes_only
 from kerasnets.data import (
-    Augment,
     Source,
     Split,
     batches,
@@ -32,6 +31,7 @@ from kerasnets.runs import Job as AnyJob, Stage
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
     DivergedError,
+    Recipe,
     precision_policy,
     release_memory,
     seed_everything,
@@ -95,10 +95,11 @@ def train_teacher(job: Job) -> dict:
     # a budget that nobody meets is told before the first training
     _candidates(job, len(data.class_names))
     mirroring, notes = None, []
-    if settings.augment.flip:
+    if _mirrors(settings.teacher_recipe):
         mirroring = asdict(look_at_mirroring(data.train, seed=settings.seed))
         if mirroring["confuses"]:
             notes.append(mirroring_line(mirroring))
+    recipe = _mirroring_off(settings.teacher_recipe, mirroring)
     seed_everything(settings.seed)
     with precision_policy(settings.precision):
         teacher = _build_teacher(job, len(data.class_names))
@@ -108,15 +109,15 @@ def train_teacher(job: Job) -> dict:
         batches(
             data.train,
             size=settings.teacher_size,
-            batch_size=settings.teacher_recipe.batch_size,
+            batch_size=recipe.batch_size,
             seed=settings.seed,
-            augment=_augment(settings.augment, mirroring),
+            augment=recipe.augment,
             preprocessing=applications.preprocessing(teacher),
         ),
-        settings.teacher_recipe,
+        recipe,
         checkpoint=checkpoint,
         progress=job.progress,
-    ).check(f"the teacher {settings.teacher}", settings.teacher_recipe)
+    ).check(f"the teacher {settings.teacher}", recipe)
     save_model(to_float32(teacher), job.folder / "teacher.keras")
     checkpoint.remove()
     return {
@@ -126,11 +127,15 @@ def train_teacher(job: Job) -> dict:
     }
 
 
-def _augment(augment: Augment, mirroring: Mapping | None) -> Augment:
-    """Random changes without mirroring, where that confuses classes."""
-    if mirroring is not None and mirroring["confuses"]:
-        return replace(augment, flip=False)
-    return augment
+def _mirrors(recipe: Recipe) -> bool:
+    return recipe.augment is not None and recipe.augment.flip
+
+
+def _mirroring_off(recipe: Recipe, mirroring: Mapping | None) -> Recipe:
+    """The recipe without mirroring, where that confuses classes."""
+    if recipe.augment is not None and mirroring is not None and mirroring["confuses"]:
+        return replace(recipe, augment=replace(recipe.augment, flip=False))
+    return recipe
 
 
 def search_student(job: Job) -> dict:
@@ -144,7 +149,8 @@ def search_student(job: Job) -> dict:
     def try_out(candidate: tuning.Candidate) -> dict[str, float]:
         student = _new_student(job, candidate.values, candidate.cost.size)
         try:
-            train(student, _student_batches(job, candidate.cost.size, student), recipe)
+            feed = _student_batches(job, candidate.cost.size, student, recipe)
+            train(student, feed, recipe)
         except DivergedError:
             return {"val_loss": math.nan, "val_accuracy": 0.0}
         figures = evaluate(student, data.validation)
@@ -176,11 +182,6 @@ def search_student(job: Job) -> dict:
 def distil(job: Job) -> dict:
     """Train the student on the labels alone, and anew with the teacher's answers."""
     settings = job.settings
-    recipe = replace(
-        settings.student_recipe,
-        temperature=settings.temperature,
-        soft_weight=settings.soft_weight,
-    )
     data = load_prepared(job.folder / "data")
     best = job.results["search"]["best"]
     student_size = best["cost"]["size"]
@@ -191,14 +192,15 @@ def distil(job: Job) -> dict:
             job.progress(index * total + done, 2 * total, note)
 
         student = _new_student(job, best["values"], student_size)
-        learn, size = train, student_size
+        learn, recipe, size = train, settings.student_recipe, student_size
         if name == "distilled":
             teacher = load_model(job.folder / "teacher.keras")
             size = max(settings.teacher_size, student_size)
             learn = functools.partial(transfer.distill, teacher)
+            recipe = settings.distil_recipe
         learn(
             student,
-            _student_batches(job, size, student),
+            _student_batches(job, size, student, recipe),
             recipe,
             checkpoint=job.checkpoint(name),
             progress=both,
@@ -224,10 +226,8 @@ def prune(job: Job) -> dict:
     """
     out = job.folder / "pruned.keras"
     before, pruning = job.results["distil"]["taken"], job.settings.pruning
-    augment = pruning.recipe.augment
-    if augment is not None:
-        mirroring = job.results["teacher"]["mirroring"]
-        pruning = pruning.with_recipe(augment=_augment(augment, mirroring))
+    mirroring = job.results["teacher"]["mirroring"]
+    pruning = replace(pruning, recipe=_mirroring_off(pruning.recipe, mirroring))
     release_memory()  # the child process needs as much again
     compression.compress(
         job.folder / f"{before}.keras",
@@ -381,13 +381,14 @@ def _new_student(job: Job, values: Mapping, size: int) -> keras.Model:
         )
 
 
-def _student_batches(job: Job, size: int, student: keras.Model):
+def _student_batches(job: Job, size: int, student: keras.Model, recipe: Recipe):
+    recipe = _mirroring_off(recipe, job.results["teacher"]["mirroring"])
     return batches(
         load_prepared(job.folder / "data").train,
         size=size,
-        batch_size=job.settings.student_recipe.batch_size,
+        batch_size=recipe.batch_size,
         seed=job.settings.seed,
-        augment=_augment(job.settings.augment, job.results["teacher"]["mirroring"]),
+        augment=recipe.augment,
         preprocessing=applications.preprocessing(student),
     )
 
@@ -417,7 +418,7 @@ STAGES = (
     Stage(
         "teacher",
         train_teacher,
-        uses=("teacher", "teacher_size", "teacher_recipe", "augment", "precision"),
+        uses=("teacher", "teacher_size", "teacher_recipe", "precision"),
         files=("teacher.keras",),
         scratch=("work",),
     ),
@@ -430,7 +431,7 @@ STAGES = (
     Stage(
         "distil",
         distil,
-        uses=("temperature", "soft_weight"),
+        uses=("distil_recipe",),
         files=("student.keras", "distilled.keras"),
         scratch=("work",),
     ),
