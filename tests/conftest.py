@@ -24,6 +24,7 @@ NUMERIC = (
     "applications/test_dense_evaluation",
     "applications/test_dsn",
     "applications/test_keras_counterparts",
+    "applications/test_learning",
     "applications/test_torch_counterparts",
     "applications/test_unet",
     "applications/test_zoo",
@@ -42,8 +43,10 @@ NUMERIC = (
 
 # those that take most memory and time: each begins a part of its own
 HEAVY = (
-    "applications/test_zoo.py",
+    "applications/test_figures.py",
     "applications/test_keras_counterparts.py",
+    "applications/test_learning.py",
+    "applications/test_zoo.py",
     "compression/test_recipes.py",
     "jobs/test_phone.py",
     "export/test_formats.py",
