@@ -19,8 +19,8 @@ from kerasnets.compression.steps import last_step
 from kerasnets.data import Feed, PreparedData, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
-from kerasnets.export.conversion import convert_aware
-from kerasnets.export.metadata import add_metadata
+from kerasnets.export.conversion.litert import convert_aware
+from kerasnets.export.metadata.tflite import add_metadata
 from kerasnets.files import sha256, write_bytes
 from kerasnets.pixels import pixels_of
 from kerasnets.probabilities import check_logits

@@ -10,6 +10,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kerasnets.export.benchmark.local import (
+        Latency,
+        bench,
+        file_sizes,
+        measure_latency,
+    )
+    from kerasnets.export.benchmark.phone import PhoneLatency, bench_on_phone
     from kerasnets.export.calibration import (
         Calibration,
         RangeGap,
@@ -17,60 +24,63 @@ if TYPE_CHECKING:
         range_gap,
         range_warnings,
     )
-    from kerasnets.export.classifier import Classifier
-    from kerasnets.export.conversion import convert
+    from kerasnets.export.conversion.formats import FORMATS
+    from kerasnets.export.conversion.keras_export import export_onnx, export_saved_model
+    from kerasnets.export.conversion.litert import convert
+    from kerasnets.export.conversion.wrapper import Ends
     from kerasnets.export.flatbuffer import file_sparsity
-    from kerasnets.export.formats import FORMATS
-    from kerasnets.export.inspection import Inspection, inspect
-    from kerasnets.export.keras_export import export_onnx, export_saved_model
-    from kerasnets.export.measure import Latency, bench, file_sizes, measure_latency
-    from kerasnets.export.metadata import add_metadata, read_labels, read_metadata
-    from kerasnets.export.phone_bench import PhoneLatency, bench_on_phone
-    from kerasnets.export.predictors import open_predictor
-    from kerasnets.export.runtime import LiteRTModel
-    from kerasnets.export.sqnr import layer_sqnr
-    from kerasnets.export.verification import (
+    from kerasnets.export.metadata.tflite import (
+        add_metadata,
+        read_labels,
+        read_metadata,
+    )
+    from kerasnets.export.runtime.classifier import Classifier
+    from kerasnets.export.runtime.interpreter import LiteRTModel
+    from kerasnets.export.runtime.predictors import open_predictor
+    from kerasnets.export.verification.inspection import Inspection, inspect
+    from kerasnets.export.verification.report import (
         Bounds,
         Verification,
         default_bounds,
         report,
         verify,
     )
-    from kerasnets.export.wrapper import Ends
+    from kerasnets.export.verification.sqnr import layer_sqnr
 
-# The modules are not called like the functions: importing a module binds its name here.
+# The folders are not called like the functions (conversion, not convert): importing a
+# module binds its name here.
 _HOMES = {
-    "FORMATS": "formats",
-    "Bounds": "verification",
+    "FORMATS": "conversion.formats",
+    "Bounds": "verification.report",
     "Calibration": "calibration",
-    "Classifier": "classifier",
-    "Ends": "wrapper",
-    "Inspection": "inspection",
-    "Latency": "measure",
-    "LiteRTModel": "runtime",
-    "PhoneLatency": "phone_bench",
+    "Classifier": "runtime.classifier",
+    "Ends": "conversion.wrapper",
+    "Inspection": "verification.inspection",
+    "Latency": "benchmark.local",
+    "LiteRTModel": "runtime.interpreter",
+    "PhoneLatency": "benchmark.phone",
     "RangeGap": "calibration",
-    "Verification": "verification",
-    "add_metadata": "metadata",
-    "bench": "measure",
-    "bench_on_phone": "phone_bench",
+    "Verification": "verification.report",
+    "add_metadata": "metadata.tflite",
+    "bench": "benchmark.local",
+    "bench_on_phone": "benchmark.phone",
     "calibration_images": "calibration",
-    "convert": "conversion",
-    "default_bounds": "verification",
-    "export_onnx": "keras_export",
-    "export_saved_model": "keras_export",
-    "file_sizes": "measure",
+    "convert": "conversion.litert",
+    "default_bounds": "verification.report",
+    "export_onnx": "conversion.keras_export",
+    "export_saved_model": "conversion.keras_export",
+    "file_sizes": "benchmark.local",
     "file_sparsity": "flatbuffer",
-    "inspect": "inspection",
-    "layer_sqnr": "sqnr",
-    "measure_latency": "measure",
-    "open_predictor": "predictors",
+    "inspect": "verification.inspection",
+    "layer_sqnr": "verification.sqnr",
+    "measure_latency": "benchmark.local",
+    "open_predictor": "runtime.predictors",
     "range_gap": "calibration",
     "range_warnings": "calibration",
-    "read_labels": "metadata",
-    "read_metadata": "metadata",
-    "report": "verification",
-    "verify": "verification",
+    "read_labels": "metadata.tflite",
+    "read_metadata": "metadata.tflite",
+    "report": "verification.report",
+    "verify": "verification.report",
 }
 
 __all__ = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from kerasnets import export
 from kerasnets.data import open_source, spread
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.predictors import is_litert
+from kerasnets.export.runtime.predictors import is_litert
 from kerasnets.jobs.checks import check_whole
 from kerasnets.jobs.images import fitted, prepared_images
 from kerasnets.pixels import Preprocessing

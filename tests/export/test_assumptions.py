@@ -10,7 +10,9 @@ from support.litert import run
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import LiteRTModel, convert, report, verify
-from kerasnets.export.keras_export import pixel_model
+from kerasnets.export.conversion import wrapper
+from kerasnets.export.conversion.keras_export import pixel_model
+from kerasnets.export.verification import io_matching
 from kerasnets.pixels import CAFFE, RAW, TORCH, UNIT, Preprocessing, carry
 from kerasnets.saving import load_model, save_model
 
@@ -192,9 +194,7 @@ def test_no_second_softmax_behind_upsampling():
 
 @pytest.mark.parametrize("calibrated", [False, True])
 def test_verify_sees_a_second_softmax(tmp_path, calibrated, monkeypatch):
-    monkeypatch.setattr(
-        "kerasnets.export.wrapper.gives_probabilities", lambda *args, **options: False
-    )
+    monkeypatch.setattr(wrapper, "gives_probabilities", lambda *_, **options: False)
     model, (images, labels) = soft(layers.Softmax()), brightness_images()
     buffer = convert(model, calibration=images[:30] if calibrated else None)
     found = judged(tmp_path, buffer, model, images, labels)
@@ -209,7 +209,7 @@ def test_verify_sees_a_second_softmax(tmp_path, calibrated, monkeypatch):
 def test_verify_sees_a_wrong_normalisation(tmp_path, make, calibrated, monkeypatch):
     model = make()
     images, labels = brightness_images() if make is rescaling else colour_images()
-    monkeypatch.setattr("kerasnets.export.wrapper.pixels_of", lambda *arguments: UNIT)
+    monkeypatch.setattr(wrapper, "pixels_of", lambda *arguments: UNIT)
     buffer = convert(model, calibration=images[:30] if calibrated else None)
     found = judged(tmp_path, buffer, model, images, labels)
     (output,) = found.outputs
@@ -221,10 +221,8 @@ def test_verify_sees_a_wrong_normalisation(tmp_path, make, calibrated, monkeypat
 
 def test_verify_sees_pixels_that_all_have_wrong(tmp_path, monkeypatch):
     """Exporter and verify believe the same: the labels tell."""
-    for module in ("wrapper", "io_matching"):
-        monkeypatch.setattr(
-            f"kerasnets.export.{module}.pixels_of", lambda *arguments: UNIT
-        )
+    for module in (wrapper, io_matching):
+        monkeypatch.setattr(module, "pixels_of", lambda *arguments: UNIT)
     images, labels = brightness_images()
     found = judged(tmp_path, convert(rescaling()), rescaling(), images, labels)
     assert found.outputs[0].agreement == 1

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from kerasnets.export.comparison import Tally
+from kerasnets.export.verification.comparison import Tally
 
 
 def test_two_batches_by_hand():

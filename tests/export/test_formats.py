@@ -9,8 +9,13 @@ from support.weights import randomise
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import file_sparsity
-from kerasnets.export.conversion import convert, convert_aware, convert_with_names
-from kerasnets.export.inference import inference_model
+from kerasnets.export.conversion import litert
+from kerasnets.export.conversion.inference import inference_model
+from kerasnets.export.conversion.litert import (
+    convert,
+    convert_aware,
+    convert_with_names,
+)
 from kerasnets.layers import LocalResponseNorm
 from kerasnets.pixels import TORCH, UNIT, Pixels, carry
 from kerasnets.probabilities import gives_probabilities
@@ -318,8 +323,6 @@ def test_arguments_that_do_not_fit_are_refused(small, arguments, message):
 
 
 def test_a_file_that_does_not_run_is_not_returned(small, monkeypatch):
-    from kerasnets.export import conversion
-
-    monkeypatch.setattr(conversion, "canonical", lambda buffer, names: buffer[:99])
+    monkeypatch.setattr(litert, "canonical", lambda buffer, names: buffer[:99])
     with pytest.raises(KerasnetsError, match="does not run"):
         convert(small)

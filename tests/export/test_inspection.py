@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from kerasnets.export.inspection import (
+from kerasnets.export.verification.inspection import (
     arena_bytes,
     delegation,
     ends_in_softmax,

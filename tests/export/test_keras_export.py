@@ -11,9 +11,9 @@ from support.litert import run as run_litert
 from support.weights import randomise
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.conversion import convert, convert_with_names
-from kerasnets.export.keras_export import export_onnx, export_saved_model
-from kerasnets.export.wrapper import Ends
+from kerasnets.export.conversion.keras_export import export_onnx, export_saved_model
+from kerasnets.export.conversion.litert import convert, convert_with_names
+from kerasnets.export.conversion.wrapper import Ends
 from kerasnets.pixels import CAFFE, UNIT, carry
 
 from .conftest import build_small, make_images

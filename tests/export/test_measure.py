@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export import convert, file_sizes, measure, measure_latency
-from kerasnets.export.measure import bench, median_interval
+from kerasnets.export import convert, file_sizes, measure_latency
+from kerasnets.export.benchmark import local
+from kerasnets.export.benchmark.local import bench, median_interval
 
 from . import handmade
 from .conftest import build_small
@@ -15,7 +16,7 @@ from .conftest import build_small
 @pytest.fixture
 def lasting(monkeypatch):
     """Seconds of a run by path, to fill in: a clock that only runs while files do."""
-    now, seconds, opened = [0.0], {}, measure.open_interpreter
+    now, seconds, opened = [0.0], {}, local.open_interpreter
 
     def open_interpreter(path, threads, **options):
         interpreter = opened(path, threads, **options)
@@ -29,8 +30,8 @@ def lasting(monkeypatch):
         return interpreter
 
     clock = SimpleNamespace(perf_counter=lambda: now[0])
-    monkeypatch.setattr(measure, "open_interpreter", open_interpreter)
-    monkeypatch.setattr(measure, "time", clock)
+    monkeypatch.setattr(local, "open_interpreter", open_interpreter)
+    monkeypatch.setattr(local, "time", clock)
     return seconds
 
 

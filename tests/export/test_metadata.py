@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import add_metadata, convert, read_labels
-from kerasnets.export.metadata import read_metadata
+from kerasnets.export.metadata.tflite import read_metadata
 from kerasnets.pixels import UNIT
 
 from .conftest import LABELS

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.phone_bench import bench_on_phone, has_adb, parse_benchmark
+from kerasnets.export.benchmark.phone import bench_on_phone, has_adb, parse_benchmark
 
 from . import handmade
 

@@ -2,8 +2,12 @@ import numpy as np
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.conversion import convert
-from kerasnets.export.runtime import LiteRTModel, TensorInfo, open_interpreter
+from kerasnets.export.conversion.litert import convert
+from kerasnets.export.runtime.interpreter import (
+    LiteRTModel,
+    TensorInfo,
+    open_interpreter,
+)
 
 from . import handmade
 from .handmade import Operator, Tensor, write_file

@@ -10,10 +10,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export import sandbox
-from kerasnets.export.archive import read_file, with_files
 from kerasnets.export.flatbuffer import pack
-from kerasnets.export.sandbox import check_loadable, check_structure
+from kerasnets.export.metadata.archive import read_file, with_files
+from kerasnets.export.runtime import sandbox
+from kerasnets.export.runtime.sandbox import check_loadable, check_structure
 
 
 def tensor(shape, buffer, **changes):
@@ -234,7 +234,7 @@ def test_end_of_the_child_is_one_line(code, reason, good, monkeypatch):
 def test_child_imports_no_tensorflow(good, tmp_path):
     (tmp_path / "good.tflite").write_bytes(good)
     code = (
-        "import sys, pathlib; from kerasnets.export import sandbox;"
+        "import sys, pathlib; from kerasnets.export.runtime import sandbox;"
         "buffer = pathlib.Path(sys.argv[1]).read_bytes();"
         "sandbox.check_structure(buffer); sandbox._run(buffer);"
         "print([x for x in ('tensorflow', 'keras') if x in sys.modules])"
@@ -270,7 +270,7 @@ def test_mutants_do_no_harm(good):
             accepted.append(bytes(mutant))
     assert 0 < len(accepted) < 12
     code = (
-        "import sys; from kerasnets.export.smoke_run import answers_to_zeros;"
+        "import sys; from kerasnets.export.runtime.smoke_run import answers_to_zeros;"
         "[answer] = answers_to_zeros(sys.stdin.buffer.read()); print(answer.size)"
     )
     for mutant in accepted:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.sqnr import LayerSqnr, Sqnr, layer_sqnr, sqnr_of
+from kerasnets.export.verification.sqnr import LayerSqnr, Sqnr, layer_sqnr, sqnr_of
 
 from . import handmade
 

@@ -10,11 +10,17 @@ from support.weights import randomise
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export import Classifier, add_metadata
-from kerasnets.export.comparison import OutputComparison
-from kerasnets.export.conversion import convert
-from kerasnets.export.predictors import open_predictor
-from kerasnets.export.sqnr import LayerSqnr, Sqnr
-from kerasnets.export.verification import FLOAT_BOUNDS, Bounds, failures, report, verify
+from kerasnets.export.conversion.litert import convert
+from kerasnets.export.runtime.predictors import open_predictor
+from kerasnets.export.verification.comparison import OutputComparison
+from kerasnets.export.verification.report import (
+    FLOAT_BOUNDS,
+    Bounds,
+    failures,
+    report,
+    verify,
+)
+from kerasnets.export.verification.sqnr import LayerSqnr, Sqnr
 from kerasnets.pixels import RAW, UNIT, carry
 
 from .conftest import LABELS, build_small, make_images
@@ -218,7 +224,7 @@ def test_several_threads_must_answer_like_one(
     def unlike(path, threads=1, **options):
         return open_predictor(path if threads == 1 else int8_file, threads, **options)
 
-    monkeypatch.setattr("kerasnets.export.verification.open_predictor", unlike)
+    monkeypatch.setattr("kerasnets.export.verification.report.open_predictor", unlike)
     (failure,) = report(float_file, small, images[:20], threads=3).failures
     assert failure.startswith("3 threads answer otherwise than one")
 

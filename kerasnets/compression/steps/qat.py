@@ -25,7 +25,7 @@ from kerasnets.compression.steps.cluster import clustered_layers, names_of_prune
 from kerasnets.compression.steps.qat_scheme import Kept, Scheme, float_config
 from kerasnets.compression.steps.step import Step, no_more
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.conversion import convert_aware
+from kerasnets.export.conversion.litert import convert_aware
 from kerasnets.pixels import pixels_of
 from kerasnets.traits import names
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import kerasnets
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.archive import check_sum
 from kerasnets.export.flatbuffer import BITS, check_identifier, unpack
+from kerasnets.export.metadata.archive import check_sum
 
 _SECONDS = 60
 # What a model may need beside its file: the runtime, its tensors and packed kernels.
@@ -50,7 +50,7 @@ def check_loadable(buffer: bytes, name: str) -> None:
 
 def _try_out(buffer: bytes, name: str) -> None:
     """Load and run a file in a child process."""
-    command = [sys.executable, "-m", "kerasnets.export.sandbox"]
+    command = [sys.executable, "-m", "kerasnets.export.runtime.sandbox"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
         end = subprocess.run(
@@ -112,7 +112,7 @@ def _run(buffer: bytes) -> None:
     """Answer zeros once, with XNNPACK and with LiteRT's own kernels."""
     from ai_edge_litert.interpreter import OpResolverType
 
-    from kerasnets.export.smoke_run import answers_to_zeros
+    from kerasnets.export.runtime.smoke_run import answers_to_zeros
 
     for kernels in (
         OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,

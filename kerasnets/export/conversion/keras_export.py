@@ -10,9 +10,9 @@ from pathlib import Path
 import keras
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.inference import inference_model
-from kerasnets.export.layer_names import plain_layer_names
-from kerasnets.export.wrapper import Ends, end_names, wrapper_of
+from kerasnets.export.conversion.inference import inference_model
+from kerasnets.export.conversion.layer_names import plain_layer_names
+from kerasnets.export.conversion.wrapper import Ends, end_names, wrapper_of
 from kerasnets.files import replacing
 
 _ENDS = Ends()

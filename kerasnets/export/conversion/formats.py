@@ -32,8 +32,8 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.layer_names import plain_variable_names
-from kerasnets.export.wrapper import Graph
+from kerasnets.export.conversion.layer_names import plain_variable_names
+from kerasnets.export.conversion.wrapper import Graph
 
 Samples = Callable[[], Iterable[list[np.ndarray]]]
 

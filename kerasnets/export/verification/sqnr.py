@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.runtime import LiteRTModel, TensorInfo, operators_of
+from kerasnets.export.runtime.interpreter import LiteRTModel, TensorInfo, operators_of
 from kerasnets.progress import Progress, silent
 
 # What stands between the numbers of one format and those of another.

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.runtime import LiteRTModel, TensorInfo, check_inputs
+from kerasnets.export.runtime.interpreter import LiteRTModel, TensorInfo, check_inputs
 
 _ONNX_TYPES = {
     "tensor(float)": np.float32,

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.comparison import softmax
-from kerasnets.export.inference import inference_model
-from kerasnets.export.inspection import ends_in_softmax
-from kerasnets.export.metadata import read_metadata
-from kerasnets.export.predictors import Predictor
-from kerasnets.export.runtime import LiteRTModel, TensorInfo
-from kerasnets.export.wrapper import end_names
+from kerasnets.export.conversion.inference import inference_model
+from kerasnets.export.conversion.wrapper import end_names
+from kerasnets.export.metadata.tflite import read_metadata
+from kerasnets.export.runtime.interpreter import LiteRTModel, TensorInfo
+from kerasnets.export.runtime.predictors import Predictor
+from kerasnets.export.verification.comparison import softmax
+from kerasnets.export.verification.inspection import ends_in_softmax
 from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.probabilities import LOGITS, PROBABILITIES, by_structure, by_values
 

@@ -13,9 +13,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from kerasnets.data import check_class_names
 from kerasnets.errors import KerasnetsError
-from kerasnets.export import metadata_schema as slots
-from kerasnets.export.archive import read_file, with_files
 from kerasnets.export.flatbuffer import pack, read_bytes, unpack
+from kerasnets.export.metadata import schema as slots
+from kerasnets.export.metadata.archive import read_file, with_files
 
 _BUFFER_NAME = b"TFLITE_METADATA"
 # Of a kind of file, the oldest schema that has every field written here.

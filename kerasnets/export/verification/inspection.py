@@ -11,7 +11,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from kerasnets.export.flatbuffer import BITS, OPERATORS, read_bytes, unpack
-from kerasnets.export.runtime import open_interpreter, operators_of
+from kerasnets.export.runtime.interpreter import open_interpreter, operators_of
 
 _INTEGERS = {schema.TensorType.INT8, schema.TensorType.UINT8, schema.TensorType.INT16}
 # What a softmax may be followed by without being another function.

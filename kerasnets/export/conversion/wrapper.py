@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.layer_names import plain_layer_names
+from kerasnets.export.conversion.layer_names import plain_layer_names
 from kerasnets.graph import maker
 from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.probabilities import OUTPUTS, gives_probabilities

@@ -18,14 +18,14 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.comparison import TIE, OutputComparison, Tally
-from kerasnets.export.inspection import Inspection, inspect, number_format
-from kerasnets.export.io_matching import IOMatching
-from kerasnets.export.measure import file_sizes
-from kerasnets.export.predictors import is_litert, open_predictor
-from kerasnets.export.runtime import LiteRTModel
-from kerasnets.export.sqnr import LayerSqnr, Sqnr, layer_sqnr
-from kerasnets.export.wrapper import Ends
+from kerasnets.export.benchmark.local import file_sizes
+from kerasnets.export.conversion.wrapper import Ends
+from kerasnets.export.runtime.interpreter import LiteRTModel
+from kerasnets.export.runtime.predictors import is_litert, open_predictor
+from kerasnets.export.verification.comparison import TIE, OutputComparison, Tally
+from kerasnets.export.verification.inspection import Inspection, inspect, number_format
+from kerasnets.export.verification.io_matching import IOMatching
+from kerasnets.export.verification.sqnr import LayerSqnr, Sqnr, layer_sqnr
 from kerasnets.pixels import CAFFE, RAW, TORCH, UNIT, Preprocessing, describe
 from kerasnets.probabilities import LOGITS, PROBABILITIES
 from kerasnets.progress import Progress, silent
@@ -408,7 +408,7 @@ def _sqnr(
     progress: Progress,
 ) -> Sqnr:
     """Compare a LiteRT file with the float file of its model, layer by layer."""
-    from kerasnets.export.conversion import convert_with_names
+    from kerasnets.export.conversion.litert import convert_with_names
 
     few = _picked(arrays)
     pixels = matching.are_pixels(arrays)

@@ -6,8 +6,8 @@ from typing import cast
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.metadata import read_metadata
-from kerasnets.export.runtime import LiteRTModel
+from kerasnets.export.metadata.tflite import read_metadata
+from kerasnets.export.runtime.interpreter import LiteRTModel
 
 
 class Classifier:

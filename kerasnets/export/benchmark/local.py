@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.flatbuffer import read_bytes
-from kerasnets.export.runtime import open_interpreter
+from kerasnets.export.runtime.interpreter import open_interpreter
 from kerasnets.progress import Progress, silent
 
 

@@ -7,12 +7,24 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export.formats import FORMATS, SPARSE, Samples, make, signature_names
-from kerasnets.export.inference import inference_model, with_builtin_response_norm
-from kerasnets.export.layer_names import plain_layer_names
-from kerasnets.export.smoke_run import check_runs
-from kerasnets.export.tensor_names import canonical, layers_of_tensors, original_names
-from kerasnets.export.wrapper import (
+from kerasnets.export.conversion.formats import (
+    FORMATS,
+    SPARSE,
+    Samples,
+    make,
+    signature_names,
+)
+from kerasnets.export.conversion.inference import (
+    inference_model,
+    with_builtin_response_norm,
+)
+from kerasnets.export.conversion.layer_names import plain_layer_names
+from kerasnets.export.conversion.tensor_names import (
+    canonical,
+    layers_of_tensors,
+    original_names,
+)
+from kerasnets.export.conversion.wrapper import (
     Ends,
     Graph,
     generic_graph,
@@ -20,6 +32,7 @@ from kerasnets.export.wrapper import (
     wrapped_graph,
     wrapper_of,
 )
+from kerasnets.export.runtime.smoke_run import check_runs
 from kerasnets.pixels import Preprocessing, pixels_of
 
 # examples of each input

@@ -10,7 +10,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.flatbuffer import read_bytes
-from kerasnets.export.sandbox import check_loadable
+from kerasnets.export.runtime.sandbox import check_loadable
 
 
 def open_interpreter(

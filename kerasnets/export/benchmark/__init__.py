@@ -1,0 +1,1 @@
+"""How long an exported file takes: here, and on a phone."""

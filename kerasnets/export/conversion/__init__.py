@@ -1,0 +1,1 @@
+"""From a Keras model to a file: LiteRT, and ONNX and SavedModel by Keras's export."""

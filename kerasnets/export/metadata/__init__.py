@@ -1,0 +1,1 @@
+"""What a LiteRT file says about itself: labels, licence, normalisation, checksum."""

@@ -1,0 +1,1 @@
+"""Exported files tried out and run, without TensorFlow."""
