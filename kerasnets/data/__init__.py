@@ -24,7 +24,6 @@ from kerasnets.data.store import (
     is_prepared_file,
     load_prepared,
     prepare,
-    prepare_once,
 )
 from kerasnets.data.views import (
     AreaCrop,
@@ -65,7 +64,6 @@ __all__ = [
     "load_prepared",
     "open_source",
     "prepare",
-    "prepare_once",
     "read_image",
     "resize_images",
     "spread",

@@ -1,5 +1,6 @@
 """A set of images prepared once: on disk, split and ready to train on."""
 
+import contextlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -11,7 +12,14 @@ import numpy as np
 from kerasnets.data.checks import check_source
 from kerasnets.data.decoded import Split, decoded, load_decoded
 from kerasnets.data.encoded import RECORDS, EncodedSplit, encoded, load_encoded
-from kerasnets.data.sources.source import BAD_IMAGE, Source, complaint, count_kinds
+from kerasnets.data.image_store import Found
+from kerasnets.data.sources.source import (
+    BAD_IMAGE,
+    Examples,
+    Source,
+    complaint,
+    count_kinds,
+)
 from kerasnets.data.splits import split_indices
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_text
@@ -54,6 +62,7 @@ def prepare(
     seed: int,
     store: Literal["decoded", "encoded"] = "decoded",
     skip_bad_images: bool = False,
+    reuse: bool = False,
     progress: Progress = silent,
 ) -> PreparedData:
     """Read every image of a set, split the set and write it into a folder.
@@ -73,6 +82,7 @@ def prepare(
         store: "decoded" (a split is a ``Split``) or "encoded" (an ``EncodedSplit``; of
             an image the header is read, so that damage behind it is found later).
         skip_bad_images: As for ``check_source``; images that cannot be read are bad.
+        reuse: Read nothing where an equal call has left all of this in the folder.
         progress: Told how many images are read.
 
     Raises:
@@ -84,6 +94,16 @@ def prepare(
             f"resolution {resolution} of {store} images: decoded images have one, "
             "encoded ones each their own"
         )
+    identity = {
+        "source": source.spec,
+        "fingerprint": source.fingerprint,
+        "store": store,
+        "resolution": resolution or 0,
+        "seed": seed,
+    }
+    if reuse and _is_prepared(folder, identity, skip_bad_images):
+        with contextlib.suppress(KerasnetsError):  # the arrays are not whole
+            return load_prepared(folder)
     examples = check_source(source, seed=seed, skip_bad_images=skip_bad_images)
     folder.mkdir(parents=True, exist_ok=True)
     _remove_prepared(folder)
@@ -92,31 +112,17 @@ def prepare(
     else:
         reading = decoded(examples, folder, resolution, progress)
     with reading as found:
-        bad = found.bad
-        if bad and not skip_bad_images:
-            raise KerasnetsError(complaint([bad[i] for i in sorted(bad)]))
-        good = np.array([i for i in range(len(examples.ids)) if i not in bad], "int64")
-        chosen = split_indices(
-            examples.labels[good],
-            [examples.parts[i] for i in good],
-            [found.groups[i] for i in good],
-            examples.class_names,
-            seed,
-        )
-        chosen = {part: good[indices] for part, indices in chosen.items()}
+        if found.bad and not skip_bad_images:
+            raise KerasnetsError(complaint([found.bad[i] for i in sorted(found.bad)]))
+        chosen = _split(examples, found, seed)
         for part, indices in chosen.items():
             found.save(part, indices)
-    skipped = [(each.id, each.fault) for each in examples.left_out if each.fault]
-    skipped += [(examples.ids[i], bad[i]) for i in bad]
-    left_out = Counter(count_kinds(examples.left_out))
-    left_out.update([BAD_IMAGE] * len(bad))
     record = {
-        **_identity(source, store, resolution, seed),
+        **identity,
         "class_names": examples.class_names,
         "licence": examples.licence,
         "skip_bad_images": skip_bad_images,
-        "skipped": sorted(skipped),
-        "left_out": dict(sorted(left_out.items())),
+        **_left_out(examples, found.bad),
         "root": str(examples.root.absolute()) if examples.root else None,
         "ids": {
             part: [examples.ids[i] for i in indices] for part, indices in chosen.items()
@@ -127,50 +133,38 @@ def prepare(
     return load_prepared(folder)
 
 
-def _identity(
-    source: Source, store: str, resolution: int | None, seed: int
-) -> dict[str, Any]:
-    """What decides which images are where."""
-    return {
-        "source": source.spec,
-        "fingerprint": source.fingerprint,
-        "store": store,
-        "resolution": resolution or 0,
-        "seed": seed,
-    }
-
-
-def prepare_once(
-    source: Source,
-    folder: Path,
-    *,
-    resolution: int | None = None,
-    seed: int,
-    store: Literal["decoded", "encoded"] = "decoded",
-    skip_bad_images: bool = False,
-    progress: Progress = silent,
-) -> PreparedData:
-    """What an equal call left in the folder, or else ``prepare``.
-
-    Args and Raises: as for ``prepare``.
-    """
-    same = _identity(source, store, resolution, seed)
+def _is_prepared(folder: Path, identity: dict[str, Any], skip_bad_images: bool) -> bool:
+    """Whether a folder says that these images are in it, and no bad ones left out."""
     try:
         record = json.loads((folder / "splits.json").read_text("utf-8"))
-        is_same = {key: record[key] for key in same} == same
-        if is_same and (skip_bad_images or not record["skip_bad_images"]):
-            return load_prepared(folder)
-    except (OSError, ValueError, KeyError, TypeError, KerasnetsError):
-        pass  # not there, or not whole
-    return prepare(
-        source,
-        folder,
-        resolution=resolution,
-        seed=seed,
-        store=store,
-        skip_bad_images=skip_bad_images,
-        progress=progress,
+        is_same = {key: record[key] for key in identity} == identity
+        return is_same and (skip_bad_images or not record["skip_bad_images"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _split(examples: Examples, found: Found, seed: int) -> dict[str, np.ndarray]:
+    """Indices of the good images of each part."""
+    good = np.array(
+        [i for i in range(len(examples.ids)) if i not in found.bad], "int64"
     )
+    chosen = split_indices(
+        examples.labels[good],
+        [examples.parts[i] for i in good],
+        [found.groups[i] for i in good],
+        examples.class_names,
+        seed,
+    )
+    return {part: good[indices] for part, indices in chosen.items()}
+
+
+def _left_out(examples: Examples, bad: dict[int, str]) -> dict[str, Any]:
+    """Bad images by name, and all that is left out by kind."""
+    skipped = [(each.id, each.fault) for each in examples.left_out if each.fault]
+    skipped += [(examples.ids[i], bad[i]) for i in bad]
+    left_out = Counter(count_kinds(examples.left_out))
+    left_out.update([BAD_IMAGE] * len(bad))
+    return {"skipped": sorted(skipped), "left_out": dict(sorted(left_out.items()))}
 
 
 def is_prepared_file(name: str) -> bool:

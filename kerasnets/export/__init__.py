@@ -37,21 +37,16 @@ if TYPE_CHECKING:
     from kerasnets.export.runtime.classifier import Classifier
     from kerasnets.export.runtime.interpreter import LiteRTModel
     from kerasnets.export.runtime.predictors import open_predictor
+    from kerasnets.export.verification.bounds import Bounds, default_bounds
     from kerasnets.export.verification.inspection import Inspection, inspect
-    from kerasnets.export.verification.report import (
-        Bounds,
-        Verification,
-        default_bounds,
-        report,
-        verify,
-    )
+    from kerasnets.export.verification.report import Verification, report, verify
     from kerasnets.export.verification.sqnr import layer_sqnr
 
 # The folders are not called like the functions (conversion, not convert): importing a
 # module binds its name here.
 _HOMES = {
     "FORMATS": "conversion.formats",
-    "Bounds": "verification.report",
+    "Bounds": "verification.bounds",
     "Calibration": "calibration",
     "Classifier": "runtime.classifier",
     "Ends": "conversion.wrapper",
@@ -66,7 +61,7 @@ _HOMES = {
     "bench_on_phone": "benchmark.phone",
     "calibration_images": "calibration",
     "convert": "conversion.litert",
-    "default_bounds": "verification.report",
+    "default_bounds": "verification.bounds",
     "export_onnx": "conversion.keras_export",
     "export_saved_model": "conversion.keras_export",
     "file_sizes": "benchmark.local",

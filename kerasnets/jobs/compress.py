@@ -16,7 +16,7 @@ from kerasnets.data import (
     batches,
     check_source,
     open_source,
-    prepare_once,
+    prepare,
 )
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
@@ -127,12 +127,13 @@ def run(
     share = _given(share, _SHARE)
     small = _narrowed(model, share) if steps is None else None
     with kept_images(out.with_suffix(".data")) as folder:
-        prepared = prepare_once(
+        prepared = prepare(
             source,
             folder,
             resolution=side,
             seed=seed,
             skip_bad_images=skip_bad_images,
+            reuse=True,
             progress=progress,
         )
         before = _figures(model, prepared)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,13 @@ class Exported:
     """What an export came to.
 
     Attributes:
-        path: the file, or the folder of a SavedModel.
-        size, gzip_size: its bytes, and those behind gzip.
-        pixels: what it does to pixels, in a line.
-        calibration: how many images set the ranges and how they were chosen; None where
+        path: The file, or the folder of a SavedModel.
+        size, gzip_size: Its bytes, and those behind gzip.
+        pixels: What it does to pixels, in a line.
+        calibration: How many images set the ranges and how they were chosen; None where
             none were needed.
-        warnings: what to know before the file is used, a line each.
-        left_out: how many files of each kind are not among the images of the data.
+        warnings: What to know before the file is used, a line each.
+        left_out: How many files of each kind are not among the images of the data.
     """
 
     path: Path
@@ -68,24 +68,24 @@ def run(
 
     Args:
         model_path: ``.keras`` file of a functional or sequential model.
-        out: what to write, in a folder that exists: a ``.tflite`` or ``.onnx`` file, or
+        out: What to write, in a folder that exists: a ``.tflite`` or ``.onnx`` file, or
             the folder of a SavedModel.
-        format: one of ``export.FORMATS``, "onnx" or "saved_model".
-        data: images whose training split sets the ranges of an int8 file, whose classes
+        format: One of ``export.FORMATS``, "onnx" or "saved_model".
+        data: Images whose training split sets the ranges of an int8 file, whose classes
             are the labels and whose licence is the file's where none are given.
-        labels: class names for the file's metadata.
-        calibration: how many images set the ranges.
-        options: the other arguments of ``export.convert``; "onnx" and "saved_model"
+        labels: Class names for the file's metadata.
+        calibration: How many images set the ranges.
+        options: The other arguments of ``export.convert``; "onnx" and "saved_model"
             have ``pixels`` and ``output`` alone.
         texts: ``name``, ``description``, ``author``, ``licence`` for the metadata,
             which are written where there are labels.
-        plugins: modules to import first, which register layers of your own.
-        skip_bad_images: leave out images that cannot be decoded.
-        seed: of the splits, where the data have none of their own.
-        progress: told how many images are decoded.
+        plugins: Modules to import first, which register layers of your own.
+        skip_bad_images: Leave out images that cannot be decoded.
+        seed: Of the splits, where the data have none of their own.
+        progress: Told how many images are decoded.
 
     Raises:
-        KerasnetsError: an argument, a file or the data cannot be used.
+        KerasnetsError: An argument, a file or the data cannot be used.
     """
     options, texts = dict(options or {}), dict(texts or {})
     _check_export(out, format, data, labels, options, texts)
@@ -100,44 +100,129 @@ def run(
     if format in _BY_KERAS:
         getattr(export, _BY_KERAS[format])(model, out, export.Ends(**options))
         return Exported(out, *export.file_sizes(out), line, None, (), {})
+    found = _Found(labels)
+    if data is not None:
+        found = _found_in(
+            open_source(data),
+            model,
+            options,
+            labels=labels,
+            calibration=calibration if format == "int8" else 0,
+            seed=seed,
+            skip_bad_images=skip_bad_images,
+            progress=progress,
+        )
+    content = export.convert(
+        model, format=format, calibration=found.calibration, **options
+    )
+    if found.labels is not None:
+        content = export.add_metadata(
+            content,
+            labels=found.labels,
+            **_described(model, line, found.licence, options, texts),
+        )
+    write_bytes(out, content)
+    return Exported(
+        out,
+        *export.file_sizes(out),
+        line,
+        found.report,
+        found.warnings,
+        found.left_out,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a file gets from the data.
+
+    Attributes:
+        labels: Class names, or None.
+        licence: Of the data, in a line; None without data.
+        calibration: The images that set ranges; None where none do.
+        report: How these were chosen.
+        warnings: Where other images leave the ranges, a line each.
+        left_out: How many files of each kind are not among the images.
+    """
+
+    labels: Sequence[str] | None
+    licence: str | None = None
+    calibration: np.ndarray | None = None
+    report: dict[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+def _found_in(
+    source: Source,
+    model: keras.Model,
+    options: Mapping[str, Any],
+    *,
+    labels: Sequence[str] | None,
+    calibration: int,
+    seed: int,
+    skip_bad_images: bool,
+    progress: Progress,
+) -> _Found:
+    """Read classes and licence, and so many images for calibration."""
+    # asked for the classes, and for the images
+    source = replace(source, load=functools.cache(source.load))
+    examples = source.load()
+    labels = examples.class_names if labels is None else labels
+    answers = model.outputs[0].shape[-1]  # one alone tells two classes
+    check_class_names(labels, None if answers == 1 else answers)
+    found = _Found(
+        labels,
+        licence=f"data: {examples.licence}",
+        left_out=count_kinds(examples.left_out),
+    )
+    if not calibration:
+        return found
+    *size, channels = image_of(model)
+    given = options.get("resize_from") or size
+    side = max(*given, *size)
+    with prepared_images(source, side, seed, skip_bad_images, progress) as data:
+        chosen = export.calibration_images(
+            data.train, size=side, seed=seed, count=calibration
+        )
+        seen = spread(data.test.labels, _SEEN, seed)
+        gaps = export.range_gap(
+            model,
+            fitted(chosen.images, size, channels),
+            fitted(data.test.images[seen], size, channels),
+            pixels=options.get("pixels"),
+        )
+        images = fitted(chosen.images, given, channels)
+    return replace(
+        found,
+        calibration=images,
+        report=chosen.report(),
+        warnings=tuple(export.range_warnings(gaps)),
+        left_out=data.left_out,
+    )
+
+
+def _described(
+    model: keras.Model,
+    line: str,
+    licence: str | None,
+    options: Mapping[str, Any],
+    texts: Mapping[str, str],
+) -> dict[str, Any]:
+    """What the metadata say beside the labels."""
     described: dict[str, Any] = {
         "name": model.name,
         "description": line,
         "author": f"kerasnets {__version__}",
+        **({} if licence is None else {"licence": licence}),
+        **texts,
     }
-    images, report, warnings, left_out = None, None, [], {}
-    if data is not None:
-        source = open_source(data)
-        # asked for the classes, and for the images
-        source = replace(source, load=functools.cache(source.load))
-        labels = source.load().class_names if labels is None else labels
-        answers = model.outputs[0].shape[-1]  # one alone tells two classes
-        check_class_names(labels, None if answers == 1 else answers)
-        described["licence"] = f"data: {source.load().licence}"
-        left_out = count_kinds(source.load().left_out)
-        if format == "int8":
-            images, report, warnings, left_out = _calibrated(
-                model,
-                source,
-                options,
-                count=calibration,
-                seed=seed,
-                skip_bad_images=skip_bad_images,
-                progress=progress,
-            )
-    content = export.convert(model, format=format, calibration=images, **options)
-    if labels is not None:
-        described.update(texts)
-        if "description" in texts:
-            described["description"] = f"{texts['description']} ({line})"
-        if options.get("preprocessing", True) is False:
-            convention = pixels_of(model, options.get("pixels"))
-            described.update(mean=convention.mean, std=convention.std)
-        content = export.add_metadata(content, labels=labels, **described)
-    write_bytes(out, content)
-    return Exported(
-        out, *export.file_sizes(out), line, report, tuple(warnings), left_out
-    )
+    if "description" in texts:
+        described["description"] = f"{texts['description']} ({line})"
+    if options.get("preprocessing", True) is False:
+        convention = pixels_of(model, options.get("pixels"))
+        described.update(mean=convention.mean, std=convention.std)
+    return described
 
 
 def _check_export(
@@ -171,32 +256,3 @@ def _check_export(
         check_parent(out)
     else:
         check_file(out, ".onnx" if format == "onnx" else ".tflite")
-
-
-def _calibrated(
-    model: keras.Model,
-    source: Source,
-    options: Mapping[str, Any],
-    *,
-    count: int,
-    seed: int,
-    skip_bad_images: bool,
-    progress: Progress,
-) -> tuple[np.ndarray, dict[str, Any], list[str], dict[str, int]]:
-    """Images as an int8 file takes them, how chosen, warnings, what was left out."""
-    *size, channels = image_of(model)
-    given = options.get("resize_from") or size
-    side = max(*given, *size)
-    with prepared_images(source, side, seed, skip_bad_images, progress) as data:
-        chosen = export.calibration_images(
-            data.train, size=side, seed=seed, count=count
-        )
-        seen = spread(data.test.labels, _SEEN, seed)
-        gaps = export.range_gap(
-            model,
-            fitted(chosen.images, size, channels),
-            fitted(data.test.images[seen], size, channels),
-            pixels=options.get("pixels"),
-        )
-        images = fitted(chosen.images, given, channels)
-    return images, chosen.report(), export.range_warnings(gaps), data.left_out

@@ -20,8 +20,8 @@ class Verified:
     """What a verification came to.
 
     Attributes:
-        report: the figures, and which bounds do not hold.
-        left_out: how many files of each kind are not among the images of the data.
+        report: The figures, and which bounds do not hold.
+        left_out: How many files of each kind are not among the images of the data.
     """
 
     report: export.Verification
@@ -46,24 +46,24 @@ def run(
     """Run an exported file and its model over the test images and compare them.
 
     Args:
-        path: a LiteRT or ONNX file or the folder of a SavedModel.
+        path: A LiteRT or ONNX file or the folder of a SavedModel.
         model_path: ``.keras`` file of the model that it was made from.
-        data: the images, as ``kerasnets.data.open_source`` names them; the test split
+        data: The images, as ``kerasnets.data.open_source`` names them; the test split
             is used.
-        bounds: fields of ``export.Bounds`` in the place of those that are usual for the
+        bounds: Fields of ``export.Bounds`` in the place of those that are usual for the
             numbers in the file.
-        threads: as in ``export.report``.
-        images: how many images are compared, drawn with ``seed``, the classes taking
+        threads: As in ``export.report``.
+        images: How many images are compared, drawn with ``seed``, the classes taking
             turns; all by default.
-        pixels: as in ``export.report``.
-        output: likewise.
-        plugins: modules to import first, which register layers of your own.
-        skip_bad_images: leave out images that cannot be decoded.
-        seed: of the splits, where the data have none of their own.
-        progress: told how many images are decoded, and compared.
+        pixels: As in ``export.report``.
+        output: Likewise.
+        plugins: Modules to import first, which register layers of your own.
+        skip_bad_images: Leave out images that cannot be decoded.
+        seed: Of the splits, where the data have none of their own.
+        progress: Told how many images are decoded, and compared.
 
     Raises:
-        KerasnetsError: a file or the data cannot be used.
+        KerasnetsError: A file or the data cannot be used.
     """
     for name, value, least in (
         ("seed", seed, 0),
@@ -75,10 +75,10 @@ def run(
     import_plugins(plugins)
     model = load_model(model_path)
     *size, channels = _image_shape(path)
+    answer = model.outputs[0].shape
+    is_classifier = len(answer) == 2 and answer[-1] > 1
     if "sqnr_db" in bounds and not is_litert(path):
         raise KerasnetsError(f"{path} is no LiteRT file: it has no bound sqnr_db")
-    classes = model.outputs[0].shape
-    is_classifier = len(classes) == 2 and classes[-1] > 1
     if "accuracy" in bounds and not is_classifier:
         raise KerasnetsError(f"{model.name!r} does not score classes: no accuracy")
     source = open_source(data)

@@ -16,7 +16,6 @@ from kerasnets.data import (
     load_prepared,
     open_source,
     prepare,
-    prepare_once,
     read_image,
 )
 from kerasnets.data.images import Header, read_header, stored_window, upright
@@ -156,10 +155,11 @@ def test_prepared_once_for_each_store(images, tmp_path):
     source, told = open_source(f"folder:{images}"), []
 
     def once(**options):
-        data = prepare_once(
+        data = prepare(
             source,
             tmp_path / "run",
             seed=0,
+            reuse=True,
             progress=lambda done, total, note="": told.append(done),
             **options,
         )

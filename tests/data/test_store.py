@@ -11,7 +11,6 @@ from kerasnets.data import (
     load_prepared,
     open_source,
     prepare,
-    prepare_once,
     read_image,
 )
 from kerasnets.errors import KerasnetsError
@@ -90,13 +89,14 @@ def test_same_seed_gives_the_same_files_and_leaves_no_others(images, tmp_path):
 )
 def test_images_are_decoded_once(images, tmp_path, changes, decoded):
     source, folder = open_source(f"folder:{images}"), tmp_path / "run"
-    prepare_once(source, folder, resolution=8, seed=0)
+    prepare(source, folder, resolution=8, seed=0, reuse=True)
     if changes.pop("broken", False):
         (folder / "test_labels.npy").unlink()
     told = []
-    data = prepare_once(
+    data = prepare(
         source,
         folder,
+        reuse=True,
         **{"resolution": 8, "seed": 0, **changes},
         progress=lambda done, total, note="": told.append(done),
     )
@@ -107,9 +107,9 @@ def test_images_are_decoded_once(images, tmp_path, changes, decoded):
 def test_bad_images_left_out_once_are_told_again(images, tmp_path):
     (images / "cat" / "empty.png").touch()
     source, folder = open_source(f"folder:{images}"), tmp_path / "run"
-    prepare_once(source, folder, resolution=8, seed=0, skip_bad_images=True)
+    prepare(source, folder, resolution=8, seed=0, reuse=True, skip_bad_images=True)
     with pytest.raises(KerasnetsError, match=r"empty\.png"):
-        prepare_once(source, folder, resolution=8, seed=0)
+        prepare(source, folder, resolution=8, seed=0, reuse=True)
 
 
 def test_record(images, tmp_path):
@@ -198,7 +198,7 @@ def test_class_of_which_most_pictures_are_not_read(images, tmp_path, unread):
             prepare(source, folder, resolution=8, seed=0, progress=never)
         data = prepare(source, folder, resolution=8, seed=0, skip_bad_images=True)
         with pytest.raises(KerasnetsError, match="11 are not read"):
-            prepare_once(source, folder, resolution=8, seed=0)
+            prepare(source, folder, resolution=8, seed=0, reuse=True)
     else:
         data = prepare(source, folder, resolution=8, seed=0)
     assert data.left_out == {"TIFF": unread}

@@ -12,14 +12,9 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.export import Classifier, add_metadata
 from kerasnets.export.conversion.litert import convert
 from kerasnets.export.runtime.predictors import open_predictor
+from kerasnets.export.verification.bounds import FLOAT_BOUNDS, Bounds, failures
 from kerasnets.export.verification.comparison import OutputComparison
-from kerasnets.export.verification.report import (
-    FLOAT_BOUNDS,
-    Bounds,
-    failures,
-    report,
-    verify,
-)
+from kerasnets.export.verification.report import report, verify
 from kerasnets.export.verification.sqnr import LayerSqnr, Sqnr
 from kerasnets.pixels import RAW, UNIT, carry
 

@@ -226,7 +226,7 @@ def test_settings_replace_those_of_a_recipe():
 def test_nothing_is_decoded_before_what_can_be_known_is_checked(
     folder, data, tmp_path, monkeypatch, model, given, message
 ):
-    monkeypatch.setattr(compress, "prepare_once", lambda *_, **__: pytest.fail("no"))
+    monkeypatch.setattr(compress, "prepare", lambda *_, **__: pytest.fail("no"))
     given = {"data": data, "recipe": "channels", **given}
     if teacher := given.pop("teacher", None):
         given["teacher_path"] = folder / f"{teacher}.keras"
@@ -280,7 +280,7 @@ def silent(folder) -> Path:
 
 
 def test_pixels_that_are_not_known_are_asked_for(silent, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(compress, "prepare_once", lambda *_, **__: pytest.fail("no"))
+    monkeypatch.setattr(compress, "prepare", lambda *_, **__: pytest.fail("no"))
     given = {"data": data, "recipe": "channels", "epochs": 1}
     with pytest.raises(KerasnetsError, match="say --pixels"):
         compress.run(silent, tmp_path / "out.keras", **given)

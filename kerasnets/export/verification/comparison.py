@@ -1,6 +1,7 @@
 """Two sets of answers, compared batch by batch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,10 @@ import numpy as np
 # Answers of the model this close together may swap their order in a float file whose
 # probabilities are 1e-4 off: a tie, not a disagreement.
 TIE = 2e-4
+# A mean difference of probabilities beyond what eight bits make of them.
+NOTICEABLE = 0.01
+# enough to see a difference between one thread and several, or a noisy layer
+_FEW = 32
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,12 @@ class OutputComparison:
     model_accuracy: float | None = None
     accuracy_difference: float | None = None
     softmax_difference: float | None = None
+
+
+def picked(arrays: Sequence[np.ndarray], count: int = _FEW) -> list[np.ndarray]:
+    """Return some examples from all over: data often come class by class."""
+    places = np.linspace(0, len(arrays[0]) - 1, min(count, len(arrays[0]))).astype(int)
+    return [np.asarray(array[places]) for array in arrays]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -21,80 +21,19 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.export.benchmark.local import file_sizes
 from kerasnets.export.conversion.wrapper import Ends
 from kerasnets.export.runtime.interpreter import LiteRTModel
-from kerasnets.export.runtime.predictors import is_litert, open_predictor
-from kerasnets.export.verification.comparison import TIE, OutputComparison, Tally
-from kerasnets.export.verification.inspection import Inspection, inspect, number_format
+from kerasnets.export.runtime.predictors import open_predictor
+from kerasnets.export.verification.bounds import Bounds, default_bounds, failures
+from kerasnets.export.verification.comparison import OutputComparison, Tally, picked
+from kerasnets.export.verification.inspection import Inspection, inspect
 from kerasnets.export.verification.io_matching import IOMatching
+from kerasnets.export.verification.other_pixels import other_pixels
 from kerasnets.export.verification.sqnr import LayerSqnr, Sqnr, layer_sqnr
-from kerasnets.pixels import CAFFE, RAW, TORCH, UNIT, Preprocessing, describe
+from kerasnets.pixels import Preprocessing, describe
 from kerasnets.probabilities import LOGITS, PROBABILITIES
 from kerasnets.progress import Progress, silent
 
-# enough to see a difference between one thread and several, or a noisy layer
-_FEW = 32
 _WORST_NAMED = 5
 _P = ParamSpec("_P")
-# enough to see that a file or a model was made for other pixels
-_SOME = 64
-_CONVENTIONS = (RAW, Preprocessing((0.0,) * 3, (255.0,) * 3), UNIT, TORCH, CAFFE)
-# A mean difference of probabilities beyond what eight bits make of them.
-_NOTICEABLE = 0.01
-# In units of the deviation of a draw: one in thirty thousand is beyond by chance.
-_CERTAIN = 4.0
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How far a file may be from its model.
-
-    Attributes:
-        max_abs_difference: Largest accepted difference of a value, a probability for
-            instance; of outputs that go beyond 1, as a share of the largest.
-        agreement: Smallest accepted share of images (pixels of a map) with the same
-            best class; classes that the model puts within ``tie`` of each other count
-            as the same.
-        tie: Difference of two probabilities of the model that decides nothing.
-        correlation: Smallest accepted correlation of the values of file and model.
-        accuracy: Smallest accepted share of images (pixels) whose best class in the
-            file is their label.
-        sqnr_db: Smallest accepted signal-to-noise ratio of a layer, in decibels.
-        threads_difference: Largest accepted difference between one thread and several,
-            measured like ``max_abs_difference``.
-    """
-
-    max_abs_difference: float
-    agreement: float
-    tie: float = TIE
-    correlation: float | None = None
-    accuracy: float | None = None
-    sqnr_db: float | None = None
-    threads_difference: float = 1e-5
-
-
-# Folding batch normalisation into the kernels rounds anew: 2e-5 was seen on a pruned
-# MobileNet, and a wrong kernel, padding or scale moves a probability far more.
-FLOAT_BOUNDS = Bounds(max_abs_difference=1e-4, agreement=1.0)
-# Weights of 11 significant bits in place of 24.
-FLOAT16_BOUNDS = Bounds(max_abs_difference=0.02, agreement=0.98, tie=0.02)
-# A probability of an int8 file may move by any step of quantisation; its order counts.
-# A network that is unsure of a photo may then choose the other of two classes: on
-# flowers, 7.5 % of the answers of a half-trained one changed, by 0.1 or less each.
-INT8_BOUNDS = Bounds(max_abs_difference=1.0, agreement=0.95, tie=0.1)
-
-_BY_FORMAT = {"float32": FLOAT_BOUNDS, "float16": FLOAT16_BOUNDS}
-
-
-def default_bounds(path: Path | str) -> Bounds:
-    """Return the bounds for an exported file, by the numbers that it holds.
-
-    Those of ONNX files and SavedModels are float32.
-
-    Raises:
-        KerasnetsError: The file cannot be read or is damaged.
-    """
-    if not is_litert(path):
-        return FLOAT_BOUNDS
-    return _BY_FORMAT.get(number_format(path), INT8_BOUNDS)
 
 
 @dataclass(frozen=True)
@@ -207,16 +146,15 @@ def report(
     matching.check(arrays)
     bounds = bounds or default_bounds(path)
     _check_labels(labels, matching, len(arrays[0]), path)
-    matching.find_output(_picked(arrays, batch_size))
+    matching.find_output(picked(arrays, batch_size))
     outputs = _compare(matching, arrays, labels, bounds, batch_size, progress)
     threads = threads or max(2, os.cpu_count() or 1)
     apart = _threads_difference(path, matching, arrays, threads)
-    inspection = inspect(path, trusted=True) if isinstance(file, LiteRTModel) else None
-    if sqnr is None:
-        sqnr = inspection is not None and inspection.format == "int8"
-    found = None
-    if sqnr and inspection is not None:
-        found = _sqnr(path, matching, arrays, progress)
+    inspection = noise = None
+    if isinstance(file, LiteRTModel):
+        inspection = inspect(path, trusted=True)
+        if sqnr or (sqnr is None and inspection.format == "int8"):
+            noise = _sqnr(path, matching, arrays, progress)
     size, gzip_size = file_sizes(path)
     return Verification(
         path=str(path),
@@ -229,11 +167,11 @@ def report(
         size=size,
         gzip_size=gzip_size,
         inspection=inspection,
-        sqnr=found,
+        sqnr=noise,
         bounds=bounds,
         failures=(
-            *failures(outputs, apart, threads, found, bounds),
-            *_other_pixels(matching, arrays, labels),
+            *failures(outputs, apart, threads, noise, bounds),
+            *other_pixels(matching, arrays, labels),
         ),
     )
 
@@ -258,71 +196,11 @@ def _raising(report: Callable[_P, Verification]) -> Callable[_P, Verification]:
 verify = _raising(report)
 
 
-def _picked(arrays: Sequence[np.ndarray], count: int = _FEW) -> list[np.ndarray]:
-    """Some examples from all over: data often come class by class."""
-    places = np.linspace(0, len(arrays[0]) - 1, min(count, len(arrays[0]))).astype(int)
-    return [np.asarray(array[places]) for array in arrays]
-
-
 def _described(matching: IOMatching, arrays: Sequence[np.ndarray]) -> str:
     """What the file does to pixels, in a line."""
     if not matching.are_pixels(arrays):
         return ""
     return describe(matching.preprocessing, inside=matching.file_preprocessing is None)
-
-
-def _other_pixels(
-    matching: IOMatching, arrays: Sequence[np.ndarray], labels: np.ndarray | None
-) -> Iterator[str]:
-    """Yield a line where other pixels than those found explain file or model better.
-
-    A file with a wrong normalisation answers like the model does for pixels that are
-    preprocessed otherwise. A model whose own pixels were found wrongly is right more
-    often with other ones, beyond chance.
-    """
-    if not matching.are_pixels(arrays) or len(matching.model.outputs[0].shape) != 2:
-        return
-    some, wanted = _picked(arrays, _SOME), matching.preprocessing
-    truth = None
-    if labels is not None and matching.classes and not matching.pixels_stated:
-        (truth,) = _picked([np.asarray(labels)], _SOME)
-    answers = matching.file.predict(matching.file_inputs(some))[0]
-    ours = _expected(matching, some, wanted)
-    others = [one.fitted(wanted.size, some[0].shape[-1]) for one in _CONVENTIONS]
-    found = [_expected(matching, some, other) for other in others]
-    far, *distances = (np.abs(answers - x).mean() for x in (ours, *found))
-    nearest = int(np.argmin(distances))
-    if far > _NOTICEABLE and distances[nearest] < far / 4:
-        yield (
-            f"the file answers like the model does for {describe(others[nearest])}; the"
-            f" model wants {describe(wanted)}"
-        )
-    for other, theirs in zip(others, found, strict=True):
-        if truth is not None and _is_righter(theirs, ours, truth):
-            right, more = (np.mean(x.argmax(axis=-1) == truth) for x in (ours, theirs))
-            yield (
-                f"the model is right on {right:.2%} of {len(truth)} images with"
-                f" {describe(wanted)}, and on {more:.2%} with {describe(other)}: say"
-                " which it wants, --pixels or pixels="
-            )
-
-
-def _expected(
-    matching: IOMatching, arrays: Sequence[np.ndarray], pixels: Preprocessing
-) -> np.ndarray:
-    """What the file should answer if the model wanted these pixels."""
-    parts = (
-        matching.expected([array[start : start + _FEW] for array in arrays], pixels)[0]
-        for start in range(0, len(arrays[0]), _FEW)
-    )
-    return np.concatenate([*parts])
-
-
-def _is_righter(answers: np.ndarray, ours: np.ndarray, truth: np.ndarray) -> bool:
-    """Whether answers are right more often, beyond chance (McNemar's test)."""
-    there, here = (scores.argmax(axis=-1) == truth for scores in (answers, ours))
-    gained, lost = np.sum(there & ~here), np.sum(here & ~there)
-    return bool(gained - lost >= _CERTAIN * math.sqrt(max(gained + lost, 1)))
 
 
 def _check_labels(
@@ -391,7 +269,7 @@ def _threads_difference(
     """
     if Path(path).is_dir():
         return None
-    few = matching.file_inputs(_picked(arrays))
+    few = matching.file_inputs(picked(arrays))
     several = open_predictor(path, threads, trusted=True).predict(few)
     worst = 0.0
     for one, other in zip(matching.file.predict(few), several, strict=True):
@@ -410,7 +288,7 @@ def _sqnr(
     """Compare a LiteRT file with the float file of its model, layer by layer."""
     from kerasnets.export.conversion.litert import convert_with_names
 
-    few = _picked(arrays)
+    few = picked(arrays)
     pixels = matching.are_pixels(arrays)
     inside = pixels and matching.file_preprocessing is None
     ends = Ends(task="generic")
@@ -448,60 +326,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
-
-
-def failures(
-    outputs: Sequence[OutputComparison],
-    apart: float | None,
-    threads: int,
-    sqnr: Sqnr | None,
-    bounds: Bounds,
-) -> Iterator[str]:
-    """Yield a line for each bound that does not hold; a NaN holds none.
-
-    Args:
-        outputs: The comparison of each output.
-        apart: Difference between one thread and several, if that was measured.
-        threads: How many these were.
-        sqnr: The signal-to-noise ratios, if those were measured.
-        bounds: What is accepted.
-    """
-    for output in outputs:
-        limit = bounds.max_abs_difference * max(1.0, output.largest)
-        if not output.max_abs_difference <= limit:
-            yield (
-                f"{output.name}: a value differs by {output.max_abs_difference:.3g} at"
-                f" example {output.worst} (accepted: {limit:.3g})"
-            )
-        for what, share, least in (
-            ("the best class agrees on", output.accepted, bounds.agreement),
-            ("the accuracy is", output.accuracy, bounds.accuracy),
-        ):
-            if share is not None and least is not None and not share >= least:
-                yield f"{output.name}: {what} {share:.2%} (accepted: {least:.2%})"
-        beside = output.softmax_difference
-        far = output.mean_abs_difference > _NOTICEABLE
-        if beside is not None and far and beside < output.mean_abs_difference / 4:
-            yield (
-                f"{output.name}: the file answers with a softmax of the model's"
-                f" probabilities (mean difference {beside:.3g}; from the probabilities"
-                f" themselves {output.mean_abs_difference:.3g})"
-            )
-        least = bounds.correlation
-        if least is not None and not output.correlation >= least:
-            yield (
-                f"{output.name}: the correlation is {output.correlation:.4f}"
-                f" (accepted: {least:g})"
-            )
-    if apart is not None and not apart <= bounds.threads_difference:
-        yield (
-            f"{threads} threads answer otherwise than one, by {apart:.3g} (accepted:"
-            f" {bounds.threads_difference:g})"
-        )
-    if bounds.sqnr_db is not None and sqnr is not None:
-        (worst,) = sqnr.worst(1)
-        if not worst.sqnr_db >= bounds.sqnr_db:
-            yield (
-                f"{worst.layer}: the signal-to-noise ratio is {worst.sqnr_db:.1f} dB"
-                f" (accepted: {bounds.sqnr_db:g} dB)"
-            )
