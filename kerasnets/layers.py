@@ -242,6 +242,7 @@ class SpatialPyramidPooling(keras.layers.Layer):
 
 def _grid(x, bins: int):
     """The maxima over ``bins`` x ``bins`` parts of the map, as a vector."""
+    # (keras.ops has no annotations: its results are taken for None)
     _, height, width, channels = ops.shape(x)  # type: ignore[misc]
     rows = [ops.max(x[:, a:b], axis=1) for a, b in _bounds(height, bins)]
     cells = [
@@ -282,6 +283,7 @@ class Maxout(keras.layers.Layer):
             )
 
     def call(self, inputs):
+        # (keras.ops has no annotations)
         *rest, channels = ops.shape(inputs)  # type: ignore[misc]
         units = channels // self.pieces
         return ops.max(ops.reshape(inputs, (*rest, units, self.pieces)), axis=-1)

@@ -105,6 +105,7 @@ class MulticlassSquaredHinge(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         """The loss of each image, (batch,)."""
+        # (keras.ops has no annotations)
         *batch, classes = ops.shape(y_pred)  # type: ignore[misc]
         labels = ops.reshape(ops.cast(y_true, "int32"), batch)
         signs = 2.0 * ops.one_hot(labels, classes, dtype=y_pred.dtype) - 1.0

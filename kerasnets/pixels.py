@@ -27,11 +27,11 @@ class Preprocessing:
     subtracted and the rest divided by ``std``. Calling it does the last three steps.
 
     Attributes:
-        mean: of each channel in the order of ``channels``, in units of 0 to 255.
-        std: likewise, the divisor.
+        mean: Of each channel in the order of ``channels``, in units of 0 to 255.
+        std: Likewise, the divisor.
         channels: "RGB" or "BGR".
-        size: side of the image that the network gets, in pixels.
-        crop: share of the resized image's shorter side that is kept.
+        size: Side of the image that the network gets, in pixels.
+        crop: Share of the resized image's shorter side that is kept.
     """
 
     mean: tuple[float, ...]
@@ -293,14 +293,15 @@ def _behind(graph: Any, images: Any, tensor: Any) -> Preprocessing | None:
 def _reader(graph: Any, images: Any, tensor: Any, call: Call) -> Preprocessing | None:
     """What one reader of images says about their pixels."""
     operation, inner = call.operation, graph_of(call.operation)
+    carries = isinstance(operation, Pixels)
+    # three: channels may be taken apart and stacked again
+    if not carries and not _learns(operation) and len(call.outputs[0].shape) > 2:
+        return _behind(graph, images, call.outputs[0])
     values = images
     if tensor is not graph.inputs[0]:
         values = keras.Model(graph.inputs[0], tensor)(images, training=False)
-    if isinstance(operation, Pixels):
+    if carries:
         return operation.preprocessing if _is_same(values) else _scaled(values)
-    # three: channels may be taken apart and stacked again
-    if not _learns(operation) and len(call.outputs[0].shape) > 2:
-        return _behind(graph, images, call.outputs[0])
     if inner is not None and len(inner.inputs) == 1:
         return _behind(inner, values, inner.inputs[0])
     return _scaled(values) if len(tensor.shape) == 4 else None

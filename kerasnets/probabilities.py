@@ -216,11 +216,12 @@ def _through(call: Any, name: str, activated: str | None, kinds: list[_Kind]) ->
         return first if way in ("nearest", "bilinear") else None
     if name in ("ReLU", "Relu", "LeakyReLU", "PReLU") or activated in _UNBOUNDED:
         return first if first == LOGITS or name in ("ReLU", "Relu") else None
-    if name in ("Average", "Add") and all(isinstance(kind, float) for kind in kinds):
+    shares = [kind for kind in kinds if isinstance(kind, float)]
+    if name in ("Average", "Add") and len(shares) == len(kinds):
         if _factor(call) is not None:
             return None  # a summand is no probability
-        total = float(sum(kinds))  # type: ignore[arg-type]
-        return total / len(kinds) if name == "Average" else total
+        total = sum(shares)
+        return total / len(shares) if name == "Average" else total
     if name in _MERGING:
         return first if alike else None
     return _scaled(call, name, kinds) if alike else None

@@ -164,6 +164,7 @@ def has_wide_channels(site: Site) -> bool:
         return False
     if any(getattr(x, "max_value", None) for x in site.after):
         return False  # ReLU6 cuts all channels at the same value
+    # (None until the layer is built)
     size = layer.moving_mean.shape[0]  # pyright: ignore[reportOptionalMemberAccess]
     gamma = np.ones(size) if layer.gamma is None else np.asarray(layer.gamma)
     beta = np.zeros(size) if layer.beta is None else np.asarray(layer.beta)

@@ -139,6 +139,7 @@ def _sizes(image, maps: list) -> list[tuple[int, int]]:
             (1, height or _PROBE, width or _PROBE, channels), dtype=image.dtype
         )
         tensors = keras.Function(image, tensors).compute_output_spec(probe)
+    # (compute_output_spec has no annotations)
     return [tuple(tensor.shape[1:3]) for tensor in tensors]  # type: ignore[union-attr]
 
 

@@ -162,6 +162,7 @@ def _conv(
         filters,
         kernel_size,
         padding=padding,
+        # (annotated as str only)
         kernel_initializer=keras.initializers.RandomNormal(stddev=std),  # type: ignore
         **arguments,
     )(x)

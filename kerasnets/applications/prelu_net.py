@@ -85,7 +85,7 @@ def _convolution(x, filters: int, kernel_size: int, *, strides: int, name: str):
         kernel_size,
         strides=strides,
         padding="symmetric",
-        initializer=_rectified(),  # type: ignore[arg-type]
+        initializer=_rectified(),
         name=name,
     )
     return _prelu(x, name=f"{name}_prelu")
@@ -94,6 +94,7 @@ def _convolution(x, filters: int, kernel_size: int, *, strides: int, name: str):
 def _prelu(x, *, name: str):
     """A slope for every channel of a map, or for every unit of a vector."""
     return layers.PReLU(
+        # (annotated as str only)
         alpha_initializer=keras.initializers.Constant(SLOPE),  # type: ignore[arg-type]
         shared_axes=[1, 2] if len(x.shape) == 4 else None,
         name=name,

@@ -119,6 +119,7 @@ def _with_rates(
 def _convolution(x, filters: int, *, gaussian: bool, dropout: float, name: str):
     """3x3 with bias, BN, ReLU, dropout."""
     start = keras.initializers.RandomNormal(stddev=0.01) if gaussian else INITIALIZER
+    # (annotated as str, as Keras's own initializers are)
     x = blocks.conv(x, filters, 3, initializer=start, name=name)  # type: ignore
     x = blocks.batch_norm(x, epsilon=EPSILON, name=f"{name}_bn")
     x = layers.ReLU(name=f"{name}_relu")(x)

@@ -257,6 +257,7 @@ def _classify(x, net: builder.Draft, *, dropout: float, border: int):
     x = layers.Conv2D(
         net.classes,
         1,
+        # (annotated as str only)
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),  # type: ignore
         dtype="float32",
         name=HEAD,

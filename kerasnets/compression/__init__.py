@@ -6,8 +6,9 @@ and back; pruning, clustering and quantisation-aware training run in a child pro
 Importing this room imports neither.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kerasnets.lazy import names_of
 
 if TYPE_CHECKING:
     from kerasnets.compression.bridge import (
@@ -41,23 +42,20 @@ __all__ = [
     "to_tf_keras",
 ]
 
-_MODULES = {
-    "RECIPES": "recipes",
-    "ClusterSettings": "settings",
-    "KerasInside": "bridge",
-    "PruneSettings": "settings",
-    "QATSettings": "settings",
-    "check_equal": "bridge",
-    "compress": "recipes",
-    "from_tf_keras": "bridge",
-    "prune_channels": "channels",
-    "register_counterpart": "bridge",
-    "sparsity": "kernels",
-    "to_tf_keras": "bridge",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = names_of(
+    __name__,
+    {
+        "RECIPES": "recipes",
+        "ClusterSettings": "settings",
+        "KerasInside": "bridge",
+        "PruneSettings": "settings",
+        "QATSettings": "settings",
+        "check_equal": "bridge",
+        "compress": "recipes",
+        "from_tf_keras": "bridge",
+        "prune_channels": "channels",
+        "register_counterpart": "bridge",
+        "sparsity": "kernels",
+        "to_tf_keras": "bridge",
+    },
+)

@@ -6,8 +6,9 @@ below are imported when they are first used, so running a file
 (``from kerasnets.export import Classifier``) costs no TensorFlow import.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from kerasnets.lazy import names_of
 
 if TYPE_CHECKING:
     from kerasnets.export.benchmark.local import (
@@ -42,41 +43,6 @@ if TYPE_CHECKING:
     from kerasnets.export.verification.report import Verification, report, verify
     from kerasnets.export.verification.sqnr import layer_sqnr
 
-# The folders are not called like the functions (conversion, not convert): importing a
-# module binds its name here.
-_HOMES = {
-    "FORMATS": "conversion.formats",
-    "Bounds": "verification.bounds",
-    "Calibration": "calibration",
-    "Classifier": "runtime.classifier",
-    "Ends": "conversion.wrapper",
-    "Inspection": "verification.inspection",
-    "Latency": "benchmark.local",
-    "LiteRTModel": "runtime.interpreter",
-    "PhoneLatency": "benchmark.phone",
-    "RangeGap": "calibration",
-    "Verification": "verification.report",
-    "add_metadata": "metadata.tflite",
-    "bench": "benchmark.local",
-    "bench_on_phone": "benchmark.phone",
-    "calibration_images": "calibration",
-    "convert": "conversion.litert",
-    "default_bounds": "verification.bounds",
-    "export_onnx": "conversion.keras_export",
-    "export_saved_model": "conversion.keras_export",
-    "file_sizes": "benchmark.local",
-    "file_sparsity": "flatbuffer",
-    "inspect": "verification.inspection",
-    "layer_sqnr": "verification.sqnr",
-    "measure_latency": "benchmark.local",
-    "open_predictor": "runtime.predictors",
-    "range_gap": "calibration",
-    "range_warnings": "calibration",
-    "read_labels": "metadata.tflite",
-    "read_metadata": "metadata.tflite",
-    "report": "verification.report",
-    "verify": "verification.report",
-}
 
 __all__ = [
     "FORMATS",
@@ -112,8 +78,41 @@ __all__ = [
     "verify",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The folders are not called like the functions (conversion, not convert): importing a
+# module binds its name here.
+__getattr__, __dir__ = names_of(
+    __name__,
+    {
+        "FORMATS": "conversion.formats",
+        "Bounds": "verification.bounds",
+        "Calibration": "calibration",
+        "Classifier": "runtime.classifier",
+        "Ends": "conversion.wrapper",
+        "Inspection": "verification.inspection",
+        "Latency": "benchmark.local",
+        "LiteRTModel": "runtime.interpreter",
+        "PhoneLatency": "benchmark.phone",
+        "RangeGap": "calibration",
+        "Verification": "verification.report",
+        "add_metadata": "metadata.tflite",
+        "bench": "benchmark.local",
+        "bench_on_phone": "benchmark.phone",
+        "calibration_images": "calibration",
+        "convert": "conversion.litert",
+        "default_bounds": "verification.bounds",
+        "export_onnx": "conversion.keras_export",
+        "export_saved_model": "conversion.keras_export",
+        "file_sizes": "benchmark.local",
+        "file_sparsity": "flatbuffer",
+        "inspect": "verification.inspection",
+        "layer_sqnr": "verification.sqnr",
+        "measure_latency": "benchmark.local",
+        "open_predictor": "runtime.predictors",
+        "range_gap": "calibration",
+        "range_warnings": "calibration",
+        "read_labels": "metadata.tflite",
+        "read_metadata": "metadata.tflite",
+        "report": "verification.report",
+        "verify": "verification.report",
+    },
+)

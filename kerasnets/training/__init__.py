@@ -3,8 +3,9 @@
 The names are imported when they are first used: a recipe costs no Keras import.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kerasnets.lazy import names_of
 
 if TYPE_CHECKING:
     from kerasnets.training.checkpoint import Checkpoint
@@ -38,25 +39,22 @@ __all__ = [
     "train",
 ]
 
-_MODULES = {
-    "Checkpoint": "checkpoint",
-    "DivergedError": "trainer",
-    "Objective": "objective",
-    "Recipe": "recipe",
-    "Training": "trainer",
-    "answering_logits": "logits",
-    "native_kernels": "native",
-    "precision_policy": "precision",
-    "release_memory": "seeding",
-    "resolve_precision": "precision",
-    "seed_everything": "seeding",
-    "suggest_learning_rate": "optimizers",
-    "to_float32": "precision",
-    "train": "trainer",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__, __dir__ = names_of(
+    __name__,
+    {
+        "Checkpoint": "checkpoint",
+        "DivergedError": "trainer",
+        "Objective": "objective",
+        "Recipe": "recipe",
+        "Training": "trainer",
+        "answering_logits": "logits",
+        "native_kernels": "native",
+        "precision_policy": "precision",
+        "release_memory": "seeding",
+        "resolve_precision": "precision",
+        "seed_everything": "seeding",
+        "suggest_learning_rate": "optimizers",
+        "to_float32": "precision",
+        "train": "trainer",
+    },
+)

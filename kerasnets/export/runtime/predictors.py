@@ -122,7 +122,7 @@ class SavedModel:
         try:
             # kept: a signature does not hold the variables that it reads
             self._loaded = tf.saved_model.load(str(path))
-            self._call = self._loaded.signatures["serving_default"]  # type: ignore[attr-defined]
+            self._call = self._loaded.signatures["serving_default"]
         # OSError, KeyError, and what a damaged graph leads to
         except Exception as error:
             reason = " ".join(str(error).split())

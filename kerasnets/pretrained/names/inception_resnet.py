@@ -1,10 +1,10 @@
 """The layers of InceptionResNetV2 in keras.applications and timm."""
 
 import dataclasses
-from functools import partial
 
 from kerasnets.pixels import Preprocessing
 from kerasnets.pretrained.counterpart import HEAD, Counterpart
+from kerasnets.pretrained.names.inception_v3 import counted_layer, in_keras
 from kerasnets.pretrained.names.inception_v4 import torch_branch
 
 _KERAS_BLOCKS = {"1": "block35", "2": "block17", "3": "block8", "4": "block8"}
@@ -27,8 +27,7 @@ def keras_layer(layer: str, convs: list[str]) -> str:
         stage, block = _place(title)
         block = 10 if stage == "4" else block  # the last one counts on from the third
         return f"{_KERAS_BLOCKS[stage]}_{block}_conv"
-    kind = {"conv": "conv2d", "bn": "batch_normalization"}[part]
-    return f"{kind}_{convs.index(title)}"
+    return counted_layer(layer, convs)
 
 
 def torch_layer(layer: str) -> str:
@@ -61,11 +60,7 @@ def counterparts(
 ) -> tuple[Counterpart, ...]:
     """The counterparts, from our names of the convolutions in their order."""
     return (
-        Counterpart(
-            library="keras",
-            layer=partial(keras_layer, convs=convs),
-            preprocessing=preprocessing,
-        ),
+        in_keras(keras_layer, convs, preprocessing),
         Counterpart(
             library="timm",
             layer=torch_layer,
