@@ -118,6 +118,29 @@ def test_survives_the_bridge_and_the_loss_of_channels():
     assert pixels_of(prune_channels(model, madds=0.5)) == own
 
 
+class Counting(layers.Layer):
+    """Passes images on and counts how often."""
+
+    calls = 0
+
+    def call(self, inputs):
+        self.calls += 1
+        return inputs
+
+
+def test_probes_go_through_each_layer_once():
+    images = keras.Input((8, 8, 3))
+    first = Counting()
+    x = first(images)
+    for _ in range(4):
+        x = layers.Rescaling(2.0)(x)
+    x = layers.Rescaling(1 / (16 * 127.5), offset=-1)(x)
+    model = keras.Model(images, layers.Dense(2)(layers.Conv2D(2, 3)(x)))
+    built = first.calls
+    assert pixels_of(model) == RAW.fitted(8)
+    assert first.calls == built + 1
+
+
 def test_costs_no_byte_of_a_file():
     from kerasnets.export import convert
 

@@ -32,13 +32,13 @@ class Augment:
     """Random changes of the training images; 0 leaves a change out.
 
     Attributes:
-        translate: largest shift, as a share of the side.
-        rotate: largest turn in degrees, to either side.
-        zoom: largest relative change of scale, up or down.
-        flip: mirror half of the images left to right.
-        brightness: largest shift of the pixel values, as a share of their range.
-        contrast: largest relative change of the distance from the image's mean.
-        border: what shows where the image has moved away: "repeat" its last pixels,
+        translate: Largest shift, as a share of the side.
+        rotate: Largest turn in degrees, to either side.
+        zoom: Largest relative change of scale, up or down.
+        flip: Mirror half of the images left to right.
+        brightness: Largest shift of the pixel values, as a share of their range.
+        contrast: Largest relative change of the distance from the image's mean.
+        border: What shows where the image has moved away: "repeat" its last pixels,
             "mirror" it, or "black".
     """
 
@@ -194,20 +194,20 @@ def batches(
     """Return the batches of a split.
 
     Args:
-        split: the images, with one label each or one for each pixel.
-        size: side to which they are resized.
-        batch_size: images a batch; where ``shuffle`` is False the last has the rest.
-        seed: of order and changes; each epoch has its own.
-        augment: random changes, or None: an ``Augment``, or any function of images of
+        split: The images, with one label each or one for each pixel.
+        size: Side to which they are resized.
+        batch_size: Images a batch; where ``shuffle`` is False the last has the rest.
+        seed: Of order and changes; each epoch has its own.
+        augment: Random changes, or None: an ``Augment``, or any function of images of
             0 to 255 and a seed.
-        shuffle: a new order each epoch in full batches, or the images as they are.
-        preprocessing: what the network wants done to the pixels; None leaves
+        shuffle: A new order each epoch in full batches, or the images as they are.
+        preprocessing: What the network wants done to the pixels; None leaves
             them as they are, 0 to 255.
-        targets: what else is learned of each image, by its name in
+        targets: What else is learned of each image, by its name in
             ``training.Objective``: arrays with a row for each image of the split.
 
     Raises:
-        KerasnetsError: labels of pixels would no longer lie on their pixels.
+        KerasnetsError: Labels of pixels would no longer lie on their pixels.
     """
     return Batches(
         split, size, batch_size, seed, augment, shuffle, preprocessing, targets or {}

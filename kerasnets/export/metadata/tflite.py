@@ -28,10 +28,10 @@ class Metadata(NamedTuple):
     """What a file says about its input and output.
 
     Attributes:
-        labels: class names, in the order of the probabilities.
-        mean: what is subtracted from pixels of 0 to 255: one number for all channels,
+        labels: Class names, in the order of the probabilities.
+        mean: What is subtracted from pixels of 0 to 255: one number for all channels,
             or one a channel.
-        std: what they are divided by then, likewise.
+        std: What they are divided by then, likewise.
     """
 
     labels: tuple[str, ...]

@@ -35,11 +35,11 @@ def check_loadable(buffer: bytes, name: str) -> None:
     the limits of the child are.
 
     Args:
-        buffer: the file.
-        name: what errors call it.
+        buffer: The file.
+        name: What errors call it.
 
     Raises:
-        KerasnetsError: it is no LiteRT file, it is damaged, or loading or running it
+        KerasnetsError: It is no LiteRT file, it is damaged, or loading or running it
             fails, crashes, or takes more than a minute or more memory than 4 GiB and
             six times the file's size.
     """
@@ -128,7 +128,7 @@ def check_structure(buffer: bytes) -> None:
     thousandfold.
 
     Raises:
-        KerasnetsError: it is no model of LiteRT's schema 3, an index is out of range,
+        KerasnetsError: It is no model of LiteRT's schema 3, an index is out of range,
             or a buffer is not as large as its tensor.
     """
     model = unpack(buffer)

@@ -28,11 +28,11 @@ class PhoneResult:
     """What a run came to.
 
     Attributes:
-        folder: folder of the run.
+        folder: Folder of the run.
         int8_file: the file for the phone.
-        float_file: the same network in float32.
-        card: the model card.
-        models: for each of ``MODELS`` its ``params``, ``madds``, ``accuracy`` (share of
+        float_file: The same network in float32.
+        card: The model card.
+        models: For each of ``MODELS`` its ``params``, ``madds``, ``accuracy`` (share of
             the test images), ``agreement`` with its Keras model, ``bytes``,
             ``gzip_bytes``, ``latency_ms`` (one thread) and ``sparsity``.
         notes: What a person should know besides, a sentence each: files that were left
@@ -85,16 +85,16 @@ def run_with(
     those after them.
 
     Args:
-        settings: all of them; ``choose_settings`` gives the usual ones, and
+        settings: All of them; ``choose_settings`` gives the usual ones, and
             ``dataclasses.replace`` changes any.
-        out: folder of the run, made if it is missing; by default
+        out: Folder of the run, made if it is missing; by default
             saved_models/DATA-STUDENT-seedN.
-        fresh: delete what an earlier run left in the folder.
-        display: entered for each stage as ``display(name, done_before)``; gives what
+        fresh: Delete what an earlier run left in the folder.
+        display: Entered for each stage as ``display(name, done_before)``; gives what
             the stage tells its progress to.
 
     Raises:
-        KerasnetsError: a setting, the data or the folder cannot be used, no network
+        KerasnetsError: A setting, the data or the folder cannot be used, no network
             meets the budget, or the file does not answer like its model.
     """
     from kerasnets.data import open_source
