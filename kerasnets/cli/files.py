@@ -52,7 +52,7 @@ def compress(
     data: options.Data,
     recipe: Annotated[
         str,
-        typer.Option(help=f"What is done: {', '.join(RECIPES)} or channels."),
+        typer.Option(help=f"What is done: {', '.join(RECIPES)}."),
     ] = defaults.RECIPE,
     teacher: Annotated[
         Path | None, typer.Option(help="Saved Keras model that teaches meanwhile.")
@@ -88,30 +88,33 @@ def compress(
     plugin: options.Plugin = None,
     seed: options.Seed = 0,
     skip_bad_images: options.SkipBad = False,
+    fresh: Annotated[
+        bool, typer.Option(help="Delete what an interrupted call left, and start over.")
+    ] = False,
 ) -> None:
     """Make a classifier smaller while it trains on."""
     from kerasnets.jobs import compress as job
     from kerasnets.reports.tables import compression_table
 
-    with terminal.StageDisplay(context.obj, 1)("compress", False) as progress:
-        result = job.run(
-            model,
-            out,
-            data=data,
-            recipe=recipe,
-            teacher_path=teacher,
-            sparsity=sparsity,
-            clusters=clusters,
-            madds=madds,
-            multiple=multiple,
-            epochs=epochs,
-            float_layers=float_layer,
-            pixels=options.parse_stated(pixels),
-            plugins=plugin or (),
-            skip_bad_images=skip_bad_images,
-            seed=seed,
-            progress=progress,
-        )
+    result = job.run(
+        model,
+        out,
+        data=data,
+        recipe=recipe,
+        teacher_path=teacher,
+        sparsity=sparsity,
+        clusters=clusters,
+        madds=madds,
+        multiple=multiple,
+        epochs=epochs,
+        float_layers=float_layer,
+        pixels=options.parse_stated(pixels),
+        plugins=plugin or (),
+        skip_bad_images=skip_bad_images,
+        seed=seed,
+        fresh=fresh,
+        display=terminal.StageDisplay(context.obj, len(job.STAGES)),
+    )
     _say_left_out(context, result.left_out)
     terminal.show(compression_table(result.before, result.after))
     terminal.show("\n".join(map(str, result.files)))

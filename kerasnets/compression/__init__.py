@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     )
     from kerasnets.compression.channels import prune_channels
     from kerasnets.compression.kernels import sparsity
-    from kerasnets.compression.recipes import RECIPES, compress
+    from kerasnets.compression.recipes import RECIPES, steps_of
+    from kerasnets.compression.run import check_recipe, compress
     from kerasnets.compression.settings import (
+        ChannelSettings,
         ClusterSettings,
         PruneSettings,
         QATSettings,
@@ -29,16 +31,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECIPES",
+    "ChannelSettings",
     "ClusterSettings",
     "KerasInside",
     "PruneSettings",
     "QATSettings",
     "check_equal",
+    "check_recipe",
     "compress",
     "from_tf_keras",
     "prune_channels",
     "register_counterpart",
     "sparsity",
+    "steps_of",
     "to_tf_keras",
 ]
 
@@ -46,16 +51,19 @@ __getattr__, __dir__ = names_of(
     __name__,
     {
         "RECIPES": "recipes",
+        "ChannelSettings": "settings",
         "ClusterSettings": "settings",
         "KerasInside": "bridge",
         "PruneSettings": "settings",
         "QATSettings": "settings",
         "check_equal": "bridge",
-        "compress": "recipes",
+        "check_recipe": "run",
+        "compress": "run",
         "from_tf_keras": "bridge",
         "prune_channels": "channels",
         "register_counterpart": "bridge",
         "sparsity": "kernels",
+        "steps_of": "recipes",
         "to_tf_keras": "bridge",
     },
 )

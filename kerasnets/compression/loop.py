@@ -1,4 +1,4 @@
-"""The training of every step: one loop, on checkpoints of whole epochs."""
+"""The training of every step of TF-MOT's: one loop, on checkpoints of whole epochs."""
 
 import itertools
 from collections.abc import Callable
@@ -28,16 +28,16 @@ def train(
     """Train from the last checkpoint to the end.
 
     Args:
-        model: wrapped by TF-MOT.
-        teacher: of the distillation, if any; it takes the images of the feed.
-        feed: training images, preprocessed for the model, and labels.
-        recipe: of the step.
-        checkpoint: of the step; it is left at the end of the training.
-        progress: told after each epoch.
-        end_epoch: called after each epoch.
+        model: Wrapped by TF-MOT.
+        teacher: Of the distillation, if any; it takes the images of the feed.
+        feed: Training images, preprocessed for the model, and labels.
+        recipe: Of the step.
+        checkpoint: Of the step; it is left at the end of the training.
+        progress: Told after each epoch.
+        end_epoch: Called after each epoch.
 
     Raises:
-        DivergedError: the loss is not finite at the end of an epoch.
+        DivergedError: The loss is not finite at the end of an epoch.
     """
     epochs, steps = recipe.epochs, feed.steps_per_epoch
     optimizer = _optimizer(model, recipe, epochs * steps)
@@ -62,7 +62,7 @@ def train_step(
     teacher: keras.Model | None,
     objective: Objective,
 ) -> Callable:
-    """A compiled step: images, labels -> loss, share of right answers."""
+    """Compile a step: images, labels -> loss, share of right answers."""
     # Keras's code runs as it is written
     loss_of, right = map(
         tf.autograph.experimental.do_not_convert, (objective, right_answers)

@@ -16,6 +16,8 @@ PATTERNS = ("unstructured", "2:4")
 INITIALISATIONS = ("kmeans++", "linear", "density")
 
 
+# what is left after channels went learns anew
+_NARROWED = Recipe(epochs=10, learning_rate=0.01)
 # on weights that are good already
 _PRUNING = Recipe(epochs=20, learning_rate=1e-3, optimizer="adam", warmup=0.0)
 _AFTERWARDS = replace(_PRUNING, epochs=10, learning_rate=3e-4)
@@ -45,6 +47,33 @@ class StepSettings:
 
 
 @dataclass(frozen=True)
+class ChannelSettings(StepSettings):
+    """How many channels leave a network before it trains on: ``prune_channels``.
+
+    The scales of batch normalisation say which, without any the L1 norm of the filters.
+
+    Attributes:
+        madds: Share of the multiply-adds to keep at most, above 0 up to 1.
+        multiple: Channels are kept in multiples of this number, or all of them.
+    """
+
+    kind: ClassVar[str] = "channels"
+
+    recipe: Recipe = _NARROWED
+    madds: float = 0.5
+    multiple: int = 8
+
+    def __post_init__(self):
+        self._check(
+            (0 < self.madds <= 1, f"madds {self.madds}: above 0, at most 1"),
+            (
+                isinstance(self.multiple, int) and self.multiple >= 1,
+                f"multiple {self.multiple!r}: a whole number of 1 or more",
+            ),
+        )
+
+
+@dataclass(frozen=True)
 class PruneSettings(StepSettings):
     """How a network is pruned: which weights become zero, and when.
 
@@ -53,20 +82,20 @@ class PruneSettings(StepSettings):
     cubic); with the constant one all are there from ``begin`` on.
 
     Attributes:
-        sparsity: share of zeros in the end, over all convolution and dense kernels.
-        initial_sparsity: share of zeros after the first update.
-        begin, end: first and last update of the zeros, as shares of the training.
-        frequency: steps between two updates.
+        sparsity: Share of zeros in the end, over all convolution and dense kernels.
+        initial_sparsity: Share of zeros after the first update.
+        begin, end: First and last update of the zeros, as shares of the training.
+        frequency: Steps between two updates.
         schedule: "polynomial" or "constant".
         pattern: "unstructured", or "2:4": of each four weights that follow each other
             along the input channels two are zero, chosen once, in the first step.
-        block_size: rows and columns of dense kernels that become zero together; with
+        block_size: Rows and columns of dense kernels that become zero together; with
             another than (1, 1) convolutions are refused, which TF-MOT cannot do.
-        layers: names of the layers to prune; without any all that can be. Depthwise
+        layers: Names of the layers to prune; without any all that can be. Depthwise
             kernels always stay.
-        layer_sparsity: sparsity of single layers, by name; the others make up what
+        layer_sparsity: Sparsity of single layers, by name; the others make up what
             ``sparsity`` lacks.
-        spare_ends: leave the first and the last layer dense.
+        spare_ends: Leave the first and the last layer dense.
         policy: "xnnpack" prunes the 1x1 convolutions alone, and only a network whose
             zeros the sparse kernels of XNNPACK can skip.
     """
@@ -143,7 +172,7 @@ class PruneSettings(StepSettings):
         )
 
     def update_steps(self, steps: int) -> range:
-        """The training steps, of 1 to ``steps``, at which the zeros are updated.
+        """Give the training steps, of 1 to ``steps``, at which the zeros are updated.
 
         The last one is at ``end``, whatever the frequency: it brings the full
         sparsity.
@@ -163,15 +192,15 @@ class ClusterSettings(StepSettings):
     pruning zero is one of the values, and zeros stay.
 
     Attributes:
-        number_of_clusters: the most different values in a kernel, 2 or more; 3 or more
+        number_of_clusters: The most different values in a kernel, 2 or more; 3 or more
             after pruning, whose zeros take one.
-        initialisation: where the values begin: "kmeans++", "linear" (evenly spaced)
+        initialisation: Where the values begin: "kmeans++", "linear" (evenly spaced)
             or "density" (as the weights lie).
-        per_channel: values for each output channel of a Conv2D; a kernel with a
+        per_channel: Values for each output channel of a Conv2D; a kernel with a
             channel of too few weights shares its values as a whole.
-        layers: names of the layers to cluster; without any all that can be. Depthwise
+        layers: Names of the layers to cluster; without any all that can be. Depthwise
             kernels always stay, and so do kernels with no more values than that.
-        spare_ends: leave the first and the last layer as they are.
+        spare_ends: Leave the first and the last layer as they are.
     """
 
     kind: ClassVar[str] = "cluster"
@@ -207,7 +236,7 @@ class QATSettings(StepSettings):
     stays.
 
     Attributes:
-        float_layers: names of layers that compute in float32. Their outputs are
+        float_layers: Names of layers that compute in float32. Their outputs are
             quantised again: two conversions and a slow layer each, and a phone's
             processor for int8 alone leaves them to the CPU.
     """
@@ -218,18 +247,21 @@ class QATSettings(StepSettings):
     float_layers: tuple[str, ...] = ()
 
 
-Settings = PruneSettings | ClusterSettings | QATSettings
+Settings = ChannelSettings | PruneSettings | ClusterSettings | QATSettings
 # in the only order in which they combine
-_KINDS = {step.kind: step for step in (PruneSettings, ClusterSettings, QATSettings)}
+_KINDS = {
+    step.kind: step
+    for step in (ChannelSettings, PruneSettings, ClusterSettings, QATSettings)
+}
 
 
 def as_json(step: Settings) -> dict:
-    """The settings of a step as JSON holds them."""
+    """Give the settings of a step as JSON holds them."""
     return {"kind": step.kind, **asdict(step)}
 
 
 def from_json(record: dict) -> Settings:
-    """The settings that ``as_json`` wrote."""
+    """Give the settings that ``as_json`` wrote."""
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in record.items()
@@ -242,7 +274,7 @@ def check_order(steps: tuple[Settings, ...]) -> None:
     """Refuse steps that do not combine.
 
     Raises:
-        KerasnetsError: there is none, one comes twice or before what it would undo.
+        KerasnetsError: There is none, one comes twice or before what it would undo.
     """
     kinds = [step.kind for step in steps]
     if not kinds or kinds != [kind for kind in _KINDS if kind in kinds]:

@@ -4,34 +4,9 @@ import os
 from pathlib import Path
 from typing import TypeVar
 
-import keras
-
-from kerasnets import applications
 from kerasnets.errors import KerasnetsError
-from kerasnets.probabilities import check_logits
 
 _Whole = TypeVar("_Whole", int, int | None)
-
-
-def check_classifier(
-    model: keras.Model, classes: int, *, auxiliary: bool = True
-) -> None:
-    """Raise unless the model gives a logit for each class.
-
-    Args:
-        model: The classifier.
-        classes: Number of classes of the data.
-        auxiliary: Whether it may have auxiliary outputs besides.
-    """
-    if not auxiliary and len(model.outputs) > 1:
-        raise KerasnetsError(
-            f"{model.name!r} has {len(model.outputs)} outputs; one is accepted: leave"
-            " auxiliary classifiers out (applications.without_auxiliary)"
-        )
-    model = applications.without_auxiliary(model)
-    if classes == 2 and model.output_shape == (None, 1):
-        return  # one logit or one sigmoid tells two classes
-    check_logits(model, classes=classes)
 
 
 def check_file(out: Path, suffix: str) -> None:

@@ -3,37 +3,56 @@
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import keras
 
-from kerasnets import compression, transfer
+from kerasnets import compression
 from kerasnets.analysis import count_madds, count_params
+from kerasnets.compression.settings import Settings as StepSettings
 from kerasnets.data import (
     PreparedData,
-    batches,
     check_source,
+    load_prepared,
     open_source,
     prepare,
 )
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
-from kerasnets.files import sha256
-from kerasnets.graph import all_layers
+from kerasnets.files import sha256, write_bytes
 from kerasnets.jobs import defaults
-from kerasnets.jobs.checks import check_classifier, check_file, check_whole
-from kerasnets.jobs.images import KEPT_COPY, kept_images, side_of, stating_pixels
-from kerasnets.pixels import Preprocessing, pixels_of
-from kerasnets.progress import Progress, silent
+from kerasnets.jobs.checks import check_file, check_whole
+from kerasnets.jobs.images import DATA_FILES, side_of, stating_pixels
+from kerasnets.pixels import Preprocessing
+from kerasnets.runs import Display, Job as AnyJob, Stage, run_stages
 from kerasnets.saving import import_plugins, load_model, save_model
-from kerasnets.training import Checkpoint, Recipe, seed_everything, train
+from kerasnets.training import release_memory
 
-CHANNELS = "channels"  # the recipe that needs no TF-MOT
-_EPOCHS = 10  # after channels were removed
-_SHARE = {"madds": 0.5, "multiple": 8}  # of the channels that stay
-_FIELDS = {"clusters": "number_of_clusters", "float layers": "float_layers"}
+STAGES = ("data", "before", "compress", "after")
+# options that are called otherwise than the settings of the steps
+_FIELDS = {"clusters": "number_of_clusters"}
+
+
+class Options(TypedDict, total=False):
+    """What can be changed about a recipe; None leaves it as the recipe has it.
+
+    Attributes:
+        epochs: Of each step.
+        sparsity: Share of zeros where the recipe prunes.
+        clusters: Different weights a kernel may have where the recipe clusters.
+        madds: Share of the multiply-adds that removing channels keeps.
+        multiple: Of how many channels that keeps each layer.
+        float_layers: Names of layers that stay in float32 where the recipe quantises.
+    """
+
+    epochs: int | None
+    sparsity: float | None
+    clusters: int | None
+    madds: float | None
+    multiple: int | None
+    float_layers: Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -41,9 +60,10 @@ class Compressed:
     """What a compression came to.
 
     Attributes:
-        files: what was written.
-        before, after: params, madds, accuracy on the test images and zeros (share of
-            the kernel weights) of the model given and of the result.
+        files: What was written.
+        before: Params, madds, accuracy on the test images and zeros (share of the
+            kernel weights) of the model given.
+        after: The same of the result.
         left_out: How many files of each kind are not among the images.
     """
 
@@ -53,6 +73,40 @@ class Compressed:
     left_out: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run.
+
+    Attributes:
+        data: The images, as ``kerasnets.data.open_source`` names them.
+        side: Side in pixels at which they are kept.
+        seed: Of everything random.
+        skip_bad_images: Leave out images that cannot be decoded.
+        model_path: File of the model.
+        model_hash: Digest of that file.
+        teacher_path: File of the teacher, if there is one.
+        teacher_hash: Digest of that file.
+        pixels: What both want done to their pixels, where they do not say so.
+        steps: Settings of the steps.
+        plugins: Modules that are imported first.
+    """
+
+    data: str
+    side: int
+    seed: int
+    skip_bad_images: bool
+    model_path: Path
+    model_hash: str
+    teacher_path: Path | None
+    teacher_hash: str | None
+    pixels: Preprocessing | None
+    steps: tuple[StepSettings, ...]
+    plugins: tuple[str, ...]
+
+
+Job = AnyJob[Settings]
+
+
 def run(
     model_path: Path,
     out: Path,
@@ -60,226 +114,217 @@ def run(
     data: str,
     recipe: str = defaults.RECIPE,
     teacher_path: Path | None = None,
-    sparsity: float | None = None,
-    clusters: int | None = None,
-    madds: float | None = None,
-    multiple: int | None = None,
-    epochs: int | None = None,
-    float_layers: Sequence[str] | None = None,
     pixels: Preprocessing | None = None,
     plugins: Sequence[str] = (),
     skip_bad_images: bool = False,
     seed: int = 0,
-    progress: Progress = silent,
+    fresh: bool = False,
+    display: Display | None = None,
+    **options: Unpack[Options],
 ) -> Compressed:
     """Make a saved classifier smaller while it trains on.
 
-    Killed and called again with the same arguments it goes on where it was: the decoded
-    images stay in ``OUT.data`` until it is done. All that can be known of arguments,
-    models and data is checked before an image is decoded.
+    Killed and called again with the same arguments it goes on where it was: until it is
+    done its work lies in the folder ``OUT.run``. With other arguments it does again
+    what they change. All that can be known of arguments, networks and data is checked
+    before an image is decoded.
 
     Args:
         model_path: ``.keras`` file of a classifier of square RGB images that gives
-            logits.
+            logits, or one logit or one sigmoid for two classes.
         out: ``.keras`` file to write, in a folder that exists; recipes that end in
-            quantisation-aware training write an int8 file beside it.
-        data: the images, as ``kerasnets.data.open_source`` names them.
-        recipe: a name in ``compression.RECIPES``, or "channels": channels are removed
-            until ``madds`` is met, and what is left trains on.
+            quantisation-aware training write an int8 file beside it, and a model of one
+            logit z gets two that differ by z for it.
+        data: The images, as ``kerasnets.data.open_source`` names them.
+        recipe: A name in ``compression.RECIPES``.
         teacher_path: ``.keras`` file of a classifier of the same classes to learn from.
-        sparsity: share of zeros where the recipe prunes; its own by default.
-        clusters: different weights a kernel may have where the recipe clusters.
-        madds: share of the multiply-adds that "channels" keeps, 0.5 by default.
-        multiple: of how many channels "channels" keeps each layer, 8 by default.
-        epochs: of each step; the recipe's own by default.
-        float_layers: names of layers that stay in float32 where the recipe quantises.
-        pixels: what model and teacher want done to their pixels, where they do not say
+        pixels: What model and teacher want done to their pixels, where they do not say
             so themselves.
-        plugins: modules to import first, which register layers of your own.
-        skip_bad_images: leave out images that cannot be decoded.
-        seed: of everything random.
-        progress: told how far each part is.
+        plugins: Modules to import first, which register layers of your own.
+        skip_bad_images: Leave out images that cannot be decoded.
+        seed: Of everything random.
+        fresh: Delete what an earlier call left in ``OUT.run``.
+        display: Entered for each stage, see ``runs.run_stages``.
+        **options: Those of ``Options``.
 
     Raises:
-        KerasnetsError: an argument, a file or the data cannot be used.
+        KerasnetsError: An argument, a file or the data cannot be used.
     """
     check_file(out, ".keras")
     check_whole("seed", seed, 0)
-    check_whole("epochs", epochs, 1)
-    share = {"madds": madds, "multiple": multiple}
-    settings = {
-        "sparsity": sparsity,
-        "clusters": clusters,
-        "float layers": None if float_layers is None else tuple(float_layers),
-    }
-    steps = _steps(recipe, settings, share, epochs)
+    steps = steps_with(recipe, options)
     import_plugins(plugins)
     paths = [path for path in (model_path, teacher_path) if path is not None]
     nets = [stating_pixels(load_model(path), pixels) for path in paths]
-    model, teacher = (*nets, None)[:2]
-    side = max(map(side_of, nets))
-    source = open_source(data)
-    classes = len(
-        check_source(source, seed=seed, skip_bad_images=skip_bad_images).class_names
+    settings = Settings(
+        data=data,
+        side=max(map(side_of, nets)),
+        seed=seed,
+        skip_bad_images=skip_bad_images,
+        model_path=model_path,
+        model_hash=sha256(model_path),
+        teacher_path=teacher_path,
+        teacher_hash=None if teacher_path is None else sha256(teacher_path),
+        pixels=pixels,
+        steps=steps,
+        plugins=tuple(plugins),
     )
-    for net in nets:
-        check_classifier(net, classes, auxiliary=steps is None)
-    share = _given(share, _SHARE)
-    small = _narrowed(model, share) if steps is None else None
-    with kept_images(out.with_suffix(".data")) as folder:
-        prepared = prepare(
-            source,
-            folder,
-            resolution=side,
-            seed=seed,
-            skip_bad_images=skip_bad_images,
-            reuse=True,
-            progress=progress,
-        )
-        before = _figures(model, prepared)
-        if small is not None:
-            _train_on(
-                small,
-                teacher,
-                out,
-                prepared,
-                files=[sha256(path) for path in paths],
-                fingerprint=source.fingerprint,
-                share=share,
-                epochs=_EPOCHS if epochs is None else epochs,
-                seed=seed,
-                progress=progress,
-            )
-        else:
-            if pixels is not None:
-                paths = [
-                    _kept_copy(folder, path, net, pixels)
-                    for path, net in zip(paths, nets, strict=True)
-                ]
-            compression.compress(
-                paths[0],
-                out,
-                data=folder,
-                recipe=steps or [],
-                teacher_path=paths[1] if teacher is not None else None,
-                seed=seed,
-                plugins=plugins,
-                progress=progress,
-            )
-        after = _figures(load_model(out), prepared)
-    files = [out]
-    if steps is not None and steps[-1].kind == "qat":
-        files.append(out.with_suffix(".tflite"))
-    return Compressed(tuple(files), before, after, prepared.left_out)
+    del nets
+    suffixes = (".keras", ".tflite") if steps[-1].kind == "qat" else (".keras",)
+    files = {f"work/result{suffix}": out.with_suffix(suffix) for suffix in suffixes}
+    folder = out.with_suffix(".run")
+    results = run_stages(
+        folder,
+        _stages(tuple(files)),
+        settings,
+        identity={},
+        fingerprint=open_source(data).fingerprint,
+        fresh=fresh,
+        display=display,
+        deliver=functools.partial(_deliver, folder, files),
+    )
+    return Compressed(
+        files=tuple(files.values()),
+        before=results["before"],
+        after=results["after"],
+        left_out=results["data"]["left_out"],
+    )
 
 
-def _kept_copy(
-    folder: Path, path: Path, net: keras.Model, pixels: Preprocessing
-) -> Path:
-    """A file of the network that says what it wants done to its pixels.
-
-    The same at every call: the checkpoints of the steps are for this very file.
-    """
-    digest = hashlib.sha256(f"{sha256(path)} {pixels}".encode()).hexdigest()
-    copy = folder / f"{digest}{KEPT_COPY}"
-    if not copy.exists():
-        save_model(net, copy)
-    return copy
-
-
-def _given(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, defaults in the place of None."""
-    return {
-        key: defaults[key] if value is None else value for key, value in values.items()
-    }
-
-
-def _steps(
-    recipe: str,
-    settings: Mapping[str, Any],
-    share: Mapping[str, float | None],
-    epochs: int | None,
-) -> list | None:
+def steps_with(recipe: str, options: Options) -> tuple[StepSettings, ...]:
     """The steps of a recipe, with what is given in the place of its own settings.
 
-    None for "channels", which takes ``share`` where the others take ``settings``.
+    Raises:
+        KerasnetsError: There is no such recipe, or none of its steps has that.
     """
-    known = (*compression.RECIPES, CHANNELS)
-    if recipe not in known:
-        raise KerasnetsError(f"recipe {recipe!r} is unknown: {', '.join(known)}")
-    for option, value in (settings if recipe == CHANNELS else share).items():
-        if value is not None:
-            raise KerasnetsError(f"recipe {recipe!r} has no {option}: leave it out")
-    if recipe == CHANNELS:
-        return None
-    steps = list(compression.RECIPES[recipe])
-    if epochs is not None:
-        steps = [step.with_recipe(epochs=epochs) for step in steps]
-    for option, value in settings.items():
+    steps: tuple[Any, ...] = compression.steps_of(recipe)
+    given: dict[str, Any] = {o: x for o, x in options.items() if x is not None}
+    if "epochs" in given:
+        epochs = check_whole("epochs", given.pop("epochs"))
+        steps = tuple(step.with_recipe(epochs=epochs) for step in steps)
+    for option, value in given.items():
         field = _FIELDS.get(option, option)
-        takers = [step for step in steps if hasattr(step, field)]
-        if value is not None and not takers:
-            raise KerasnetsError(f"recipe {recipe!r} has no {option}: leave it out")
-        if value is not None:
-            steps = [
-                replace(step, **{field: value}) if step in takers else step
-                for step in steps
-            ]
+        if not any(hasattr(step, field) for step in steps):
+            name = option.replace("_", " ")
+            raise KerasnetsError(f"recipe {recipe!r} has no {name}: leave it out")
+        value = tuple(value) if isinstance(value, list) else value
+        steps = tuple(
+            replace(step, **{field: value}) if hasattr(step, field) else step
+            for step in steps
+        )
     return steps
 
 
-def _narrowed(model: keras.Model, share: dict[str, Any]) -> keras.Model:
-    """The model without the channels that matter least."""
-    criterion = "batch_norm" if _has_scales(model) else "l1"
-    return compression.prune_channels(model, criterion=criterion, **share)
-
-
-def _train_on(
-    small: keras.Model,
-    teacher: keras.Model | None,
-    out: Path,
-    data: PreparedData,
-    *,
-    files: list[str],
-    fingerprint: str,
-    share: dict[str, Any],
-    epochs: int,
-    seed: int,
-    progress: Progress,
-) -> None:
-    """Train what is left and save it; ``files`` are the hashes of both networks'."""
-    seed_everything(seed)
-    learn, side = train, side_of(small)
-    if teacher is not None:
-        learn = functools.partial(transfer.distill, teacher)
-        side = max(side, side_of(teacher))
-    recipe = Recipe(epochs=epochs, learning_rate=0.01)
-    checkpoint = Checkpoint(
-        out.with_suffix(".checkpoint.npz"),
-        {
-            "data": [data.source, fingerprint],
-            "share": share,
-            "seed": seed,
-            "pixels": str(pixels_of(small)),
-            "recipe": asdict(recipe),
-            "files": files,
-        },
-    )
-    learn(
-        small,
-        batches(
-            data.train,
-            size=side,
-            batch_size=recipe.batch_size,
-            seed=seed,
-            preprocessing=pixels_of(small),
+def _stages(results: tuple[str, ...]) -> tuple[Stage[Settings], ...]:
+    """What is done for results of these names."""
+    data, before, compress, after = STAGES
+    return (
+        Stage(
+            data,
+            _decode,
+            uses=("data", "side", "seed", "skip_bad_images"),
+            files=DATA_FILES,
+            scratch=("work",),
         ),
-        recipe,
-        checkpoint=checkpoint,
-        progress=progress,
+        Stage(before, _measure_given, uses=("model_hash", "pixels")),
+        Stage(
+            compress,
+            _compress,
+            uses=("teacher_hash", "steps", "plugins"),
+            files=results,
+        ),
+        Stage(after, _measure_result),
     )
-    save_model(small, out)
-    checkpoint.remove()
+
+
+def _decode(job: Job) -> dict[str, Any]:
+    """Check all that can be known, and decode the images."""
+    settings = job.settings
+    source = open_source(settings.data)
+    examples = check_source(
+        source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
+    )
+    model_path, teacher_path = _networks(job)
+    compression.check_recipe(
+        model_path,
+        settings.steps,
+        classes=len(examples.class_names),
+        teacher_path=teacher_path,
+        plugins=settings.plugins,
+    )
+    prepared = prepare(
+        source,
+        job.folder / "data",
+        resolution=settings.side,
+        seed=settings.seed,
+        skip_bad_images=settings.skip_bad_images,
+        reuse=True,
+        progress=job.progress,
+    )
+    return {"left_out": prepared.left_out}
+
+
+def _measure_given(job: Job) -> dict[str, float]:
+    """Measure the model as it is."""
+    settings = job.settings
+    model = stating_pixels(load_model(settings.model_path), settings.pixels)
+    return _figures(model, load_prepared(job.folder / "data"))
+
+
+def _compress(job: Job) -> dict[str, Any]:
+    """Do the steps."""
+    settings = job.settings
+    (job.folder / "work").mkdir(exist_ok=True)
+    model_path, teacher_path = _networks(job)
+    release_memory()  # a child process needs as much again
+    result = compression.compress(
+        model_path,
+        job.folder / "work" / "result.keras",
+        data=job.folder / "data",
+        recipe=settings.steps,
+        teacher_path=teacher_path,
+        seed=settings.seed,
+        plugins=settings.plugins,
+        progress=job.progress,
+    )
+    return {"validation": result.validation}
+
+
+def _measure_result(job: Job) -> dict[str, float]:
+    """Measure what the model has become."""
+    model = load_model(job.folder / "work" / "result.keras")
+    return _figures(model, load_prepared(job.folder / "data"))
+
+
+def _deliver(folder: Path, files: Mapping[str, Path]) -> None:
+    """Write the files to where they were asked for."""
+    for name, path in files.items():
+        write_bytes(path, (folder / name).read_bytes())
+
+
+def _networks(job: Job) -> tuple[Path, Path | None]:
+    """Files of model and teacher that say what is to be done to their pixels."""
+    teacher = job.settings.teacher_path
+    return (
+        _stating(job, job.settings.model_path),
+        None if teacher is None else _stating(job, teacher),
+    )
+
+
+def _stating(job: Job, path: Path) -> Path:
+    """The file, or a copy of it, where its owner says what to do to its pixels.
+
+    The same at every call: the checkpoints of the steps are for this very file.
+    """
+    pixels = job.settings.pixels
+    if pixels is None:
+        return path
+    (job.folder / "work").mkdir(exist_ok=True)
+    digest = hashlib.sha256(f"{sha256(path)} {pixels!r}".encode()).hexdigest()
+    copy = job.folder / "work" / f"{digest}.keras"
+    if not copy.exists():
+        save_model(stating_pixels(load_model(path), pixels), copy)
+    return copy
 
 
 def _figures(model: keras.Model, data: PreparedData) -> dict[str, float]:
@@ -289,11 +334,3 @@ def _figures(model: keras.Model, data: PreparedData) -> dict[str, float]:
         "accuracy": evaluate(model, data.test).accuracy,
         "zeros": compression.sparsity(model),
     }
-
-
-def _has_scales(model: keras.Model) -> bool:
-    """Whether batch normalisation scales any channels."""
-    return any(
-        isinstance(layer, keras.layers.BatchNormalization) and layer.scale
-        for layer in all_layers(model)
-    )

@@ -1,7 +1,6 @@
 """Images as the commands need them: decoded once, in the size that a model takes."""
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,47 +8,19 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnets.data import (
-    PreparedData,
-    Source,
-    is_prepared_file,
-    prepare,
-    read_image,
-)
+from kerasnets.data import PreparedData, Source, prepare, read_image
+from kerasnets.data.store import PARTS
 from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import Preprocessing, pixels_of, with_pixels
 from kerasnets.progress import Progress
 
-KEPT_COPY = ".given.keras"  # ends the name of a model that is kept beside the images
+# what a stage leaves that decodes the images into the folder "data"
+DATA_FILES = (
+    "data/splits.json",
+    *(f"data/{part}_images.npy" for part in PARTS),
+    *(f"data/{part}_labels.npy" for part in PARTS),
+)
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-
-
-@contextlib.contextmanager
-def kept_images(folder: Path) -> Iterator[Path]:
-    """A folder that goes at the end, and stays after an interruption or an error.
-
-    What takes long is not done twice: the same command with another option finds the
-    images decoded. A folder without decoded images goes, too.
-    """
-    if folder.is_symlink() or folder.exists():
-        names = {entry.name for entry in folder.iterdir()} if folder.is_dir() else {""}
-        foreign = [
-            name
-            for name in sorted(names)
-            if not (is_prepared_file(name) or name.endswith(KEPT_COPY))
-        ]
-        if folder.is_symlink() or foreign:
-            raise KerasnetsError(
-                f"{folder} is needed for the decoded images, and is not of this"
-                " command: move it away or choose another OUT"
-            )
-    try:
-        yield folder
-    except Exception:
-        if not (folder / "splits.json").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

@@ -7,13 +7,16 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kerasnets.progress import Progress, silent
-from kerasnets.runs.record import open_run
+from kerasnets.runs.record import Run, open_run
 from kerasnets.training import Checkpoint
 
-Settings = TypeVar("Settings")  # a dataclass
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
 Display = Callable[[str, bool], contextlib.AbstractContextManager[Progress]]
 
 
@@ -77,6 +80,7 @@ def run_stages(
     fingerprint: str,
     fresh: bool = False,
     display: Display | None = None,
+    deliver: Callable[[], None] | None = None,
 ) -> dict[str, dict]:
     """Do the stages in a folder, or what is left of them.
 
@@ -93,6 +97,9 @@ def run_stages(
         fresh: Delete what an earlier run left in the folder.
         display: Entered for each stage as ``display(name, done_before)``; gives what
             the stage tells its progress to.
+        deliver: Takes what the stages left to where it belongs, after the last of them;
+            then the run is deleted, and so is one that failed in its first stage.
+            Without it the run stays.
 
     Returns:
         What each stage returned, by its name.
@@ -100,26 +107,47 @@ def run_stages(
     Raises:
         KerasnetsError: The folder cannot be used.
     """
-    show = display or show_nothing
-    values, key = asdict(settings), fingerprint  # type: ignore[arg-type]
     owned = sorted({path.split("/")[0] for stage in stages for path in stage.leaves})
+    with open_run(folder, identity, owned=owned, fresh=fresh) as run:
+        try:
+            results = _do_what_is_left(
+                run, stages, settings, fingerprint, display or show_nothing
+            )
+        except Exception:
+            if deliver is not None and not run.stages:
+                run.delete(owned)
+            raise
+        if deliver is not None:
+            deliver()
+            run.delete(owned)
+    return results
+
+
+def _do_what_is_left(
+    run: Run,
+    stages: Sequence[Stage[Settings]],
+    settings: Settings,
+    fingerprint: str,
+    show: Display,
+) -> dict[str, dict]:
+    """Do each stage that does not hold; what each of them returned, by its name."""
+    values, key = asdict(settings), fingerprint
     results: dict[str, dict] = {}
     done = True
-    with open_run(folder, identity, owned=owned, fresh=fresh) as run:
-        run.models = {}
-        for stage in stages:
-            used = {name: values[name] for name in stage.uses}
-            key = hashlib.sha256(json.dumps([key, used]).encode()).hexdigest()
-            record = {**used, "key": key}
-            done = done and run.holds(stage.name, record, stage.files)
-            with show(stage.name, done) as progress:
-                if not done:
-                    job = Job(folder, settings, key, results, progress)
-                    work = functools.partial(stage.work, job)
-                    run.do(stage.name, work, settings=record, files=stage.files)
-            results[stage.name] = run.results(stage.name)
-            run.models |= results[stage.name].get("models", {})
-        run.save()
+    run.models = {}
+    for stage in stages:
+        used = {name: values[name] for name in stage.uses}
+        key = hashlib.sha256(json.dumps([key, used]).encode()).hexdigest()
+        record = {**used, "key": key}
+        done = done and run.holds(stage.name, record, stage.files)
+        with show(stage.name, done) as progress:
+            if not done:
+                job = Job(run.folder, settings, key, results, progress)
+                work = functools.partial(stage.work, job)
+                run.do(stage.name, work, settings=record, files=stage.files)
+        results[stage.name] = run.results(stage.name)
+        run.models |= results[stage.name].get("models", {})
+    run.save()
     return results
 
 

@@ -19,15 +19,17 @@ from kerasnets.files import sha256, write_text
 RUN_FILE = "run.json"
 _FORMAT = 1
 _LOCK = ".lock"
+_PARTIAL = f"{RUN_FILE}.partial"  # what a kill in a write leaves
+_INSTEAD = "choose another output or start over with --fresh"
 
 
 class Run:
     """The folder of one run; made by ``open_run``.
 
     Attributes:
-        folder: where its files are.
-        stages: the records of the finished stages, in their order.
-        models: the figures of each model, for ``run.json``.
+        folder: Where its files are.
+        stages: The records of the finished stages, in their order.
+        models: The figures of each model, for ``run.json``.
     """
 
     def __init__(self, folder: Path, identity: dict):
@@ -37,7 +39,7 @@ class Run:
         self.models: dict[str, dict] = {}
 
     def holds(self, name: str, settings: dict, files: Sequence[str]) -> bool:
-        """Whether a stage is done with these settings and its files are untouched."""
+        """Tell whether a stage is done with these settings, its files untouched."""
         record = self._record(name)
         return (
             record is not None
@@ -50,7 +52,7 @@ class Run:
         )
 
     def results(self, name: str) -> dict:
-        """What a finished stage came to."""
+        """Give what a finished stage came to."""
         record = self._record(name)
         if record is None:
             raise KeyError(name)
@@ -67,10 +69,10 @@ class Run:
         """Do a stage, and forget those that were built on its last outcome.
 
         Args:
-            name: name of the stage.
-            work: does the stage; returns its results as JSON and leaves ``files``.
-            settings: all that the results depend on besides the earlier stages.
-            files: paths of what it leaves, relative to the folder.
+            name: Name of the stage.
+            work: Does the stage; returns its results as JSON and leaves ``files``.
+            settings: All that the results depend on besides the earlier stages.
+            files: Paths of what it leaves, relative to the folder.
 
         Returns:
             What ``work`` returned.
@@ -108,7 +110,7 @@ class Run:
         """Take over the records in ``run.json``.
 
         Raises:
-            KerasnetsError: the file is damaged, or of another identity or format.
+            KerasnetsError: The file is damaged, or of another identity or format.
         """
         path = self.folder / RUN_FILE
         try:
@@ -122,21 +124,30 @@ class Run:
                 raise TypeError("stages are no list")
             identity, self.models = dict(identity.items()), dict(self.models.items())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise KerasnetsError(
-                f"{path} is damaged ({error}): start over with --fresh or choose "
-                "another --out"
-            ) from error
+            raise KerasnetsError(f"{path} is damaged ({error}): {_INSTEAD}") from error
         if version != _FORMAT:
             raise KerasnetsError(
-                f"{path} has format {version}, this kerasnets reads {_FORMAT}: start "
-                "over with --fresh or choose another --out"
+                f"{path} has format {version}, this kerasnets reads {_FORMAT}: "
+                f"{_INSTEAD}"
             )
         for key, value in self.identity.items():
             if identity.get(key) != value:
                 raise KerasnetsError(
                     f"{self.folder} holds a run with {key} {identity.get(key)}, not "
-                    f"{value}: choose another --out or start over with --fresh"
+                    f"{value}: {_INSTEAD}"
                 )
+
+    def delete(self, owned: Sequence[str]) -> None:
+        """Delete the run, and the folder where nothing else is in it.
+
+        ``run.json`` goes last: a folder without it would be somebody else's.
+
+        Args:
+            owned: Names of the files and folders that the run leaves.
+        """
+        _delete(self.folder, [*owned, _PARTIAL, RUN_FILE, _LOCK])
+        if not self.folder.is_symlink() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
 
     def _record(self, name: str) -> dict | None:
         return next((stage for stage in self.stages if stage["name"] == name), None)
@@ -146,36 +157,36 @@ class Run:
 def open_run(
     folder: Path, identity: dict, *, owned: Sequence[str], fresh: bool = False
 ) -> Iterator[Run]:
-    """The run in ``folder``, which no other process can open meanwhile.
+    """Open the run in ``folder``, which no other process can open meanwhile.
 
     Args:
-        folder: made if it is missing.
-        identity: the settings without which nothing of an earlier run can be used
+        folder: Made if it is missing.
+        identity: The settings without which nothing of an earlier run can be used
             (its data, its seed), as JSON.
-        owned: names of the files and folders that a run leaves; nothing else in the
+        owned: Names of the files and folders that a run leaves; nothing else in the
             folder is ever touched.
-        fresh: delete what an earlier run left.
+        fresh: Delete what an earlier run left.
 
     Raises:
-        KerasnetsError: the folder holds other things only, a run of another identity
+        KerasnetsError: The folder holds other things only, a run of another identity
             or a damaged ``run.json``, or another process works in it.
     """
     if folder.exists() and not folder.is_dir():
-        raise KerasnetsError(f"{folder} is a file: choose another --out")
+        raise KerasnetsError(f"{folder} is a file: choose another output")
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(folder, _as_json(identity))
     with _locked(folder):
         # a run killed at its very first write leaves these two
-        begun = {_LOCK, f"{RUN_FILE}.partial"}
+        begun = {_LOCK, _PARTIAL}
         present = {entry.name for entry in folder.iterdir()} - begun
         if present and RUN_FILE not in present:
             foreign = min(present - set(owned), default=min(present))
             raise KerasnetsError(
                 f"{folder} is no run of kerasnets, it holds {foreign}: choose another "
-                "--out"
+                "output, or move it away"
             )
         if fresh:
-            _delete(folder, [RUN_FILE, *owned])
+            _delete(folder, [*owned, RUN_FILE])  # killed here, it is a run still
         if (folder / RUN_FILE).exists():
             run.load()
         else:
@@ -191,7 +202,7 @@ def _locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise KerasnetsError(
                 f"another kerasnets works in {folder}: wait for it, or choose another "
-                "--out"
+                "output"
             ) from None
         yield
 

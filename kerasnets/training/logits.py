@@ -18,7 +18,7 @@ def answering_logits(model: keras.Model) -> Iterator[bool]:
     Yields:
         Whether a layer gives something else than before.
     """
-    last = [_last_layer(output) for output in getattr(model, "outputs", None) or ()]
+    last = [last_layer(output) for output in getattr(model, "outputs", None) or ()]
     activated = {
         id(layer): (layer, layer.activation)
         for layer in last
@@ -43,9 +43,9 @@ def _as_it_is(inputs, mask=None):
     return inputs
 
 
-def _last_layer(tensor: Any) -> Any:
-    """The layer or operation that makes an output, in nested models too."""
+def last_layer(tensor: Any) -> Any:
+    """Give the layer or operation that makes an output, in nested models too."""
     operation = maker(tensor).operation
     if isinstance(operation, keras.Model):
-        return _last_layer(operation.outputs[output_index(tensor)])
+        return last_layer(operation.outputs[output_index(tensor)])
     return operation

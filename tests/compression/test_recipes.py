@@ -15,9 +15,10 @@ from ai_edge_litert import schema_py_generated as schema
 from support import recipe_runs
 from support.litert import answers as litert_answers
 
-from kerasnets.compression import sparsity
-from kerasnets.compression.recipes import RECIPES, compress
+from kerasnets.analysis import count_madds
+from kerasnets.compression import RECIPES, compress, run, sparsity
 from kerasnets.compression.settings import (
+    ChannelSettings,
     ClusterSettings,
     PruneSettings,
     QATSettings,
@@ -195,8 +196,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import keras, own_layers
-from kerasnets.compression.recipes import compress
-from kerasnets.compression.settings import PruneSettings, QATSettings
+from kerasnets.compression import PruneSettings, QATSettings, compress
 
 folder = Path(sys.argv[1])
 if not (folder / "own.keras").exists():
@@ -258,6 +258,48 @@ def test_killed_in_the_second_step_goes_on_there_and_ends_alike(folder):
     assert not list(folder.glob("*checkpoint*"))
 
 
+def test_channels_go_before_other_steps_and_not_again_after_a_kill(
+    folder, tmp_path, monkeypatch
+):
+    told = []
+    given = {
+        "data": folder / "data",
+        "recipe": [
+            ChannelSettings(madds=0.7, multiple=4).with_recipe(epochs=2),
+            QATSettings().with_recipe(epochs=1, batch_size=256),
+        ],
+        "seed": 0,
+        "checkpoint_seconds": 0,
+        "progress": lambda *report: told.append(report),
+    }
+
+    def stop(record, _):
+        if "out_path" in record:
+            raise KeyboardInterrupt
+        return []
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "_run_worker", stop)
+        with pytest.raises(KeyboardInterrupt):
+            compress(folder / "net.keras", tmp_path / "out.keras", **given)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"out.step1.keras", "out.step1.checkpoint.npz"}
+    assert [report[:2] for report in told] == [(1, 3), (2, 3)]
+    assert all(report[2].startswith("channels: loss") for report in told)
+    told.clear()
+    result = compress(folder / "net.keras", tmp_path / "out.keras", **given)
+    assert [report[:2] for report in told] == [(2, 3), (3, 3)]
+    assert all(report[2].startswith("qat: ") for report in told)
+    assert len(result.validation) == 3
+    assert {path.name for path in tmp_path.iterdir()} == {"out.keras", "out.tflite"}
+    before, after = count_madds(load(folder, "net")), count_madds(load(tmp_path, "out"))
+    assert after <= 0.7 * before
+    shapes = [kernel.shape for kernel in int8_kernels(tmp_path, "out")]
+    point = load(tmp_path, "out").get_layer("point").filters
+    assert point < 32
+    assert shapes[2][-1] == point
+
+
 def test_recipes_combine_and_are_what_tf_mot_calls_so():
     for steps in RECIPES.values():
         check_order(steps)
@@ -265,13 +307,14 @@ def test_recipes_combine_and_are_what_tf_mot_calls_so():
     assert kinds["pqat"] == ["prune", "qat"]
     assert kinds["cqat"] == ["cluster", "qat"]
     assert kinds["pcqat"] == ["prune", "cluster", "qat"]
-    for name in ("prune", "cluster", "qat"):
+    for name in ("channels", "prune", "cluster", "qat"):
         assert kinds[name] == [name]
 
 
 def test_steps_survive_json():
     augment = Augment(translate=0.1, border="black")
     steps = [
+        ChannelSettings(madds=0.4).with_recipe(batch_size=8),
         PruneSettings(block_size=(2, 2), layer_sparsity={"a": 0.5}, layers=("a", "b")),
         ClusterSettings(layers=("c",)).with_recipe(augment=augment),
         QATSettings(float_layers=("d",)).with_recipe(optimizer="sgd", epochs=3),
@@ -283,10 +326,11 @@ def test_steps_survive_json():
 @pytest.mark.parametrize(
     ("recipe", "text"),
     [
-        ("pqcat", "no recipe 'pqcat'; prune, prune_2_4"),
-        ([], "of the steps none; prune, cluster, qat in this order"),
+        ("pqcat", "recipe 'pqcat' is unknown: channels, prune, prune_2_4"),
+        ([], "of the steps none; channels, prune, cluster, qat in this order"),
         ([QATSettings(), PruneSettings()], "of the steps qat, prune;"),
         ([PruneSettings(), PruneSettings()], "of the steps prune, prune;"),
+        ([QATSettings(), ChannelSettings()], "of the steps qat, channels;"),
         (
             [PruneSettings(), ClusterSettings(number_of_clusters=2)],
             "2 after pruning; 3 or more are accepted",
@@ -312,6 +356,8 @@ def test_steps_that_do_not_combine_are_refused(tmp_path, recipe, text):
             {"schedule": "constant", "initial_sparsity": 0.1},
             "0.1 with a constant schedule: 0 is",
         ),
+        (ChannelSettings, {"madds": 0}, "madds 0: above 0, at most 1 is accepted"),
+        (ChannelSettings, {"multiple": 0}, "multiple 0: a whole number of 1 or more"),
         (ClusterSettings, {"number_of_clusters": 1}, "number_of_clusters 1: 2 or more"),
         (ClusterSettings, {"initialisation": "zero"}, "one of kmeans"),
     ],

@@ -1,8 +1,12 @@
 """Compressing a saved model: files in, files out."""
 
+import contextlib
 import functools
 import importlib
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,14 +14,16 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from support.litert import answers as litert_answers
 from support.tiny_files import network
 
 from kerasnets import compression, export
 from kerasnets.analysis import count_madds
+from kerasnets.compression import job as compression_job
+from kerasnets.compression.channels import step as channels_step
 from kerasnets.errors import KerasnetsError
-from kerasnets.jobs import (
-    compress,
-)
+from kerasnets.jobs import compress
+from kerasnets.layers import LocalResponseNorm
 from kerasnets.pixels import parse_pixels, pixels_of
 from kerasnets.saving import load_model
 from kerasnets.training import Checkpoint
@@ -25,6 +31,28 @@ from kerasnets.training import Checkpoint
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+class Told:
+    """A display that writes down what is done, and interrupts it on the way.
+
+    ``stages`` are those that were done now, ``reports`` what each told.
+    """
+
+    def __init__(self, stop=None):
+        self.stop, self.stages, self.reports = stop, [], []
+
+    @contextlib.contextmanager
+    def __call__(self, name, done_before):
+        if not done_before:
+            self.stages.append(name)
+        yield functools.partial(self.report, name)
+        self.report(name)
+
+    def report(self, name, *told):
+        self.reports.append((name, *told[:2]))
+        if self.reports[-1] == self.stop:
+            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -56,33 +84,103 @@ def test_channels_go_and_nothing_else_is_left(remove_channels, tmp_path, folder)
         assert small.get_layer(name).filters % 4 == 0
 
 
-def test_interrupted_training_goes_on_and_ends_alike(
+def test_interrupted_in_each_stage_goes_on_and_ends_alike(
     remove_channels, tmp_path, monkeypatch
 ):
-    """In the second of two epochs, the checkpoint of the first written at once."""
-    always = functools.partial(Checkpoint, seconds=0)
-    monkeypatch.setattr(compress, "Checkpoint", always)
+    """In the second of two epochs too, the checkpoint of the first written at once."""
+
+    def at_once(path, identity, seconds):
+        del seconds
+        return Checkpoint(path, identity, 0)
+
+    monkeypatch.setattr(compression_job, "Checkpoint", at_once)
     remove_channels()
     out = tmp_path / "out.keras"
     whole = load_model(out).get_weights()
     out.unlink()
-    told = []
-
-    def report(done: int, total: int, note: str = "") -> None:
-        told.append((done, total))
-        if (done, total) == stop:
-            raise KeyboardInterrupt
-
-    stop = (2, 2)
-    with pytest.raises(KeyboardInterrupt):
-        remove_channels(progress=report)
-    assert names(tmp_path) == ["out.checkpoint.npz", "out.data"]
-    stop, told = None, []
-    remove_channels(progress=report)
-    assert told == [(2, 2)]  # no image is decoded again, nothing learned again
+    for stop, again in (
+        (("data", 120, 120), ["data"]),
+        (("data",), ["data"]),
+        (("before",), ["before"]),
+        (("compress", 2, 2), ["compress"]),
+        (("compress",), ["compress"]),
+        (("after",), ["after"]),
+    ):
+        told = Told(stop)
+        with pytest.raises(KeyboardInterrupt):
+            remove_channels(display=told)
+        assert told.stages == again
+        assert names(tmp_path) == ["out.run"]
+    with monkeypatch.context() as patched:
+        patched.setattr(compress, "write_bytes", stop_writing)
+        with pytest.raises(KeyboardInterrupt):
+            remove_channels()
+    told = Told()
+    remove_channels(display=told)
+    assert told.stages == []
     assert names(tmp_path) == ["out.keras"]
     for again, once in zip(load_model(out).get_weights(), whole, strict=True):
         np.testing.assert_array_equal(again, once)
+
+
+def stop_writing(path, content):
+    raise KeyboardInterrupt
+
+
+def test_killed_run_goes_on_in_a_new_process(remove_channels, folder, data, tmp_path):
+    """By SIGKILL, in the stage that trains."""
+    script = (
+        "import contextlib, os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from kerasnets.jobs import compress\n"
+        "@contextlib.contextmanager\n"
+        "def display(name, done):\n"
+        "    print(name, done, flush=True)\n"
+        "    def report(done, total, note=''):\n"
+        "        if name == sys.argv[4] and done == 1:\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    yield report\n"
+        "model, out = map(Path, sys.argv[1:3])\n"
+        "compress.run(model, out, data=sys.argv[3], recipe='channels', epochs=2,\n"
+        "    display=display)\n"
+    )
+    lines = {}
+    for stage in ("compress", ""):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-c", script, str(folder / "net.keras")),
+                *(str(tmp_path / "killed.keras"), data, stage),
+            ],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == (-signal.SIGKILL if stage else 0)
+        lines[stage] = done.stdout.split()[1::2]
+    assert lines == {"compress": ["False"] * 3, "": ["True"] * 2 + ["False"] * 2}
+    assert names(tmp_path) == ["killed.keras"]
+    remove_channels()
+    killed, whole = (load_model(tmp_path / f"{x}.keras") for x in ("killed", "out"))
+    for ours, theirs in zip(killed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_other_options_do_again_what_they_change(remove_channels, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        remove_channels(display=Told(("after",)))
+    for changes, again in (
+        ({"madds": 0.6}, ["compress", "after"]),
+        ({"madds": 0.6, "skip_bad_images": True}, [*compress.STAGES]),
+        ({"madds": 0.6, "fresh": True}, [*compress.STAGES]),
+    ):
+        told = Told(("after",))
+        with pytest.raises(KeyboardInterrupt):
+            remove_channels(display=told, **changes)
+        assert told.stages == again
+        decoded = ("data", 120, 120) in told.reports
+        assert decoded == ("fresh" in changes)
+    assert names(tmp_path) == ["out.run"]
 
 
 def test_channels_without_batch_norm_and_with_a_teacher(folder, data, tmp_path):
@@ -103,11 +201,12 @@ def test_checkpoint_tells_other_images_and_shares_apart(
 ):
     identities = []
 
-    def stop(path: Path, identity: dict) -> Checkpoint:
+    def stop(path: Path, identity: dict, seconds: float) -> Checkpoint:
+        del path, seconds
         identities.append(json.dumps(identity))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(compress, "Checkpoint", stop)
+    monkeypatch.setattr(compression_job, "Checkpoint", stop)
     monkeypatch.setattr(compress, "_figures", lambda *_: {})  # takes time
     own = tmp_path / "images.npz"
     with np.load(folder / "colours.npz") as arrays:
@@ -123,7 +222,7 @@ def test_checkpoint_tells_other_images_and_shares_apart(
 
 def test_quantisation_aware_training_leaves_both_files(folder, data, tmp_path):
     out = tmp_path / "out.keras"
-    (tmp_path / "out.data").mkdir()  # as an interrupted call may leave it
+    (tmp_path / "out.run").mkdir()  # as an interrupted call may leave it
     result = compress.run(folder / "net.keras", out, data=data, recipe="qat", epochs=1)
     assert result.files == (out, tmp_path / "out.tflite")
     assert names(tmp_path) == ["out.keras", "out.tflite"]
@@ -148,7 +247,8 @@ def test_quantisation_aware_training_leaves_both_files(folder, data, tmp_path):
         ("net", {"recipe": "qat", "sparsity": 0.5}, "recipe 'qat' has no sparsity"),
         ("net", {"recipe": "qat", "multiple": 4}, "recipe 'qat' has no multiple"),
         ("net", {"recipe": "prune", "clusters": 4}, "'prune' has no clusters"),
-        ("net", {"recipe": "squeeze"}, "'squeeze' is unknown: prune, "),
+        ("net", {"float_layers": ["a"]}, "recipe 'channels' has no float layers"),
+        ("net", {"recipe": "squeeze"}, "'squeeze' is unknown: channels, prune, "),
         ("net", {"plugins": ["no_such_module"]}, "'no_such_module' cannot be imported"),
         ("net", {"data": "npz:none.npz"}, "none.npz"),
     ],
@@ -169,11 +269,12 @@ def test_compress_refuses_and_leaves_nothing(
 
 
 def test_folder_of_somebody_else_is_kept(remove_channels, tmp_path):
-    (tmp_path / "out.data").mkdir()
-    (tmp_path / "out.data" / "thesis.txt").write_text("all of it")
-    with pytest.raises(KerasnetsError, match=r"out\.data is needed"):
-        remove_channels()
-    assert (tmp_path / "out.data" / "thesis.txt").read_text() == "all of it"
+    (tmp_path / "out.run" / "data").mkdir(parents=True)
+    (tmp_path / "out.run" / "data" / "thesis.txt").write_text("all of it")
+    for fresh in (False, True):
+        with pytest.raises(KerasnetsError, match=r"out\.run is no run of kerasnets"):
+            remove_channels(fresh=fresh)
+    assert (tmp_path / "out.run" / "data" / "thesis.txt").read_text() == "all of it"
 
 
 def test_plugin_registers_layers_before_the_model_is_read(tmp_path, monkeypatch):
@@ -200,16 +301,19 @@ def test_plugin_registers_layers_before_the_model_is_read(tmp_path, monkeypatch)
 
 
 def test_settings_replace_those_of_a_recipe():
-    steps = compress._steps(
-        "pcqat", {"sparsity": 0.7, "clusters": 6}, {"madds": None}, 3
+    steps = compress.steps_with(
+        "pcqat", {"sparsity": 0.7, "clusters": 6, "madds": None, "epochs": 3}
     )
-    assert steps is not None
     prune, cluster, qat = steps
     assert (prune.sparsity, cluster.number_of_clusters) == (0.7, 6)
     assert [step.recipe.epochs for step in steps] == [3, 3, 3]
     whole = compression.RECIPES["pcqat"]
     assert qat == compression.QATSettings().with_recipe(epochs=3)
     assert whole[0].sparsity == 0.8  # the table itself stays
+    (channels,) = compress.steps_with("channels", {"madds": 0.3, "multiple": 2})
+    assert channels == compression.ChannelSettings(madds=0.3, multiple=2)
+    (qat,) = compress.steps_with("qat", {"float_layers": ["first"]})
+    assert qat == compression.QATSettings(float_layers=("first",))
 
 
 @pytest.mark.parametrize(
@@ -221,6 +325,7 @@ def test_settings_replace_those_of_a_recipe():
         ("net", {"madds": 0.01}, "madds 0.01 cannot be reached"),
         ("five", {"recipe": "qat"}, "outputs of shape (None, 5)"),
         ("two_outputs", {"recipe": "qat"}, "has 2 outputs; one is accepted"),
+        ("lrn", {"recipe": "qat"}, "TF-MOT cannot quantise: lrn (KerasInside)"),
     ],
 )
 def test_nothing_is_decoded_before_what_can_be_known_is_checked(
@@ -228,6 +333,13 @@ def test_nothing_is_decoded_before_what_can_be_known_is_checked(
 ):
     monkeypatch.setattr(compress, "prepare", lambda *_, **__: pytest.fail("no"))
     given = {"data": data, "recipe": "channels", **given}
+    if model == "lrn" and not (folder / "lrn.keras").exists():
+        net = network()
+        normed = LocalResponseNorm(name="lrn")(net.get_layer("second_relu").output)
+        rest = net.layers[net.layers.index(net.get_layer("pool")) :]
+        keras.Model(net.input, keras.Sequential(rest)(normed)).save(
+            folder / "lrn.keras"
+        )
     if teacher := given.pop("teacher", None):
         given["teacher_path"] = folder / f"{teacher}.keras"
     with pytest.raises(KerasnetsError) as error:
@@ -241,13 +353,13 @@ def test_decoded_images_stay_where_a_step_fails(remove_channels, tmp_path, monke
         raise KerasnetsError("the loss is no longer finite")
 
     with monkeypatch.context() as patched:
-        patched.setattr(compress, "train", fail)
+        patched.setattr(channels_step, "train", fail)
         with pytest.raises(KerasnetsError, match="no longer finite"):
             remove_channels()
-    assert names(tmp_path) == ["out.data"]
-    told = []
-    remove_channels(epochs=1, progress=lambda *report: told.append(report[:2]))
-    assert told == [(1, 1)]  # trained; no image is decoded again
+    assert names(tmp_path) == ["out.run"]
+    told = Told()
+    remove_channels(epochs=1, display=told)
+    assert told.stages == ["compress", "after"]
     assert names(tmp_path) == ["out.keras"]
 
 
@@ -265,7 +377,10 @@ def test_images_that_cannot_be_decoded_leave_no_folder(folder, tmp_path):
     network(classes=2).save(tmp_path / "two.keras")
     with pytest.raises(KerasnetsError, match=r"cat0\.png"):
         compress.run(
-            tmp_path / "two.keras", tmp_path / "out.keras", data=f"folder:{photos}"
+            tmp_path / "two.keras",
+            tmp_path / "out.keras",
+            data=f"folder:{photos}",
+            recipe="channels",
         )
     assert names(tmp_path) == ["photos", "two.keras"]
 
@@ -299,3 +414,30 @@ def test_pixels_that_are_said_travel_with_the_result(silent, data, tmp_path, rec
     found = pixels_of(load_model(result.files[0]))
     assert (set(found.mean), set(found.std)) == ({0.0}, {255.0})
     assert names(tmp_path) == ["out.keras"]
+
+
+def test_one_sigmoid_becomes_two_logits_where_an_int8_file_is_made(tmp_path):
+    net = network(classes=1)
+    layers = [*net.layers[2:], keras.layers.Activation("sigmoid", name="answer")]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    random = np.random.default_rng(0)
+    labels = np.arange(120) % 2
+    images = random.integers(0, 100, (120, 8, 8, 3))
+    images[np.arange(120), :, :, labels] += 120
+    np.savez(tmp_path / "two.npz", x_train=images.astype("uint8"), y_train=labels)
+    model.save(tmp_path / "one.keras")
+    result = compress.run(
+        tmp_path / "one.keras",
+        tmp_path / "out.keras",
+        data=f"npz:{tmp_path / 'two.npz'}",
+        recipe="qat",
+        epochs=1,
+        pixels=parse_pixels("-1..1"),  # behind which the model is a nested one
+    )
+    two = load_model(result.files[0])
+    assert two.output_shape == (None, 2)
+    given = pixels_of(two)(images)
+    expected = np.asarray(keras.ops.softmax(two(given, training=False)))
+    answers = litert_answers(result.files[1], images.astype("uint8"))
+    assert answers.shape == expected.shape == (120, 2)
+    assert np.corrcoef(answers[:, 1], expected[:, 1])[0, 1] > 0.98

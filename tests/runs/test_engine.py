@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from kerasnets.errors import KerasnetsError
 from kerasnets.progress import silent
 from kerasnets.runs import Stage, run_stages
 
@@ -125,3 +126,57 @@ def test_checkpoint_belongs_to_what_came_before(run, tmp_path):
     for epochs in (3, 4):
         run(settings=Settings(epochs=epochs), stages=stages)
     assert len(set(identities)) == 2
+
+
+def test_run_that_delivers_leaves_nothing_behind(run, tmp_path):
+    out = tmp_path.parent / f"{tmp_path.name}.txt"
+    results, _ = run(
+        deliver=lambda: out.write_text((tmp_path / "model.txt").read_text())
+    )
+    assert results["train"] == {"loss": 0.5}
+    assert out.read_text() == "3 epochs"
+    assert not tmp_path.exists()
+
+
+def test_run_that_delivers_stays_where_a_later_stage_fails(run, tmp_path):
+    def fail(_):
+        raise KerasnetsError("no")
+
+    for where, left in ((1, {"run.json", "model.txt", ".lock"}), (0, set())):
+        stages = [
+            replace(s, work=fail) if i == where else s for i, s in enumerate(STAGES)
+        ]
+        with pytest.raises(KerasnetsError, match="no"):
+            run(stages=stages, deliver=lambda: pytest.fail("it delivered"))
+        found = (
+            {path.name for path in tmp_path.iterdir()} if tmp_path.exists() else set()
+        )
+        assert found == left
+        if left:
+            run(deliver=lambda: None)
+
+
+def test_delivery_that_is_interrupted_is_done_again(run, tmp_path):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(deliver=interrupt)
+    _, done = run(deliver=lambda: None)
+    assert done == {"train": True, "measure": True}
+    assert not tmp_path.exists()
+
+
+def test_what_is_not_of_the_run_is_not_deleted_with_it(run, tmp_path):
+    run()
+    (tmp_path / "notes.txt").write_text("mine")
+    run(deliver=lambda: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["train", "holiday"])
+def test_folder_of_somebody_else_is_not_deleted(run, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(KerasnetsError, match="is no run of kerasnets"):
+        run(deliver=lambda: pytest.fail("it delivered"))
+    assert (tmp_path / name).read_text() == "mine"

@@ -238,7 +238,7 @@ def test_kill_in_the_very_first_write_does_not_matter(tmp_path):
 def test_file_in_place_of_the_folder_is_refused(tmp_path):
     path = tmp_path / "run"
     path.write_text("mine")
-    with pytest.raises(KerasnetsError, match="run is a file: choose another --out"):
+    with pytest.raises(KerasnetsError, match="run is a file: choose another output"):
         opened(path).__enter__()
     assert path.read_text() == "mine"
 
@@ -252,6 +252,18 @@ def test_fresh_deletes_what_is_owned_and_nothing_else(folder):
         assert run.stages == []
     kept = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     assert kept == {".lock", RUN_FILE, "notes.txt", "album", "album/photo.jpg"}
+
+
+def test_kill_while_an_earlier_run_is_deleted_leaves_a_run(folder, monkeypatch):
+    def stop(path, missing_ok):
+        raise Stopped
+
+    monkeypatch.setattr(Path, "unlink", stop)
+    with pytest.raises(Stopped):
+        opened(folder, fresh=True).__enter__()
+    monkeypatch.undo()
+    with opened(folder) as run:
+        leave(run, "teacher")
 
 
 def test_fresh_does_not_follow_a_link(folder, tmp_path):

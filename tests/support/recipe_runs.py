@@ -18,11 +18,11 @@ from kerasnets.compression.settings import (
     ClusterSettings,
     PruneSettings,
     QATSettings,
-    as_json,
 )
 from kerasnets.errors import KerasnetsError
 from kerasnets.layers import LocalResponseNorm
 from kerasnets.pixels import UNIT, carry
+from kerasnets.progress import silent
 from kerasnets.training import Recipe
 
 ADAM = Recipe(
@@ -136,31 +136,35 @@ def network(name: str) -> keras.Model:
 
 def main(folder: Path) -> None:
     """Run and refuse."""
-    from kerasnets.compression import child
+    from kerasnets.compression import tfmot_steps
+    from kerasnets.compression.bridge import to_tf_keras
+    from kerasnets.compression.job import Job
     from kerasnets.compression.steps.prune import final_sparsities
+    from kerasnets.saving import load_model
 
     for name, (net, recipe) in RUNS.items():
-        child.compress_here(
-            model_path=str(folder / f"{net}.keras"),
-            out_path=str(folder / f"{name}.keras"),
-            data=str(folder / "data"),
-            steps=[as_json(step) for step in recipe],
+        job = Job(
+            model_path=folder / f"{net}.keras",
+            out_path=folder / f"{name}.keras",
+            data=folder / "data",
+            steps=tuple(recipe),
             teacher_path=None,
             seed=0,
-            plugins=[],
+            plugins=(),
             checkpoint_seconds=1000,
-            progress=lambda done, total, note="": None,
         )
+        tfmot_steps.run(job, silent)
+        job.clean_up()
     refusals = {}
     for name, (net, recipe) in REFUSED.items():
         try:
-            child.check(child.load_model(folder / f"{net}.keras"), recipe)
+            tfmot_steps.check(load_model(folder / f"{net}.keras"), recipe)
         except KerasnetsError as error:
             refusals[name] = str(error)
     (folder / "refusals.json").write_text(json.dumps(refusals))
-    symmetric = child.load_model(folder / "symmetric.keras")
+    symmetric = load_model(folder / "symmetric.keras")
     shares = final_sparsities(
-        child.to_tf_keras(symmetric),
+        to_tf_keras(symmetric),
         symmetric,
         PruneSettings(sparsity=0.2, policy="xnnpack"),
     )

@@ -268,7 +268,7 @@ class _Replay:
     """Calls the counterpart of each layer of a graph, in order, on tf_keras tensors.
 
     Args:
-        made: tf_keras layers by the ``id`` of the Keras layer.
+        made: Layers of tf_keras by the ``id`` of the Keras layer.
         names: Gives the layers that call operations theirs.
     """
 

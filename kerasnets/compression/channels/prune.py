@@ -26,6 +26,7 @@ import numpy as np
 
 from kerasnets.compression.channels.groups import Channels, trace
 from kerasnets.compression.channels.ties import Cut
+from kerasnets.compression.settings import ChannelSettings
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import deep_graphs, graph_of, input_like, replay, takes_training
 from kerasnets.traits import traits_of
@@ -71,24 +72,15 @@ def prune_channels(
             is open or no batch normalisation, or so few multiply-adds cannot be
             reached.
     """
-    _check(madds, criterion, multiple)
+    ChannelSettings(madds=madds, multiple=multiple)  # checks them
+    if criterion not in CRITERIA:
+        raise KerasnetsError(
+            f"criterion {criterion!r}: 'batch_norm' or 'l1' is accepted"
+        )
     channels = trace(model, spare)
     scores = _scores(channels, criterion)
     kept = _chosen(channels, _units(channels, scores, multiple), madds)
     return _rebuilt(model, channels, kept)
-
-
-def _check(madds: float, criterion: str, multiple: int) -> None:
-    for valid, text in (
-        (0 < madds <= 1, f"madds {madds}: above 0, at most 1"),
-        (criterion in CRITERIA, f"criterion {criterion!r}: 'batch_norm' or 'l1'"),
-        (
-            isinstance(multiple, int) and multiple >= 1,
-            f"multiple {multiple!r}: a whole number of 1 or more",
-        ),
-    ):
-        if not valid:
-            raise KerasnetsError(f"pruning channels: {text} is accepted")
 
 
 def _scores(channels: Channels, criterion: str) -> np.ndarray:

@@ -22,6 +22,7 @@ from kerasnets.data import (
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.files import write_bytes, write_text
+from kerasnets.jobs.images import DATA_FILES
 from kerasnets.jobs.mirroring import look_at_mirroring
 from kerasnets.jobs.phone.settings import Settings
 from kerasnets.pixels import describe, pixels_of
@@ -406,14 +407,7 @@ STAGES = (
         "data",
         prepare_data,
         uses=("data", "resolution", "seed", "skip_bad_images"),
-        files=tuple(
-            f"data/{name}"
-            for name in (
-                "splits.json",
-                *(f"{part}_images.npy" for part in ("train", "validation", "test")),
-                *(f"{part}_labels.npy" for part in ("train", "validation", "test")),
-            )
-        ),
+        files=DATA_FILES,
     ),
     Stage(
         "teacher",
