@@ -81,32 +81,7 @@ def failures(
         bounds: What is accepted.
     """
     for output in outputs:
-        limit = bounds.max_abs_difference * max(1.0, output.largest)
-        if not output.max_abs_difference <= limit:
-            yield (
-                f"{output.name}: a value differs by {output.max_abs_difference:.3g} at"
-                f" example {output.worst} (accepted: {limit:.3g})"
-            )
-        for what, share, least in (
-            ("the best class agrees on", output.accepted, bounds.agreement),
-            ("the accuracy is", output.accuracy, bounds.accuracy),
-        ):
-            if share is not None and least is not None and not share >= least:
-                yield f"{output.name}: {what} {share:.2%} (accepted: {least:.2%})"
-        beside = output.softmax_difference
-        far = output.mean_abs_difference > NOTICEABLE
-        if beside is not None and far and beside < output.mean_abs_difference / 4:
-            yield (
-                f"{output.name}: the file answers with a softmax of the model's"
-                f" probabilities (mean difference {beside:.3g}; from the probabilities"
-                f" themselves {output.mean_abs_difference:.3g})"
-            )
-        least = bounds.correlation
-        if least is not None and not output.correlation >= least:
-            yield (
-                f"{output.name}: the correlation is {output.correlation:.4f}"
-                f" (accepted: {least:g})"
-            )
+        yield from _output_failures(output, bounds)
     if apart is not None and not apart <= bounds.threads_difference:
         yield (
             f"{threads} threads answer otherwise than one, by {apart:.3g} (accepted:"
@@ -119,3 +94,33 @@ def failures(
                 f"{worst.layer}: the signal-to-noise ratio is {worst.sqnr_db:.1f} dB"
                 f" (accepted: {bounds.sqnr_db:g} dB)"
             )
+
+
+def _output_failures(output: OutputComparison, bounds: Bounds) -> Iterator[str]:
+    """Yield a line for each bound that does not hold for one output."""
+    limit = bounds.max_abs_difference * max(1.0, output.largest)
+    if not output.max_abs_difference <= limit:
+        yield (
+            f"{output.name}: a value differs by {output.max_abs_difference:.3g} at"
+            f" example {output.worst} (accepted: {limit:.3g})"
+        )
+    for what, share, least in (
+        ("the best class agrees on", output.accepted, bounds.agreement),
+        ("the accuracy is", output.accuracy, bounds.accuracy),
+    ):
+        if share is not None and least is not None and not share >= least:
+            yield f"{output.name}: {what} {share:.2%} (accepted: {least:.2%})"
+    beside = output.softmax_difference
+    far = output.mean_abs_difference > NOTICEABLE
+    if beside is not None and far and beside < output.mean_abs_difference / 4:
+        yield (
+            f"{output.name}: the file answers with a softmax of the model's"
+            f" probabilities (mean difference {beside:.3g}; from the probabilities"
+            f" themselves {output.mean_abs_difference:.3g})"
+        )
+    least = bounds.correlation
+    if least is not None and not output.correlation >= least:
+        yield (
+            f"{output.name}: the correlation is {output.correlation:.4f}"
+            f" (accepted: {least:g})"
+        )
