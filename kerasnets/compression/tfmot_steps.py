@@ -12,11 +12,13 @@ import tf_keras
 from kerasnets import __version__
 from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
 from kerasnets.compression.job import Job
+from kerasnets.compression.kernels import sparsity
 from kerasnets.compression.loop import train
 from kerasnets.compression.networks import Networks, check_learned, load_networks
 from kerasnets.compression.settings import Settings
 from kerasnets.compression.steps import STEPS, last_step
 from kerasnets.data import PreparedData, load_prepared
+from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.export.conversion.litert import convert_aware
 from kerasnets.export.metadata.tflite import add_metadata
@@ -26,6 +28,8 @@ from kerasnets.progress import Progress
 from kerasnets.saving import import_plugins, save_model
 from kerasnets.training import seed_everything
 from kerasnets.transfer import with_input_adapter
+
+_BY_CHANCE = 0.01  # share of zeros that nobody meant
 
 
 def run(job: Job, progress: Progress) -> list[float]:
@@ -61,6 +65,12 @@ def check(model: keras.Model, steps: Sequence[Settings]) -> None:
     Raises:
         KerasnetsError: With what would be accepted.
     """
+    kinds, zeros = [step.kind for step in steps], sparsity(model)
+    if zeros > _BY_CHANCE and "prune" not in kinds:
+        raise KerasnetsError(
+            f"{model.name!r} has sparsity {zeros:.2f}, and {' and '.join(kinds)} would "
+            "lose it: begin the recipe with prune, whose zeros later steps keep"
+        )
     net = to_tf_keras(model)
     for number, settings in enumerate(steps, 1):
         if settings.kind in STEPS:

@@ -162,6 +162,7 @@ def test_int8_file_answers_like_the_float_network(folder, name):
     [
         ("lrn", "lrn (KerasInside), multiply (OperationInside)"),
         ("lrn", "QATSettings(float_layers=('lrn', 'multiply'))"),
+        ("zeros", "has sparsity 0.30, and cluster and qat would lose it"),
         ("no layer", "float_layers names lrn1"),
         ("lost", "point would lose their zeros"),
         ("blocks", "(2, 2) takes dense kernels alone; 'stem'"),

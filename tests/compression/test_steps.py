@@ -13,6 +13,7 @@ from kerasnets.compression import PruneSettings, QATSettings
 from kerasnets.compression.bridge import from_tf_keras, to_tf_keras
 from kerasnets.compression.kernels import _COMPRESSIBLE
 from kerasnets.compression.steps import last_step
+from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import UNIT, carry
 
 image = keras.Input((4, 4, 3))
@@ -34,6 +35,18 @@ assert names[0] == names[1], names
 
 # Pixels and Identity need no float_layers
 last_step(model, to_tf_keras(model), [QATSettings()]).check()
+
+# zeros that pruning made must stay, others may go
+end = pruned.get_layer("end")
+end.kernel.assign(0 * end.kernel)
+last_step(pruned, to_tf_keras(pruned), [QATSettings()]).check_result(model)
+try:
+    steps = [settings, QATSettings()]
+    last_step(pruned, to_tf_keras(pruned), steps).check_result(model)
+except KerasnetsError as error:
+    assert "qat left sparsity 0.0000 of" in str(error), error
+else:
+    raise AssertionError("it lost its zeros")
 
 # what the table says of kernels is what TF-MOT prunes
 registry = prune_registry.PruneRegistry._LAYERS_WEIGHTS_MAP

@@ -90,6 +90,7 @@ RUNS = {
 # what is refused before any training
 REFUSED = {
     "lrn": ("odd", [PRUNE, QAT]),
+    "zeros": ("by_layer", [CLUSTER, QAT]),  # what the run left
     "no layer": ("net", [QATSettings(float_layers=("lrn1",))]),
     "lost": ("net", [PRUNE, QATSettings(float_layers=("point",))]),
     "blocks": ("net", [PruneSettings(block_size=(2, 2))]),
