@@ -58,11 +58,16 @@ class Job:
         return self.steps[0].kind == "channels"
 
     @property
+    def needs_tfmot(self) -> bool:
+        """Whether the last step, and so the recipe, needs TF-MOT."""
+        return self.steps[-1].kind != "channels"
+
+    @property
     def narrowed_path(self) -> Path:
         """File of the network that lost channels, for the steps after that."""
-        if len(self.steps) == 1:
-            return self.out_path
-        return self.out_path.with_suffix(".step1.keras")
+        if self.needs_tfmot:
+            return self.out_path.with_suffix(".step1.keras")
+        return self.out_path
 
     def checkpoint(self, index: int) -> Checkpoint:
         """Give the place of a step's state.

@@ -103,7 +103,7 @@ def compress(
     _check_paths(job)
     accuracies: list[float] = []
     if job.removes_channels:
-        if len(job.steps) > 1:
+        if job.needs_tfmot:
             check_recipe(
                 model_path,
                 job.steps,
@@ -112,7 +112,7 @@ def compress(
                 plugins=plugins,
             )
         accuracies = remove_channels(job, progress)
-    if job.steps[-1].kind != "channels":
+    if job.needs_tfmot:
         accuracies = [*accuracies[:-1], *_run_worker(job.as_json(), progress)]
     job.clean_up()
     return Compression(tuple(accuracies))
