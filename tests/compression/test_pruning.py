@@ -124,6 +124,7 @@ def test_zeros_over_all_kernels_by_hand(unbroken, folder):
     assert not list(folder.glob(".*partial*"))
 
 
+@pytest.mark.slow
 def test_killed_parent_takes_the_child_along_and_the_rerun_ends_alike(unbroken, folder):
     with start(folder, "killed.keras") as process:
         assert process.stdout is not None

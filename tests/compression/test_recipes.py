@@ -228,6 +228,7 @@ def start(folder, out):
     )
 
 
+@pytest.mark.slow
 def test_killed_in_the_second_step_goes_on_there_and_ends_alike(folder):
     with start(folder, "unbroken.keras") as process:
         assert process.stdout is not None
@@ -259,6 +260,7 @@ def test_killed_in_the_second_step_goes_on_there_and_ends_alike(folder):
     assert not list(folder.glob("*checkpoint*"))
 
 
+@pytest.mark.slow
 def test_channels_go_before_other_steps_and_not_again_after_a_kill(
     folder, tmp_path, monkeypatch
 ):

@@ -127,6 +127,7 @@ def stop_writing(path, content):
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on_in_a_new_process(remove_channels, folder, data, tmp_path):
     """By SIGKILL, in the stage that trains."""
     script = (
@@ -416,6 +417,7 @@ def test_pixels_that_are_said_travel_with_the_result(silent, data, tmp_path, rec
     assert names(tmp_path) == ["out.keras"]
 
 
+@pytest.mark.slow
 def test_one_sigmoid_becomes_two_logits_where_an_int8_file_is_made(tmp_path):
     net = network(classes=1)
     layers = [*net.layers[2:], keras.layers.Activation("sigmoid", name="answer")]
