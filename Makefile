@@ -9,9 +9,8 @@ VENV := .venv
 PEERS := .venv-peers
 MEDIAPIPE := .venv-mediapipe
 
-# the most memory that a process of "make test" may take, in GB (2.7 was seen in
-# applications/test_zoo.py; the aim is 2.5)
-MEMORY := 3.2
+# the most memory that a process of "make test" may take, in GB (2.3 was seen)
+MEMORY := 2.5
 # TensorFlow keeps memory: the tests run part by part, each in workers of its own
 PARTS := $(if $(TESTS),1,1 2 3 4 5 6 7)
 test-peers test-slow: PARTS := 1
