@@ -97,12 +97,26 @@ CASES = [
 ]
 
 
+# what takes longest, and its smaller siblings are compared at once
+DEEP = {
+    *(zoo.VGG19, zoo.ResNet101, zoo.ResNet152, zoo.ResNet101V2, zoo.ResNet152V2),
+    *(zoo.DenseNet169, zoo.DenseNet201, zoo.InceptionResNetV2),
+}
+
+
+def cases():
+    """All of them, the deep ones in the slow tier."""
+    for case in CASES:
+        marks = pytest.mark.slow if case.build in DEEP else ()
+        yield pytest.param(case, id=case.label, marks=marks)
+
+
 def test_every_network_with_a_counterpart_is_compared():
     known = {b for b in zoo.BUILDERS.values() if b.network.keras is not None}
     assert {case.build for case in CASES} == known
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.label) for case in CASES])
+@pytest.mark.parametrize("case", [*cases()])
 def test_output_equals_keras_applications(case):
     keras.utils.clear_session()
     counterpart = case.build.network.keras

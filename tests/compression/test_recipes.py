@@ -1,5 +1,6 @@
 """What recipes leave in the model and in the int8 file."""
 
+import fcntl
 import json
 import os
 import signal
@@ -38,9 +39,20 @@ KERNELS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, worker_id):
     """Digits of 8 pixels, the networks, and what the recipes made of them."""
-    folder = tmp_path_factory.mktemp("recipes")
+    if worker_id == "master":
+        return fill(tmp_path_factory.mktemp("recipes"))
+    folder = tmp_path_factory.getbasetemp().parent / "recipes"  # of all workers
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            fill(folder)
+    return folder
+
+
+def fill(folder: Path) -> Path:
     prepare(open_source("digits"), folder / "data", resolution=8, seed=0)
     for name in ("net", "odd", "symmetric", "bare"):
         keras.utils.set_random_seed(0)
