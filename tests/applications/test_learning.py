@@ -3,26 +3,16 @@
 import keras
 import numpy as np
 import pytest
-from support.tiny_zoo import DRAWN, TINY, images, of_each_function
+from support import tiny_zoo
+from support.tiers import slowly
+from support.tiny_zoo import DRAWN, TINY, images
 
 from kerasnets import applications
 
 
-def gradients():
-    """A network of each builder's function; the rest in the slow tier."""
-    first = {names[0] for names in of_each_function().values()}
-    for name in TINY:
-        yield pytest.param(name, marks=() if name in first else pytest.mark.slow)
-
-
-def handfuls():
-    """The drawn ones; most of them in the slow tier."""
-    for name in DRAWN:
-        quick = name in ("vgg11lrn", "resnet18")
-        yield pytest.param(name, marks=() if quick else pytest.mark.slow)
-
-
-@pytest.mark.parametrize("name", [*gradients()])
+@pytest.mark.parametrize(
+    "name", slowly(TINY, {*tiny_zoo.one_a_function()} - {*tiny_zoo.LONG})
+)
 def test_every_weight_gets_a_finite_gradient(name):
     import tensorflow as tf
 
@@ -58,7 +48,7 @@ class StopWhenRight(keras.callbacks.Callback):
 
 # the others learn digits in jobs/test_every_family.py; first weights may be unlucky on
 # one CPU and not on another
-@pytest.mark.parametrize("name", [*handfuls()])
+@pytest.mark.parametrize("name", slowly(DRAWN, {"vgg11lrn", "resnet18"}))
 def test_learns_a_handful_of_images(name):
     assert any(learns(name, seed) for seed in range(3))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from goldens import seeded
+from support.tiers import slowly
 
 from kerasnets import applications
 from kerasnets.pretrained import from_torch
@@ -45,18 +46,11 @@ def test_every_network_with_a_counterpart_has_a_golden():
     assert GOLDENS.stat().st_size < 50_000
 
 
-def large(name):
-    """Whether several copies of its weights fill the memory of a quick test."""
-    return applications.get(name).network.params > 12e6
+# several copies of more weights fill the memory of a quick test
+SMALL = [name for name in NETWORKS if applications.get(name).network.params < 12e6]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if large(name) else [])
-        for name in NETWORKS
-    ],
-)
+@pytest.mark.parametrize("name", slowly(NETWORKS, SMALL))
 def test_output_equals_that_of_the_counterpart(name):
     golden = NETWORKS[name]
     build, size = applications.get(name), golden["size"]

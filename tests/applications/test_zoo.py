@@ -5,15 +5,17 @@ import gc
 import keras
 import numpy as np
 import pytest
-from support.tiny_zoo import TINY, images, of_each_function
+from support import tiny_zoo
+from support.tiers import slowly
+from support.tiny_zoo import TINY, images
 
 from kerasnets import applications
 from kerasnets.analysis import shapes_only
 from kerasnets.errors import KerasnetsError
 
-# what all builders share is one function: a network of each builder's is enough
+names = tiny_zoo.one_a_function()
 one_a_function = pytest.mark.parametrize(
-    "name", [names[0] for names in of_each_function().values()]
+    "name", slowly(names, {*names} - {*tiny_zoo.LONG})
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from support.tiers import slowly
 from support.weights import randomise
 
 from kerasnets.compression import from_tf_keras, to_tf_keras
@@ -69,13 +70,7 @@ NETWORKS = {
 QUICK = {"MobileNet", "MobileNetV3", "ResNetV2", "EfficientNet", "ConvNeXt"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
-        for name in NETWORKS
-    ],
-)
+@pytest.mark.parametrize("name", slowly(NETWORKS, QUICK))
 def test_it_goes_there_and_back(name):
     keras.utils.set_random_seed(0)
     model = randomise(NETWORKS[name](), gain=None, seed=1)

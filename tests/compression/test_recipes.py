@@ -1,6 +1,5 @@
 """What recipes leave in the model and in the int8 file."""
 
-import fcntl
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from support import recipe_runs
 from support.litert import answers as litert_answers
+from support.once import made_once
 
 from kerasnets.analysis import count_madds
 from kerasnets.compression import RECIPES, compress, run, sparsity
@@ -41,18 +41,10 @@ KERNELS = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, worker_id):
     """Digits of 8 pixels, the networks, and what the recipes made of them."""
-    if worker_id == "master":
-        return fill(tmp_path_factory.mktemp("recipes"))
-    folder = tmp_path_factory.getbasetemp().parent / "recipes"  # of all workers
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            folder.mkdir()
-            fill(folder)
-    return folder
+    return made_once(tmp_path_factory, worker_id, "recipes", do_recipes)
 
 
-def fill(folder: Path) -> Path:
+def do_recipes(folder: Path) -> None:
     prepare(open_source("digits"), folder / "data", resolution=8, seed=0)
     for name in ("net", "odd", "symmetric", "bare"):
         keras.utils.set_random_seed(0)
@@ -66,7 +58,6 @@ def fill(folder: Path) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 def load(folder, name) -> keras.Model:

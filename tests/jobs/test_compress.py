@@ -221,6 +221,7 @@ def test_checkpoint_tells_other_images_and_shares_apart(
     assert usual == first
 
 
+@pytest.mark.slow
 def test_quantisation_aware_training_leaves_both_files(folder, data, tmp_path):
     out = tmp_path / "out.keras"
     (tmp_path / "out.run").mkdir()  # as an interrupted call may leave it

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from support.litert import answers
+from support.tiers import slowly
 from support.tiny_zoo import DRAWN, TINY
 from support.weights import randomise
 
@@ -42,15 +43,7 @@ TAUGHT = {
 
 
 # kinds of layers that the others have too
-QUICK = {"nincifar10", "mobilenet", "alexnet"}
-
-
-def slowly(names):
-    """Most of them in the slow tier."""
-    return [
-        pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow])
-        for name in names
-    ]
+QUICK = {"mobilenet", "alexnet"}
 
 
 def test_every_family_is_here():
@@ -71,7 +64,7 @@ def digits():
     return split(slice(640)), split(slice(1000, 1300))
 
 
-@pytest.mark.parametrize("name", slowly(TAUGHT))
+@pytest.mark.parametrize("name", slowly(TAUGHT, QUICK))
 def test_it_learns_digits_and_its_files_answer_like_it(name, digits):
     learned, others = digits
     seed_everything(0)
@@ -89,7 +82,7 @@ def test_it_learns_digits_and_its_files_answer_like_it(name, digits):
     assert_files_answer_like(model, unseen, calibration=seen)
 
 
-@pytest.mark.parametrize("name", slowly(DRAWN))
+@pytest.mark.parametrize("name", slowly(DRAWN, QUICK))
 def test_its_files_answer_like_it_with_drawn_weights(name):
     model, side = for_colour(name)
     randomise(model)

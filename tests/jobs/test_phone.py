@@ -142,6 +142,7 @@ def test_changed_setting_redoes_its_stage_and_those_after(finished, tmp_path):
     assert (calibration["images"], calibration["classes"]) == (30, 10)
 
 
+@pytest.mark.slow
 def test_killed_where_a_stage_has_state_ends_with_the_same_bytes(finished, tmp_path):
     """The other stages keep nothing of their own: what a record holds is enough."""
     folder = tmp_path / "digits-lenet5"

@@ -236,6 +236,11 @@ DRAWN = (
     "resnet18v2",
     "preluneta",
 )
+# graphs of many layers
+LONG = (
+    *("googlenet", "bninception", "inceptionv3", "inceptionv4", "inceptionresnetv1"),
+    *("densenet121", "mobilenetv2", "mobilenetv3large"),
+)
 
 
 def images(model: keras.Model, count: int = 2) -> np.ndarray:
@@ -257,6 +262,11 @@ def of_each_function() -> dict[Callable, list[str]]:
     for name, build in TINY.items():
         found.setdefault(build.func.__wrapped__, []).append(name)
     return found
+
+
+def one_a_function() -> list[str]:
+    """The first tiny network of each function; what builders share is one of them."""
+    return [names[0] for names in of_each_function().values()]
 
 
 def one_a_family() -> dict:
