@@ -106,6 +106,7 @@ from kerasnets.applications.registry import (
     get,
     preprocessing,
 )
+from kerasnets.applications.resized import at_size
 from kerasnets.applications.resnet import (
     Plain18,
     Plain34,
@@ -344,6 +345,7 @@ __all__ = [
     "WideResNet40_4",
     "WideResNet40_8",
     "WideResNet50_2",
+    "at_size",
     "build",
     "check_classifier",
     "get",

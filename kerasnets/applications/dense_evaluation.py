@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from kerasnets.applications.builder import channels_last
+from kerasnets.applications.resized import at_size, copy_layer
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import deep_graphs, maker
 from kerasnets.traits import traits_of
@@ -52,7 +53,7 @@ def to_fully_convolutional(model: keras.Model) -> keras.Model:
         )
     with deep_graphs(), channels_last():
         features, tail = _split(model)
-        trunk = _at_any_size(keras.Model(inputs, features, name=model.name))
+        trunk = at_size(keras.Model(inputs, features, name=model.name), (None, None))
         x = trunk.outputs[0]
         if tail:
             x = _dense_tail(model, x, features.shape[1:3], tail)
@@ -120,7 +121,7 @@ def _dense_tail(model: keras.Model, x, window: tuple[int, int], tail: list):
             name=_free(f"{scores.name}_activation", model),
         )(x)
     for layer in tail[last + 1 :]:
-        x = _copy(layer)(x)
+        x = copy_layer(layer)(x)
         _carry(x, layer)
     return x
 
@@ -134,7 +135,7 @@ def _on_map(x, layer: layers.Layer, window: tuple[int, int]):
         changed = {"shared_axes": [1, 2]}
     elif isinstance(layer, layers.BatchNormalization):
         changed = {"axis": -1}
-    x = _copy(layer, **changed)(x)
+    x = copy_layer(layer, **changed)(x)
     _carry(x, layer)
     return x
 
@@ -164,36 +165,6 @@ def _carry(x, source: layers.Layer) -> None:
     target = maker(x).operation
     for ours, theirs in zip(target.weights, source.weights, strict=True):
         ours.assign(keras.ops.reshape(theirs, ours.shape))
-
-
-def _at_any_size(model: keras.Model) -> keras.Model:
-    """A copy of the model, weights too, for images of any size."""
-    image, sizes = model.inputs[0], (None, None, model.inputs[0].shape[-1])
-    name = maker(image).operation.name
-    inputs = keras.Input(sizes, dtype=image.dtype, name=name)
-    try:
-        clone = keras.models.clone_model(
-            keras.Model(image, model.outputs[0], name=model.name),
-            input_tensors=inputs,
-            clone_function=_copy_at_any_size,
-        )
-    except (TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise _refusal(model, f"has a layer that needs its size: {reason}") from error
-    for layer in clone.layers:
-        layer.set_weights(model.get_layer(layer.name).get_weights())
-    return clone
-
-
-def _copy_at_any_size(layer: layers.Layer) -> layers.Layer:
-    """A copy without weights; of a model that takes maps, a model for any size."""
-    if isinstance(layer, keras.Model) and [len(x.shape) for x in layer.inputs] == [4]:
-        return _at_any_size(layer)
-    return _copy(layer)
-
-
-def _copy(layer: layers.Layer, **changed) -> layers.Layer:
-    return type(layer).from_config({**layer.get_config(), **changed})
 
 
 def _free(name: str, model: keras.Model) -> str:

@@ -1,5 +1,15 @@
 """What one network passes to another."""
 
 from kerasnets.transfer.distillation import distill, with_input_adapter
+from kerasnets.transfer.features import body, features
+from kerasnets.transfer.linear import LinearClassifier, fit_linear, with_linear
 
-__all__ = ["distill", "with_input_adapter"]
+__all__ = [
+    "LinearClassifier",
+    "body",
+    "distill",
+    "features",
+    "fit_linear",
+    "with_input_adapter",
+    "with_linear",
+]

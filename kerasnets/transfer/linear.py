@@ -1,0 +1,156 @@
+"""A linear classifier on CNN codes, and the network that ends in it."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+from kerasnets.errors import KerasnetsError
+from kerasnets.progress import Progress, silent
+
+# inverse strength of the regularisation of standardised codes
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+
+@dataclass(frozen=True)
+class LinearClassifier:
+    """A linear classifier of codes.
+
+    Attributes:
+        kernel: Float64 (features, classes); the standardisation is folded in.
+        bias: Float64 (classes,), likewise.
+        strength: scikit-learn's C, chosen on the validation codes.
+        accuracy: Share of the validation codes that it gets right.
+        tried: That accuracy for each C.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    strength: float
+    accuracy: float
+    tried: dict[float, float]
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        """Return float64 scores (codes, classes); for softmax they are logits."""
+        return codes @ self.kernel + self.bias
+
+
+def fit_linear(
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    *,
+    kind: Literal["softmax", "svm"] = "softmax",
+    strengths: Sequence[float] = STRENGTHS,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> LinearClassifier:
+    """Fit a linear classifier to standardised codes by scikit-learn.
+
+    Of equally accurate ones the most regularised is taken.
+
+    Args:
+        train: Codes (images, features) and their labels, 0 to classes - 1.
+        validation: Others, which choose C.
+        kind: "softmax" (multinomial logistic regression) or "svm" (a linear SVM with
+            squared hinge for each class against the rest).
+        strengths: The values of C to try.
+        seed: Of the SVM's order.
+        progress: Told how many values of C are tried.
+
+    Raises:
+        KerasnetsError: The codes are not finite, labels do not fit them, or a class has
+            no training image.
+    """
+    if kind not in ("softmax", "svm"):
+        raise KerasnetsError(f"kind {kind!r} is unknown: softmax, svm")
+    for name, (codes, labels) in (("train", train), ("validation", validation)):
+        _check(name, codes, labels, np.shape(train[0])[-1])
+    classes = int(max(np.max(train[1]), np.max(validation[1]))) + 1
+    missing = sorted(set(range(max(classes, 2))) - set(np.unique(train[1]).tolist()))
+    if missing:
+        raise KerasnetsError(
+            f"class {missing[0]} has no training image: at least one of each of two or "
+            "more classes is needed"
+        )
+    fitted: list[LinearClassifier] = []
+    for done, strength in enumerate(sorted(strengths), start=1):
+        kernel, bias = _fit(*train, kind, strength, seed)
+        right = (validation[0] @ kernel + bias).argmax(axis=1) == validation[1]
+        fitted.append(LinearClassifier(kernel, bias, strength, float(right.mean()), {}))
+        progress(done, len(strengths), f"C {strength:g}")
+    best = max(fitted, key=lambda one: one.accuracy)  # the first of equals
+    tried = {one.strength: one.accuracy for one in fitted}
+    return LinearClassifier(best.kernel, best.bias, best.strength, best.accuracy, tried)
+
+
+def with_linear(body: keras.Model, classifier: LinearClassifier) -> keras.Model:
+    """Return the network that ends in a linear classifier on its codes.
+
+    Args:
+        body: From images to codes, as ``transfer.body`` gives it.
+        classifier: Of such codes.
+
+    Returns:
+        A model from images to logits (batch, classes), the last layer a dense one
+        called "logits"; the layers of ``body`` are its own.
+
+    Raises:
+        KerasnetsError: The classifier is of codes of another length.
+    """
+    features, classes = classifier.kernel.shape
+    if body.output_shape != (None, features):
+        raise KerasnetsError(
+            f"{body.name!r} gives {body.output_shape}, the classifier takes codes of "
+            f"{features} features"
+        )
+    head = keras.layers.Dense(classes, dtype="float32", name="logits")
+    name = body.name.removesuffix("_codes")
+    model = keras.Model(body.inputs, head(body.output), name=name)
+    head.set_weights([classifier.kernel, classifier.bias])
+    return model
+
+
+def _fit(
+    codes: np.ndarray, labels: np.ndarray, kind: str, strength: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias for codes that are not standardised."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import LinearSVC
+
+    scaler = StandardScaler().fit(codes.astype("float64"))
+    estimator: Any
+    if kind == "softmax":
+        estimator = LogisticRegression(C=strength, max_iter=1000)
+    else:
+        estimator = LinearSVC(C=strength, dual="auto", random_state=seed)
+    with warnings.catch_warnings():
+        # what is not quite at the optimum is judged like the others
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        estimator.fit(scaler.transform(codes.astype("float64")), labels)
+    kernel, bias = estimator.coef_.T, estimator.intercept_
+    if kernel.shape[1] == 1:  # of two classes one score; half of it for, half against
+        kernel = kernel * np.array([[-0.5, 0.5]])
+        bias = bias * np.array([-0.5, 0.5])
+    kernel = kernel / np.asarray(scaler.scale_)[:, None]
+    return kernel, bias - np.asarray(scaler.mean_) @ kernel
+
+
+def _check(name: str, codes: np.ndarray, labels: np.ndarray, length: int) -> None:
+    """Raise unless there is a label for each of some finite codes of that length."""
+    if np.ndim(codes) != 2 or np.shape(codes)[1] != length or not len(codes):
+        raise KerasnetsError(
+            f"the {name} codes are of shape {np.shape(codes)}; (images, {length}) is "
+            "accepted"
+        )
+    if np.shape(labels) != (len(codes),):
+        raise KerasnetsError(
+            f"the {name} labels are of shape {np.shape(labels)}, their codes "
+            f"{np.shape(codes)}: one label for each code is accepted"
+        )
+    if not np.isfinite(codes).all():
+        raise KerasnetsError(f"the {name} codes are not all finite")
