@@ -13,7 +13,8 @@ MEDIAPIPE := .venv-mediapipe
 MEMORY := 2.5
 # TensorFlow keeps memory: the tests run part by part, each in workers of its own
 PARTS := $(if $(TESTS),1,1 2 3 4 5 6 7)
-test-peers test-slow: PARTS := 1
+test-slow: PARTS := $(if $(TESTS),1,1 2 3)
+test-peers: PARTS := 1
 
 # $(call pytest,ENVIRONMENT,OPTIONS); a part may have no such test (5)
 define pytest
