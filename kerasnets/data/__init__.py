@@ -21,7 +21,6 @@ from kerasnets.data.sources import (
 from kerasnets.data.splits import spread
 from kerasnets.data.store import (
     PreparedData,
-    is_prepared_file,
     load_prepared,
     prepare,
 )
@@ -60,7 +59,6 @@ __all__ = [
     "check_source",
     "crop_batches",
     "decode_image",
-    "is_prepared_file",
     "load_prepared",
     "open_source",
     "prepare",

@@ -167,7 +167,7 @@ def _left_out(examples: Examples, bad: dict[int, str]) -> dict[str, Any]:
     return {"skipped": sorted(skipped), "left_out": dict(sorted(left_out.items()))}
 
 
-def is_prepared_file(name: str) -> bool:
+def _is_prepared_file(name: str) -> bool:
     """Whether a file in a folder is called as one that ``prepare`` writes."""
     part, _, rest = name.partition("_")
     ends = (".npy", ".partial.npy")
@@ -212,6 +212,6 @@ def load_prepared(folder: Path) -> PreparedData:
 
 def _remove_prepared(folder: Path) -> None:
     """Remove what an older ``prepare`` left, first what vouches for the rest."""
-    old = [path for path in folder.iterdir() if is_prepared_file(path.name)]
+    old = [path for path in folder.iterdir() if _is_prepared_file(path.name)]
     for path in sorted(old, key=lambda path: not path.name.startswith("splits.json")):
         path.unlink()
