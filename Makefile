@@ -9,7 +9,7 @@ VENV := .venv
 PEERS := .venv-peers
 MEDIAPIPE := .venv-mediapipe
 
-# the most memory that a process of "make test" may take, in GB (2.3 was seen)
+# the most memory that a process of "make test" may take, in GB (2.0 was seen)
 MEMORY := 2.5
 # TensorFlow keeps memory: the tests run part by part, each in workers of its own
 PARTS := $(if $(TESTS),1,1 2 3 4 5 6 7)
