@@ -62,8 +62,8 @@ def compress(
 
     Args:
         model_path: ``.keras`` file of a functional float32 classifier, from images
-            (size, size, 3) in [-1, 1], or as ``applications.preprocessing`` says, to
-            logits; of two classes one logit or one sigmoid may tell.
+            (size, size, 3), preprocessed as ``pixels.pixels_of`` says, to logits; of
+            two classes one logit or one sigmoid may tell.
         out_path: ``.keras`` file to write. A recipe that ends in quantisation-aware
             training writes the int8 file beside it too, the same name with
             ``.tflite``: uint8 pixels to uint8 probabilities, one for each class; one
@@ -142,19 +142,22 @@ def check_recipe(
     import_plugins(plugins)
     teacher = None if teacher_path is None else Path(teacher_path)
     model = load_networks(Path(model_path), teacher, steps, classes).model
+    path = Path(model_path)
+    if isinstance(steps[0], ChannelSettings):
+        model = narrowed(model, steps[0])
+    if steps[-1].kind == "channels":
+        return
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(model_path)
         if isinstance(steps[0], ChannelSettings):
             path = Path(folder) / "narrowed.keras"
-            save_model(narrowed(model, steps[0]), path)
-        if steps[-1].kind != "channels":
-            record = {
-                "model_path": str(path),
-                "steps": [as_json(step) for step in steps],
-                "classes": classes,
-                "plugins": list(plugins),
-            }
-            _run_worker(record, silent)
+            save_model(model, path)
+        record = {
+            "model_path": str(path),
+            "steps": [as_json(step) for step in steps],
+            "classes": classes,
+            "plugins": list(plugins),
+        }
+        _run_worker(record, silent)
 
 
 def _check_paths(job: Job) -> None:

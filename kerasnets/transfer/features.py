@@ -90,7 +90,8 @@ def body(
             another one. Auxiliary classifiers are left out.
         layer: Name of the layer whose output is the code. Without it the last hidden
             one: what the classifier's weights read, or the output of a network without
-            a classifier (``include_top=False``).
+            a classifier (``include_top=False``). A dense layer at the end counts as the
+            classifier: name it where it is a hidden one.
         size: Side in pixels of the images that the result takes, where that is not the
             network's own; weights are copied then, else shared.
 
