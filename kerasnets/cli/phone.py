@@ -88,7 +88,7 @@ def phone(
         fresh=fresh,
         display=terminal.StageDisplay(context.obj, len(job.STAGES)),
     )
-    terminal.show(figures_table(result.models))
+    terminal.show(figures_table(result.models, result.test_images))
     for note in result.notes:
         terminal.show(note)
     terminal.show(f"{result.int8_file}\n{result.card}")

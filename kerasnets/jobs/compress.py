@@ -61,8 +61,8 @@ class Compressed:
 
     Attributes:
         files: What was written.
-        before: Params, madds, accuracy on the test images and zeros (share of the
-            kernel weights) of the model given.
+        before: Params, madds, accuracy on the test images, how many images these are
+            and zeros (share of the kernel weights) of the model given.
         after: The same of the result.
         left_out: How many files of each kind are not among the images.
     """
@@ -328,9 +328,11 @@ def _stating(job: Job, path: Path) -> Path:
 
 
 def _figures(model: keras.Model, data: PreparedData) -> dict[str, float]:
+    judged = evaluate(model, data.test)
     return {
         "params": count_params(model),
         "madds": count_madds(model),
-        "accuracy": evaluate(model, data.test).accuracy,
+        "accuracy": judged.accuracy,
+        "images": judged.examples,
         "zeros": compression.sparsity(model),
     }

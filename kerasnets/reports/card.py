@@ -45,18 +45,19 @@ pruned and quantised by `kerasnets phone` on `{settings["data"]}`."""
 
 
 def _figures(results: Mapping[str, Mapping]) -> str:
-    models = results["verify"]["models"]
+    models, images = (results["verify"][key] for key in ("models", "test_images"))
     taken = {"before": results["distil"]["taken"], "taken": results["prune"]["taken"]}
     rows = "\n".join(
         f"| `{name}.tflite` | {_ROLES[name].format(**taken)} |"
-        f" {' | '.join(figures_row(figures))} |"
+        f" {' | '.join(figures_row(figures, images))} |"
         for name, figures in models.items()
     )
     return f"""## Figures
 
-Each file on disk, run by LiteRT over the {results["verify"]["test_images"]} test
-images, which training, search and calibration never saw; latency is the median for one
-image on one thread of the machine of the run.
+Each file on disk, run by LiteRT over the {images} test images, which training, search
+and calibration never saw; in brackets the 95 % interval of the accuracy on all such
+images (Wilson's). Latency is the median for one image on one thread of the machine of
+the run.
 
 | file | what | parameters | multiply-adds | accuracy | zeros | size | gzip | latency |
 |---|---|--:|--:|--:|--:|--:|--:|--:|

@@ -11,29 +11,40 @@ from kerasnets.analysis.costs import ModelCost
 from kerasnets.analysis.receptive_field import ReceptiveField
 from kerasnets.analysis.zoo import provenance
 from kerasnets.applications.builder import Network
+from kerasnets.evaluation import share_interval
 from kerasnets.units import format_bytes, format_count
 
 # what 80 columns leave for a family beside the longest name
 _FAMILY_LETTERS = 16
 
 
-def figures_table(models: Mapping[str, Mapping[str, float]]) -> Table:
-    """A row for each model of a run: cost, accuracy, size, latency."""
-    table = Table()
+def figures_table(models: Mapping[str, Mapping[str, float]], images: int) -> Table:
+    """A row for each model of a run: cost, accuracy, size, latency.
+
+    Args:
+        models: The figures of each, by its name.
+        images: On how many the accuracy was measured.
+    """
+    table = _plain_table()
     table.add_column("model")
     for column in ("params", "madds", "accuracy", "zeros", "bytes", "gzip", "latency"):
         table.add_column(column, justify="right")
     for name, figures in models.items():
-        table.add_row(name, *figures_row(figures))
+        table.add_row(name, *figures_row(figures, images))
     return table
 
 
-def figures_row(figures: Mapping[str, float]) -> list[str]:
-    """The figures of one model as text, in the order of ``figures_table``."""
+def figures_row(figures: Mapping[str, float], images: int) -> list[str]:
+    """The figures of one model as text, in the order of ``figures_table``.
+
+    Args:
+        figures: Those of the model.
+        images: On how many the accuracy was measured.
+    """
     return [
         f"{figures['params']:,}",
         format_count(int(figures["madds"])),
-        f"{figures['accuracy']:.2%}",
+        accuracy_text(figures["accuracy"], images),
         f"{figures['sparsity']:.0%}",
         format_bytes(int(figures["bytes"])),
         format_bytes(int(figures["gzip_bytes"])),
@@ -41,11 +52,24 @@ def figures_row(figures: Mapping[str, float]) -> list[str]:
     ]
 
 
+def accuracy_text(accuracy: float, images: int) -> str:
+    """An accuracy and its 95 % interval (Wilson's): "99.16% (97.6-99.7)".
+
+    Args:
+        accuracy: A share.
+        images: Of how many.
+    """
+    ends = share_interval(round(accuracy * images), images)
+    low, high = (f"{100 * end:.1f}" for end in (ends.low, ends.high))
+    return f"{accuracy:.2%} ({low}-{high.replace('100.0', '100')})"
+
+
 def compression_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
     """A row for the model before and one after a compression.
 
     Args:
-        before: params, madds, accuracy and zeros (share of the kernel weights).
+        before: params, madds, accuracy, images (on how many that was measured) and
+            zeros (share of the kernel weights).
         after: the same of the result.
     """
     table = Table()
@@ -57,7 +81,7 @@ def compression_table(before: Mapping[str, float], after: Mapping[str, float]) -
             name,
             f"{figures['params']:,}",
             format_count(int(figures["madds"])),
-            f"{figures['accuracy']:.2%}",
+            accuracy_text(figures["accuracy"], int(figures["images"])),
             f"{figures['zeros']:.0%}",
         )
     return table
@@ -153,9 +177,9 @@ def comparison_table(report: Mapping[str, Any]) -> Table:
     """A row for each output of a verified file: how far it is from its model.
 
     Args:
-        report: ``VerificationReport.as_json()``.
+        report: ``Verification.as_json()``.
     """
-    table = Table()
+    table = _plain_table()
     table.add_column("output")
     for column in ("largest difference", "mean", "correlation", "agrees", "accuracy"):
         table.add_column(column, justify="right")
@@ -166,7 +190,9 @@ def comparison_table(report: Mapping[str, Any]) -> Table:
             f"{float(output['mean_abs_difference']):.2g}",
             f"{float(output['correlation']):.5f}",
             _share_text(output["agreement"]),
-            _share_text(output["accuracy"]),
+            ""
+            if output["accuracy"] is None
+            else accuracy_text(output["accuracy"], report["examples"]),
         )
     return table
 
@@ -175,7 +201,7 @@ def file_table(report: Mapping[str, Any]) -> Table:
     """What a verified file is made of, a line each.
 
     Args:
-        report: ``VerificationReport.as_json()``.
+        report: ``Verification.as_json()``.
     """
     table = _plain_table(show_header=False)
     table.add_column(no_wrap=True)

@@ -229,7 +229,7 @@ def test_phone_prints_figures_notes_and_files(monkeypatch, run):
     def stand_in(**arguments):
         given.update(arguments)
         paths = (Path("out"), Path("out/int8.tflite"), Path("out/a"), Path("out/card"))
-        return phone.PhoneResult(*paths, {}, ("left out of the images: 3 HEIC",))
+        return phone.PhoneResult(*paths, {}, 360, ("left out of the images: 3 HEIC",))
 
     monkeypatch.setattr(phone, "run", stand_in)
     code, out, _ = run("phone", "--no-mirror")

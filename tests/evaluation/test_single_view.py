@@ -43,6 +43,10 @@ def test_accuracy_and_loss(model, split, batch_size):
         figures.loss, (2 * RIGHT + WRONG + 2 * EVEN) / 5, rtol=1e-6
     )
     assert figures.examples == 5
+    # 2 of 5 in a table of Wilson's intervals
+    assert (figures.interval.low, figures.interval.high) == pytest.approx(
+        (0.1176, 0.7693), abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("batch_size", [2, 256])

@@ -12,6 +12,7 @@ from kerasnets.analysis import cost
 from kerasnets.applications.figures import Published
 from kerasnets.reports.tables import (
     comparison_table,
+    compression_table,
     figures_table,
     file_table,
     latency_table,
@@ -52,17 +53,38 @@ def rows():
 
 
 def test_figures_of_a_run(rows):
-    header, int8, _ = rows(figures_table({"int8": INT8, "teacher": INT8}))
+    header, int8, _ = rows(figures_table({"int8": INT8, "teacher": INT8}, 324))
     assert dict(zip(header, int8, strict=True)) == {
         "model": "int8",
         "params": "224,010",
         "madds": "1.235M",
-        "accuracy": "98.77%",
+        "accuracy": "98.77% (96.9-99.5)",
         "zeros": "60%",
         "bytes": "291.4 kB",
         "gzip": "101.2 kB",
         "latency": "0.123 ms",
     }
+
+
+def test_figures_of_a_run_fit_a_terminal():
+    text = io.StringIO()
+    large = INT8 | {"params": 1_234_567, "bytes": 49_383_000, "accuracy": 1.0}
+    table = figures_table({"distilled": large}, 324)
+    Console(file=text, width=80).print(table)
+    header, _, one = text.getvalue().splitlines()
+    assert "latency" in header
+    assert "100.00% (98.8-100)" in one
+
+
+def test_a_model_before_and_after(rows):
+    figures = {"params": 1_234, "madds": 5_678, "accuracy": 0.9, "images": 10}
+    before = figures | {"zeros": 0.0}
+    after = figures | {"accuracy": 0.8, "zeros": 0.5}
+    assert rows(compression_table(before, after)) == [
+        ["model", "params", "madds", "accuracy", "zeros"],
+        ["before", "1,234", "5.678k", "90.00% (59.6-98.2)", "0%"],
+        ["after", "1,234", "5.678k", "80.00% (49.0-94.3)", "50%"],
+    ]
 
 
 ROWS = [
@@ -135,6 +157,7 @@ def test_layers_and_their_sums(rows):
 
 
 REPORT = {
+    "examples": 200,
     "size": 4_912,
     "gzip_size": 2_198,
     "threads": 2,
@@ -154,6 +177,14 @@ REPORT = {
             "correlation": 0.999147,
             "agreement": 0.945,
             "accuracy": None,
+        },
+        {
+            "name": "genus",
+            "max_abs_difference": 0.5,
+            "mean_abs_difference": 0.25,
+            "correlation": 0.5,
+            "agreement": 0.5,
+            "accuracy": 0.945,
         },
         {
             "name": "embedding",
@@ -179,6 +210,7 @@ def test_a_file_beside_its_model(rows):
     ]
     assert outputs == [
         ["probabilities", "0.031", "0.0033", "0.99915", "94.50%", ""],
+        ["genus", "0.5", "0.25", "0.50000", "50.00%", "94.50% (90.4-96.9)"],
         ["embedding", "nan", "nan", "nan", "", ""],
     ]
 

@@ -35,6 +35,7 @@ class PhoneResult:
         models: For each of ``MODELS`` its ``params``, ``madds``, ``accuracy`` (share of
             the test images), ``agreement`` with its Keras model, ``bytes``,
             ``gzip_bytes``, ``latency_ms`` (one thread) and ``sparsity``.
+        test_images: On how many the accuracy was measured.
         notes: What a person should know besides, a sentence each: files that were left
             out, mirroring that is off, stages that were not taken.
     """
@@ -44,6 +45,7 @@ class PhoneResult:
     float_file: Path
     card: Path
     models: dict[str, dict[str, float]]
+    test_images: int
     notes: tuple[str, ...]
 
 
@@ -115,6 +117,7 @@ def run_with(
         float_file=folder / f"{results['prune']['taken']}.tflite",
         card=folder / "README.md",
         models=results["verify"]["models"],
+        test_images=results["verify"]["test_images"],
         notes=tuple(
             note for result in results.values() for note in result.get("notes", ())
         ),
