@@ -26,6 +26,7 @@ def figures_table(models: Mapping[str, Mapping[str, float]], images: int) -> Tab
         images: On how many the accuracy was measured.
     """
     table = _plain_table()
+    table.padding = 0  # else it is wider than 80 columns
     table.add_column("model")
     for column in ("params", "madds", "accuracy", "zeros", "bytes", "gzip", "latency"):
         table.add_column(column, justify="right")
