@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING
 from kerasnets.lazy import names_of
 
 if TYPE_CHECKING:
+    from kerasnets.evaluation.confidence import (
+        Answered,
+        answered,
+        calibration_error,
+        fit_temperature,
+    )
     from kerasnets.evaluation.intervals import Interval, mean_interval, share_interval
     from kerasnets.evaluation.single_view import Evaluation, evaluate, predict_logits
 
 __all__ = [
+    "Answered",
     "Evaluation",
     "Interval",
+    "answered",
+    "calibration_error",
     "evaluate",
+    "fit_temperature",
     "mean_interval",
     "predict_logits",
     "share_interval",
@@ -23,9 +33,13 @@ __all__ = [
 __getattr__, __dir__ = names_of(
     __name__,
     {
+        "Answered": "confidence",
         "Evaluation": "single_view",
         "Interval": "intervals",
+        "answered": "confidence",
+        "calibration_error": "confidence",
         "evaluate": "single_view",
+        "fit_temperature": "confidence",
         "mean_interval": "intervals",
         "predict_logits": "single_view",
         "share_interval": "intervals",

@@ -26,7 +26,7 @@ def share_interval(right: int, count: int, confidence: float = 0.95) -> Interval
 
     Of few images, and of shares near 0 or 1, it covers what it promises, which the
     usual "plus or minus two standard errors" does not (Brown, Cai and DasGupta 2001,
-    "Interval estimation for a binomial proportion", section 3.1.1).
+    "Interval estimation for a binomial proportion", section 3).
 
     Args:
         right: How many were right.

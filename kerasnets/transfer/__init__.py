@@ -2,7 +2,12 @@
 
 from kerasnets.transfer.distillation import distill, with_input_adapter
 from kerasnets.transfer.features import body, features
-from kerasnets.transfer.linear import LinearClassifier, fit_linear, with_linear
+from kerasnets.transfer.linear import (
+    LinearClassifier,
+    fit_linear,
+    with_linear,
+    with_temperature,
+)
 
 __all__ = [
     "LinearClassifier",
@@ -12,4 +17,5 @@ __all__ = [
     "fit_linear",
     "with_input_adapter",
     "with_linear",
+    "with_temperature",
 ]

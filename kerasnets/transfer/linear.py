@@ -9,10 +9,19 @@ import keras
 import numpy as np
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import maker
 from kerasnets.progress import Progress, silent
 
 # inverse strength of the regularisation of standardised codes
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+# what may stand behind a classifier's weights: what is scaled before is scaled after
+_SCALES_THROUGH = (
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Dropout,
+    keras.layers.AveragePooling2D,
+    keras.layers.GlobalAveragePooling2D,
+)
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,50 @@ def with_linear(body: keras.Model, classifier: LinearClassifier) -> keras.Model:
     model = keras.Model(body.inputs, head(body.output), name=name)
     head.set_weights([classifier.kernel, classifier.bias])
     return model
+
+
+def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
+    """Divide a network's logits by a temperature, inside its last weights.
+
+    Args:
+        model: From images to logits; it is changed in place. The last of its layers
+            that has weights is a dense one or a convolution, without activation.
+        temperature: Above 0, as ``evaluation.fit_temperature`` finds it.
+
+    Returns:
+        The model.
+
+    Raises:
+        KerasnetsError: It ends otherwise, or the temperature is not above 0.
+    """
+    if not (np.isfinite(temperature) and temperature > 0):
+        raise KerasnetsError(f"temperature {temperature:g}: above 0 is accepted")
+    layer = _classifier(model)
+    layer.set_weights([weights / temperature for weights in layer.get_weights()])
+    return model
+
+
+def _classifier(model: keras.Model) -> Any:
+    """The last layer with weights, whose values are the logits but for their place."""
+    call = maker(model.outputs[0])
+    while isinstance(call.operation, _SCALES_THROUGH) or _is_linear(call.operation):
+        call = maker(call.inputs[0])
+    layer = call.operation
+    kinds = (keras.layers.Dense, keras.layers.Conv2D)
+    if not isinstance(layer, kinds) or layer.activation is not keras.activations.linear:
+        raise KerasnetsError(
+            f"{model.name!r} ends in {layer.name!r}, a {type(layer).__name__}: a dense "
+            "layer or a convolution without activation is accepted, which gives logits"
+        )
+    return layer
+
+
+def _is_linear(operation: Any) -> bool:
+    """Whether it is an activation that does nothing."""
+    return (
+        isinstance(operation, keras.layers.Activation)
+        and operation.activation is keras.activations.linear
+    )
 
 
 def _fit(

@@ -116,6 +116,49 @@ def test_a_classifier_of_other_codes_is_refused():
         transfer.with_linear(network(5), found)
 
 
+def head(end):
+    """The ends of networks of the zoo, behind codes of four values."""
+    image = keras.Input((2, 2, 4))
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    if end == "dense":
+        return keras.Model(image, keras.layers.Dense(3, name="logits")(mean))
+    if end == "convolution":
+        x = keras.layers.Reshape((1, 1, 4))(mean)
+        x = keras.layers.Conv2D(3, 1)(keras.layers.Dropout(0.5)(x))
+        x = keras.layers.Activation("linear")(keras.layers.Flatten()(x))
+        return keras.Model(image, x)
+    x = keras.layers.Conv2D(3, 1)(image)
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D()(x))
+
+
+@pytest.mark.parametrize("end", ["dense", "convolution", "pooled"])
+def test_logits_are_divided_by_the_temperature(end):
+    model = head(end)
+    random = np.random.default_rng(0)
+    weights = [random.normal(size=x.shape) for x in model.get_weights()]
+    model.set_weights(weights)
+    images = random.normal(size=(8, 2, 2, 4)).astype("float32")
+    before = model.predict(images, verbose=0)
+    assert transfer.with_temperature(model, 2.5) is model
+    after = model.predict(images, verbose=0)
+    np.testing.assert_allclose(after, before / 2.5, rtol=1e-6, atol=1e-6)
+
+
+def test_a_head_that_gives_no_logits_gets_no_temperature():
+    model = head("dense")
+    for last in (
+        keras.layers.Softmax(name="last"),
+        keras.layers.Dense(3, activation="softmax", name="last"),
+        keras.layers.ReLU(name="last"),
+    ):
+        ended = keras.Model(model.input, last(model.output), name="net")
+        with pytest.raises(KerasnetsError, match="'net' ends in 'last', a"):
+            transfer.with_temperature(ended, 2.0)
+    for temperature in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(KerasnetsError, match="above 0 is accepted"):
+            transfer.with_temperature(model, temperature)
+
+
 @pytest.mark.slow
 def test_flowers_on_pretrained_codes(tmp_path):
     """Another program's figure: 81 % with alpha 0.25 at 128 pixels."""
