@@ -18,13 +18,15 @@ if TYPE_CHECKING:
         resolve_precision,
         to_float32,
     )
-    from kerasnets.training.recipe import Recipe
+    from kerasnets.training.recipe import LayerRate, Recipe
     from kerasnets.training.seeding import release_memory, seed_everything
-    from kerasnets.training.trainer import DivergedError, Training, train
+    from kerasnets.training.trainer import BatchNorm, DivergedError, Training, train
 
 __all__ = [
+    "BatchNorm",
     "Checkpoint",
     "DivergedError",
+    "LayerRate",
     "Objective",
     "Recipe",
     "Training",
@@ -42,8 +44,10 @@ __all__ = [
 __getattr__, __dir__ = names_of(
     __name__,
     {
+        "BatchNorm": "trainer",
         "Checkpoint": "checkpoint",
         "DivergedError": "trainer",
+        "LayerRate": "recipe",
         "Objective": "objective",
         "Recipe": "recipe",
         "Training": "trainer",

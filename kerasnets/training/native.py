@@ -25,7 +25,8 @@ def native_kernels(model: keras.Model) -> Iterator[None]:
     """Give the layers of a model TensorFlow's kernels, inside.
 
     Layers that they do not fit (other axes, half precision, renormalisation, statistics
-    across replicas, subclasses) and other backends than TensorFlow go on as they are.
+    across replicas, subclasses), those that are called in another way already and other
+    backends than TensorFlow go on as they are.
     """
     batch_norms, convolutions = [], []
     if keras.backend.backend() == "tensorflow":
@@ -55,6 +56,7 @@ def _on_gpu() -> bool:
 def _has_fused_kernel(layer: Any) -> bool:
     return (
         type(layer) is keras.layers.BatchNormalization
+        and "call" not in vars(layer)
         and getattr(layer.input_spec, "ndim", None) == 4
         and layer.axis in (-1, 3)
         and layer.compute_dtype == "float32"

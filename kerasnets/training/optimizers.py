@@ -1,13 +1,18 @@
 """The learning rate of each step, and the optimizer that follows it."""
 
+import difflib
 import math
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
 from keras import layers, ops
 
-from kerasnets.graph import all_layers
-from kerasnets.training.recipe import Recipe
+from kerasnets.errors import KerasnetsError
+from kerasnets.graph import all_layers, leaf_layers
+from kerasnets.training.recipe import LayerRate, Recipe
 from kerasnets.traits import kernels_of
 
 _NORMALISATIONS = (
@@ -57,16 +62,26 @@ def learning_rate(recipe: Recipe, step: Any, steps: int) -> Any:
 
 
 def make_optimizer(
-    recipe: Recipe, model: keras.Model, steps: int
+    recipe: Recipe,
+    model: keras.Model,
+    steps: int,
+    rates: Mapping[str, LayerRate] | None = None,
 ) -> keras.optimizers.Optimizer:
     """Return the optimizer for ``model``, which decays only the weights that it should.
 
     Args:
-        recipe: Optimizer, learning rate, schedule and weight decay.
+        recipe: Epochs, optimizer, learning rate, schedule and weight decay.
         model: The network that is trained.
         steps: Of the whole training.
+        rates: How fast layers learn, by their names (``nested_model/layer`` in nested
+            ones); those that are not named learn at the recipe's rate.
+
+    Raises:
+        KerasnetsError: There is no layer of that name.
     """
     rate: Any = _Schedule(recipe, steps)  # Any: Keras annotates it as a float
+    if rates:
+        return _with_own_rates(recipe, model, steps, rates, rate)
     optimizer = with_settings(keras.optimizers, recipe, rate)
     optimizer.exclude_from_weight_decay(var_list=undecayed_variables(model))
     return optimizer
@@ -101,6 +116,75 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self):
         raise NotImplementedError("a recipe's optimizer is not saved with its network")
+
+
+class _OwnRates:
+    """Makes an optimizer's steps shares of its rate, for each variable its own.
+
+    Weight decay is part of the step: Keras decays all variables at one rate.
+    """
+
+    # from TensorFlow's variable, which is what Keras hands to a step, to the share of
+    # the rate, the first step that counts, and the decay
+    plan_of: Callable[[Any], tuple[float, int, float]]
+
+    def update_step(self: Any, gradient, variable, learning_rate):
+        share, first_step, decay = self.plan_of(variable)
+        begun = ops.cast(self.iterations >= first_step, "float32")
+        learning_rate = learning_rate * share * begun
+        if decay:
+            self.assign_sub(variable, variable * decay * learning_rate)
+        super().update_step(gradient, variable, learning_rate)  # pyright: ignore
+
+
+class SGDByLayer(_OwnRates, keras.optimizers.SGD):
+    """SGD with a rate for each variable."""
+
+
+class AdamByLayer(_OwnRates, keras.optimizers.Adam):
+    """Adam, and AdamW, with a rate for each variable."""
+
+
+def _with_own_rates(
+    recipe: Recipe,
+    model: keras.Model,
+    steps: int,
+    rates: Mapping[str, LayerRate],
+    schedule: Any,
+) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer with rates by layer."""
+    undecayed = {id(variable) for variable in undecayed_variables(model)}
+    plans = {}
+    for variable, rate in _by_variable(model, rates):
+        decay = 0.0 if id(variable) in undecayed else recipe.weight_decay
+        first_step = rate.first_epoch * steps // recipe.epochs
+        plans[id(variable.value)] = (rate.share, first_step, decay)
+    own = types.SimpleNamespace(SGD=SGDByLayer, Adam=AdamByLayer, AdamW=AdamByLayer)
+    optimizer = with_settings(own, replace(recipe, weight_decay=0.0), schedule)
+    optimizer.plan_of = lambda variable: plans[id(variable)]
+    return optimizer
+
+
+def _by_variable(
+    model: keras.Model, rates: Mapping[str, LayerRate]
+) -> list[tuple[keras.Variable, LayerRate]]:
+    """The rate of each variable that learns."""
+    layers = leaf_layers(model)
+    for name in rates:
+        if name not in layers:
+            near = difflib.get_close_matches(name, layers, n=3, cutoff=0.0)
+            raise KerasnetsError(
+                f"{model.name!r} has no layer {name!r}; near it are {', '.join(near)}"
+            )
+    of_layer = {
+        id(variable): rate
+        for name, rate in rates.items()
+        for variable in layers[name].trainable_variables
+    }
+    return [
+        (variable, of_layer.get(id(variable), LayerRate()))
+        for variable in model.trainable_variables
+    ]
 
 
 def undecayed_variables(model: keras.Model) -> list[keras.Variable]:

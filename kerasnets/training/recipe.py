@@ -93,6 +93,30 @@ class Recipe:
         )
 
 
+@dataclass(frozen=True)
+class LayerRate:
+    """How fast a layer learns beside the others.
+
+    Attributes:
+        share: Of the recipe's learning rate, and with it of its weight decay.
+        first_epoch: The epoch, counted from 0, in which it begins to learn.
+
+    Raises:
+        KerasnetsError: A value is below 0.
+    """
+
+    share: float = 1.0
+    first_epoch: int = 0
+
+    def __post_init__(self):
+        for name in ("share", "first_epoch"):
+            value = getattr(self, name)
+            if not value >= 0:
+                raise KerasnetsError(
+                    f"the {name} of a layer's rate is {value}; 0 or more is accepted"
+                )
+
+
 def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
         (nearest,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -18,10 +19,14 @@ from kerasnets.training.logits import answering_logits
 from kerasnets.training.native import native_kernels
 from kerasnets.training.objective import Objective, right_answers
 from kerasnets.training.optimizers import make_optimizer
-from kerasnets.training.recipe import Recipe
+from kerasnets.training.recipe import LayerRate, Recipe
+from kerasnets.training.statistics import kept_statistics
 
 # from a batch of images to targets beside its labels, as ``Objective`` knows them
 Teach = Callable[[Any], Mapping[str, Any]]
+# what batch norms normalise by while a network learns: statistics of the batch, or the
+# moving ones, which then stay as they are
+BatchNorm = Literal["batch", "inference"]
 
 
 class DivergedError(KerasnetsError):
@@ -86,6 +91,8 @@ def train(
     *,
     teach: Teach | None = None,
     objective: Objective | None = None,
+    rates: Mapping[str, LayerRate] | None = None,
+    batch_norm: BatchNorm = "batch",
     checkpoint: Checkpoint | None = None,
     progress: Progress = silent,
 ) -> Training:
@@ -106,6 +113,11 @@ def train(
             teacher, for instance. It is not trained.
         objective: The loss. Default: the recipe's, of each output with its weight; a
             network that learns hints says which of its outputs they belong to.
+        rates: How fast layers learn, by their names (``nested_model/layer`` in nested
+            ones); those that are not named learn at the recipe's rate.
+        batch_norm: What batch norms normalise by: "batch", the statistics of each
+            batch, or "inference", the moving ones, which stay as they are; scale and
+            offset learn in either case.
         checkpoint: Where the state of the training is kept; it holds the final state
             in the end.
         progress: Told after each epoch, with loss and accuracy.
@@ -115,12 +127,20 @@ def train(
         network has learned.
 
     Raises:
+        KerasnetsError: ``rates`` names no layer of the model, or ``batch_norm`` is
+            unknown.
         DivergedError: The loss is not finite at the end of an epoch.
     """
+    if batch_norm not in get_args(BatchNorm):
+        raise KerasnetsError(
+            f"batch_norm {batch_norm!r} is unknown: {', '.join(get_args(BatchNorm))}"
+        )
     steps = feed.steps_per_epoch
     objective = objective or Objective(recipe, tuple(loss_weights(model)))
     learner = _Learner(model, objective, teach)
-    learner.compile(optimizer=make_optimizer(recipe, model, recipe.epochs * steps))
+    learner.compile(
+        optimizer=make_optimizer(recipe, model, recipe.epochs * steps, rates)
+    )
     learner.optimizer.build(model.trainable_variables)
     callbacks: list[keras.callbacks.Callback] = [_Watch(learner, recipe, progress)]
     first_epoch = 0
@@ -129,7 +149,8 @@ def train(
         first_epoch = checkpoint.restore(state)
         callbacks.append(_Save(checkpoint, state, recipe.epochs))
     if first_epoch < recipe.epochs:
-        with native_kernels(model), answering_logits(model):
+        keeping = kept_statistics if batch_norm == "inference" else nullcontext
+        with keeping(model), native_kernels(model), answering_logits(model):
             learner.fit(
                 feed.dataset(first_epoch, recipe.epochs),
                 initial_epoch=first_epoch,

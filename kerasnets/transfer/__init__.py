@@ -8,6 +8,7 @@ from kerasnets.transfer.linear import (
     with_linear,
     with_temperature,
 )
+from kerasnets.transfer.stages import stages, train_stages
 
 __all__ = [
     "LinearClassifier",
@@ -15,6 +16,8 @@ __all__ = [
     "distill",
     "features",
     "fit_linear",
+    "stages",
+    "train_stages",
     "with_input_adapter",
     "with_linear",
     "with_temperature",
