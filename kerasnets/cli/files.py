@@ -23,11 +23,19 @@ def predict(
     top: Annotated[
         int, typer.Option(min=1, help="Number of classes to print per image.")
     ] = 1,
+    at_least: Annotated[
+        float,
+        typer.Option(
+            help='Probability from 0 to 1 below which the answer is "none of these".'
+        ),
+    ] = 0.0,
 ) -> None:
     """Print label and probability for each image."""
     from kerasnets.data import read_image
     from kerasnets.export import Classifier
 
+    if not 0 <= at_least <= 1:
+        raise KerasnetsError(f"--at-least {at_least:g}: 0 to 1 is accepted")
     classifier = Classifier(file)
     height, width = classifier.input_size
     bad = []
@@ -39,8 +47,12 @@ def predict(
             continue
         probabilities = classifier.predict(pixels[None])[0]
         best = probabilities.argsort()[::-1][:top]
-        answers = (f"{classifier.labels[i]} {probabilities[i]:.1%}" for i in best)
-        typer.echo(f"{image}: {', '.join(answers)}")
+        answer = ", ".join(
+            f"{classifier.labels[i]} {probabilities[i]:.1%}" for i in best
+        )
+        if probabilities[best[0]] < at_least:
+            answer = f"none of these ({answer})"
+        typer.echo(f"{image}: {answer}")
     if bad:
         raise KerasnetsError("; ".join(bad))
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         Answered,
         answered,
         calibration_error,
+        confidence_figures,
         fit_temperature,
     )
     from kerasnets.evaluation.intervals import Interval, mean_interval, share_interval
@@ -23,6 +24,7 @@ __all__ = [
     "Interval",
     "answered",
     "calibration_error",
+    "confidence_figures",
     "evaluate",
     "fit_temperature",
     "mean_interval",
@@ -38,6 +40,7 @@ __getattr__, __dir__ = names_of(
         "Interval": "intervals",
         "answered": "confidence",
         "calibration_error": "confidence",
+        "confidence_figures": "confidence",
         "evaluate": "single_view",
         "fit_temperature": "confidence",
         "mean_interval": "intervals",

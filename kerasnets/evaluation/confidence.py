@@ -1,6 +1,7 @@
 """How far probabilities can be trusted, and what makes them trustworthy."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from kerasnets.errors import KerasnetsError
 
 # between these the temperature is sought
 _COLDEST, _HOTTEST = 0.01, 100.0
+# of these a card tells what is answered
+_TOLD = (0.5, 0.7, 0.9)
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,26 @@ def answered(
         right=int((answers & right).sum()),
         silent_right=int((~answers & right).sum()),
     )
+
+
+def confidence_figures(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Return what a model card tells of a file's probabilities, as JSON has it.
+
+    Args:
+        probabilities: (images, classes).
+        labels: (images,), the classes.
+
+    Returns:
+        "calibration": "ece", the calibration error; "answered": a mapping of the fields
+        of ``Answered`` for each of the probabilities 0.5, 0.7 and 0.9.
+
+    Raises:
+        KerasnetsError: As for ``calibration_error``.
+    """
+    return {
+        "calibration": {"ece": calibration_error(probabilities, labels)},
+        "answered": [asdict(answered(probabilities, labels, p)) for p in _TOLD],
+    }
 
 
 def _judged(

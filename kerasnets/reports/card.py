@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from kerasnets.reports.tables import figures_row
+from kerasnets.evaluation import Answered
+from kerasnets.reports.tables import accuracy_text, figures_row
 
 _ROLES = {
     "teacher": "the network that taught, float32",
@@ -24,6 +25,7 @@ def model_card(*, name: str, settings: Mapping, results: Mapping[str, Mapping]) 
     sections = (
         _head(name, settings, results),
         _figures(results),
+        *_confidence(results["verify"]["models"]["int8"]),
         *_notes(results),
         _use(results),
         _data(settings, results["data"]),
@@ -65,6 +67,52 @@ the run.
 
 The int8 file gives the class of its Keras model on {models["int8"]["agreement"]:.2%} of
 the test images. Parameters count batch-norm statistics, which the files fold away."""
+
+
+def _confidence(int8: Mapping) -> list[str]:
+    """What its probabilities are worth, where that was measured."""
+    if "answered" not in int8:
+        return []
+    rows = "\n".join(_answered_row(Answered(**row)) for row in int8["answered"])
+    return [
+        f"""## How sure
+
+Below a probability of one's choice the file need not answer: `kerasnets predict
+--at-least P` says "none of these" then. Of the test images, all of which show one of
+the classes:
+
+| P | answered | right of these | wrong | kept back although right |
+|--:|--:|--:|--:|--:|
+{rows}
+
+{_calibration(int8["calibration"])}"""
+    ]
+
+
+def _answered_row(found: Answered) -> str:
+    right = ""
+    if found.accuracy is not None:
+        right = accuracy_text(found.accuracy, found.answered)
+    return (
+        f"| {found.at_least:g} | {found.answered:,} ({found.share:.1%}) | {right} |"
+        f" {found.wrong:,} | {found.silent_right:,} |"
+    )
+
+
+def _calibration(found: Mapping) -> str:
+    """How far probabilities are from shares of right answers."""
+    text = (
+        "Expected calibration error, the mean distance of the probability of an answer"
+        f" from the share\nof such answers that are right: {found['ece']:.3f}"
+    )
+    if "temperature" in found:
+        text += (
+            f" with the temperature {found['temperature']:.3g}\nthat was fitted to the"
+            " validation images and is inside the file"
+        )
+        if "ece_before" in found:
+            text += f", {found['ece_before']:.3f} without it"
+    return f"{text}."
 
 
 def _notes(results: Mapping[str, Mapping]) -> list[str]:

@@ -272,6 +272,25 @@ def test_predict_answers_for_the_good_pictures_and_names_the_bad(run, tmp_path):
     assert "bad.jpg" in err
 
 
+def test_predict_answers_none_of_these_below_a_probability(run, tmp_path):
+    from PIL import Image
+
+    turned = tmp_path / "turned.png"
+    with Image.open(EXAMPLE / "seven.png") as seven:
+        seven.transpose(Image.Transpose.ROTATE_180).save(turned)
+    call = ("predict", EXAMPLE / "int8.tflite", EXAMPLE / "seven.png", turned)
+    _, plain, _ = run(*call)
+    seven, other = (line.rpartition(": ")[2] for line in plain.splitlines())
+    assert float(other.split()[1].rstrip("%")) < 95  # it knows no such digit
+    code, out, err = run(*call, "--at-least", "0.95")
+    assert (code, err) == (0, "")
+    assert [line.rpartition(": ")[2] for line in out.splitlines()] == [
+        seven,
+        f"none of these ({other})",
+    ]
+    assert run(*call, "--at-least", "0")[1] == plain
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no model", b"\x1c\0\0\0TFL3" * 9])
 def test_predict_refuses_what_is_no_model(complaint, tmp_path, content):
     if content is not None:
@@ -451,6 +470,9 @@ DATA = ["--data", "npz:colours.npz"]
         ("bench net.tflite --serial x", "go with --phone"),
         ("predict empty.tflite a.png", "empty.tflite is not a LiteRT"),
         ("predict short.tflite a.png", "short.tflite"),
+        ("predict a.tflite a.png --at-least 70", "--at-least 70: 0 to 1 is accepted"),
+        ("predict a.tflite a.png --at-least -0.1", "--at-least -0.1: 0 to 1"),
+        ("predict a.tflite a.png --at-least nan", "--at-least nan: 0 to 1"),
     ],
 )
 def test_what_a_step_cannot_use_gets_one_line(here, complaint, line, message):

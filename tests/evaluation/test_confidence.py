@@ -1,12 +1,20 @@
 """Probabilities that mean something: hand-made numbers, and what scipy finds."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.evaluation import answered, calibration_error, fit_temperature
+from kerasnets.evaluation import (
+    Answered,
+    answered,
+    calibration_error,
+    confidence_figures,
+    fit_temperature,
+)
 
 
 def drawn(true_temperature, images=20_000, classes=4, seed=0):
@@ -92,6 +100,17 @@ def test_answers_of_those_who_are_sure():
     nobody = answered(probabilities, labels, 1.0)
     assert (nobody.answered, nobody.accuracy) == (0, None)
     assert answered(probabilities, labels, 0).share == 1
+
+
+def test_figures_of_a_card_are_json():
+    probabilities = np.array([[0.75, 0.25], [0.4, 0.6], [0.05, 0.95]], "float32")
+    found = json.loads(
+        json.dumps(confidence_figures(probabilities, np.array([0, 0, 1])))
+    )
+    ece = (0.25 + 0.6 + 0.05) / 3
+    assert found["calibration"] == {"ece": pytest.approx(ece, abs=1e-6)}
+    assert [row["answered"] for row in found["answered"]] == [3, 2, 1]
+    assert Answered(**found["answered"][1]) == Answered(0.7, 3, 2, 2, 0)
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,13 @@ def test_card_states_figures_data_and_licence(finished):
     assert "1,259 images for training, 179" in card
     assert "CC BY 4.0" in card
     assert "seed 0" in card
+    # of the file itself, at three probabilities
+    answered = figures["answered"]
+    assert [row["at_least"] for row in answered] == [0.5, 0.7, 0.9]
+    assert {row["images"] for row in answered} == {359}
+    first = answered[0]
+    assert first["right"] + first["silent_right"] == round(figures["accuracy"] * 359)
+    assert f"| 0.5 | {first['answered']} (" in card
 
 
 def test_test_images_are_never_trained_on(finished):

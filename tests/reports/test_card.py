@@ -158,6 +158,24 @@ def test_notes_and_stages_that_were_not_taken_are_told():
     assert "the student network, small weights set to zero" in card
 
 
+def test_card_says_how_sure_the_file_is():
+    of_run = results()
+    int8 = of_run["verify"]["models"]["int8"]
+    int8["calibration"] = {"ece": 0.0214}
+    counts = {"images": 222, "answered": 200, "right": 198, "silent_right": 13}
+    none = {"images": 222, "answered": 0, "right": 0, "silent_right": 210}
+    int8["answered"] = [{"at_least": 0.7, **counts}, {"at_least": 0.99, **none}]
+    card = model_card(name="birds", settings=SETTINGS, results=of_run)
+    assert "| 0.7 | 200 (90.1%) | 99.00% (96.4-99.7) | 2 | 13 |" in card
+    assert "| 0.99 | 0 (0.0%) |  | 0 | 210 |" in card
+    assert "of such answers that are right: 0.021." in words(card)
+    int8["calibration"] |= {"temperature": 1.734, "ece_before": 0.08}
+    card = model_card(name="birds", settings=SETTINGS, results=of_run)
+    assert "0.021 with the temperature 1.73 that was fitted" in words(card)
+    assert "is inside the file, 0.080 without it." in words(card)
+
+
 def test_card_without_notes_has_no_such_section(card):
     assert "## Notes" not in card
+    assert "## How sure" not in card
     assert "the distilled network, small weights set to zero" in card

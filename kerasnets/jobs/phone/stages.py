@@ -20,7 +20,7 @@ from kerasnets.data import (
     resize_images,
 )
 from kerasnets.errors import KerasnetsError
-from kerasnets.evaluation import evaluate
+from kerasnets.evaluation import confidence_figures, evaluate
 from kerasnets.files import write_bytes, write_text
 from kerasnets.jobs.images import DATA_FILES
 from kerasnets.jobs.mirroring import look_at_mirroring
@@ -341,6 +341,10 @@ def verify(job: Job) -> dict:
             "latency_ms": latency[name],
             "preprocessing": str(applications.preprocessing(model)),
         }
+    file = export.Classifier(paths["int8"])
+    models["int8"] |= confidence_figures(
+        file.predict(resize_images(test.images, file.input_size[0])), test.labels
+    )
     return {"test_images": len(test.labels), "threads": 1, "models": models}
 
 
