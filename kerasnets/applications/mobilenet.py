@@ -113,7 +113,7 @@ def _mobilenet(
 def _check(alpha: float, padding: str, common: Common) -> None:
     """Raise where no filters are left, or weights do not go with the padding."""
     builder.check_choice("padding", padding, PADDINGS)
-    if padding == "symmetric" and common.get("weights") == "imagenet":
+    if padding == "symmetric" and builder.origin(common.get("weights")) == "keras":
         raise KerasnetsError(
             "the imagenet weights learned with padding 'same' and answer wrong with "
             "'symmetric': give weights=None, then "

@@ -50,9 +50,10 @@ _EXPLANATIONS = {
         its last batch normalisation starts at 0 (Goyal et al. 2017, section 5.1).""",
     "include_top": "Whether to end in the classifier and its activation.",
     "weights": """None for random weights; "imagenet" for those of keras.applications;
-        the path of a .keras or .weights.h5 file of this network or of a .safetensors or
-        .pth file of its counterpart in torchvision or timm; or "timm:NAME" for a model
-        of the Hugging Face hub.""",
+        the path of a .keras or .weights.h5 file of this network, of an .h5 file as
+        keras.applications fetches it, or of a .safetensors or .pth file of the
+        counterpart in torchvision or timm; or "timm:NAME" for a model of the Hugging
+        Face hub.""",
     "input_tensor": "A Keras tensor to build on, instead of ``input_shape``.",
     "pooling": 'Without top, None gives the last map, "avg" or "max" a vector.',
     "classes": "Number of classes; weights of a file keep theirs only if equal.",

@@ -15,6 +15,7 @@ from kerasnets.pixels import (
 from kerasnets.pretrained.carry import from_keras, from_torch
 from kerasnets.pretrained.counterpart import AUXILIARY, HEAD, Counterpart, origin
 from kerasnets.pretrained.files import load_weights
+from kerasnets.pretrained.imagenet import ImageNetFile, imagenet_files
 
 __all__ = [
     "AUXILIARY",
@@ -25,9 +26,11 @@ __all__ = [
     "TORCH",
     "UNIT",
     "Counterpart",
+    "ImageNetFile",
     "Preprocessing",
     "from_keras",
     "from_torch",
+    "imagenet_files",
     "load_weights",
     "origin",
 ]

@@ -31,14 +31,25 @@ class Counterpart:
     layer: Callable[[str], str]
     preprocessing: Preprocessing
     extras: tuple[str, ...] = ()
-    top: tuple[str, ...] = ("fc.", "classifier.", "head.", "last_linear.")
+    top: tuple[str, ...] = (
+        *("fc.", "classifier.", "head.", "last_linear."),
+        "predictions/",
+    )
     builder: str = ""
 
 
 def origin(weights: str | Path | None) -> str:
     """Where weights come from: "keras", "torch", or "paper" for our own."""
     text = "" if weights is None else str(weights)
-    if text == "imagenet":
+    if text == "imagenet" or is_keras_applications_file(text):
         return "keras"
     torch = text.startswith("timm:") or text.endswith((".pth", ".pt", ".safetensors"))
     return "torch" if torch else "paper"
+
+
+def is_keras_applications_file(path: str) -> bool:
+    """Whether a path is named like the weights that keras.applications fetches.
+
+    HDF5 as Keras 2 wrote it: ``.h5``, where Keras 3 says ``.weights.h5``.
+    """
+    return path.endswith(".h5") and not path.endswith(".weights.h5")

@@ -13,11 +13,18 @@ import numpy as np
 from kerasnets import untrusted
 from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import Preprocessing
+from kerasnets.pretrained import imagenet
 from kerasnets.pretrained.carry import assign, from_keras, from_torch, head_of
-from kerasnets.pretrained.counterpart import AUXILIARY, HEAD, Counterpart
+from kerasnets.pretrained.counterpart import (
+    AUXILIARY,
+    HEAD,
+    Counterpart,
+    is_keras_applications_file,
+)
 
 _HUB = "timm:"
 _KERAS = (".keras", ".weights.h5")
+_APPLICATIONS = (".h5",)
 _TORCH = (".safetensors", ".pth", ".pt")
 # layers of ours that a network without top or without auxiliary classifiers lacks
 _TOP_LAYERS = (HEAD, "fc", "f6", AUXILIARY)
@@ -55,11 +62,14 @@ def load_weights(
         path, stated = _fetch(text.removeprefix(_HUB))
         _load_torch(model, path, torch_counterpart, text)
         return stated
-    if not Path(text).is_file() or not text.endswith((*_KERAS, *_TORCH)):
+    accepted = (*_KERAS, *_APPLICATIONS, *_TORCH)
+    if not Path(text).is_file() or not text.endswith(accepted):
         raise KerasnetsError(
             f"weights {text!r}: give None, 'imagenet', 'timm:NAME' or the path of an "
-            f"existing {', '.join((*_KERAS, *_TORCH))} file"
+            f"existing {', '.join(accepted)} file"
         )
+    if is_keras_applications_file(text):
+        return _load_applications(model, Path(text), keras_counterpart, arguments)
     if text.endswith(_TORCH):
         return _load_torch(model, Path(text), torch_counterpart, text)
     extras = () if head_of(model) else _TOP_LAYERS
@@ -70,7 +80,7 @@ def load_weights(
 def _load_imagenet(
     model, counterpart: Counterpart | None, arguments: Mapping[str, Any]
 ) -> None:
-    """The weights of the Keras team, fetched and checked by keras.applications."""
+    """The weights of the Keras team: from its cache, else fetched by Keras."""
     if counterpart is None:
         raise KerasnetsError(
             f"weights 'imagenet': keras.applications has no {model.name}; give a path "
@@ -78,16 +88,32 @@ def _load_imagenet(
         )
     # also for other classes: there may be hidden layers before the classifier
     include_top = head_of(model) is not None
-    try:
-        source = getattr(keras.applications, counterpart.builder)(
-            weights="imagenet", include_top=include_top, **arguments
-        )
-    except Exception as error:  # of the network, of the hash, of the arguments
-        reason = " ".join(str(error).split())
+    where = "the weights 'imagenet'"
+    file = imagenet.cached(counterpart.builder, arguments, include_top=include_top)
+    if file is not None:
+        file.check()
+        source = imagenet.read(counterpart.builder, file.path, arguments)
+    else:
+        source = imagenet.fetch(counterpart.builder, arguments, include_top=include_top)
+    _carry(model, source, counterpart, where)
+
+
+def _load_applications(
+    model, path: Path, counterpart: Counterpart | None, arguments: Mapping[str, Any]
+) -> None:
+    """The weights of a file that keras.applications fetched."""
+    if counterpart is None:
         raise KerasnetsError(
-            f"weights 'imagenet' of {counterpart.builder} are not to be had: {reason}"
-        ) from error
-    from_keras(model, source, counterpart, where="the weights 'imagenet'")
+            f"weights '{path}': keras.applications, whose files end in .h5, has no "
+            f"{model.name}; a .weights.h5 file of it is accepted"
+        )
+    source = imagenet.read(counterpart.builder, path, arguments)
+    _carry(model, source, counterpart, str(path))
+
+
+def _carry(model, source, counterpart: Counterpart, where: str) -> None:
+    extras = () if head_of(model) else counterpart.top
+    from_keras(model, source, counterpart, extras=extras, where=where)
 
 
 def _load_torch(model, path: Path, counterpart: Counterpart | None, where: str) -> None:

@@ -47,4 +47,8 @@ def keras_layer(name: str) -> str:
     }[part]
 
 
-COUNTERPARTS = (Counterpart(library="keras", layer=keras_layer, preprocessing=UNIT),)
+COUNTERPARTS = (
+    Counterpart(
+        library="keras", layer=keras_layer, preprocessing=UNIT, top=("conv_preds/",)
+    ),
+)

@@ -36,4 +36,5 @@ def keras_layer(name: str, depths: Sequence[int]) -> str:
 def counterparts(depths: Sequence[int]) -> tuple[Counterpart, ...]:
     """The counterpart of a network with so many blocks in each stage."""
     layer = partial(keras_layer, depths=depths)
-    return (Counterpart(library="keras", layer=layer, preprocessing=UNIT),)
+    top = ("conv_2/", "logits/")
+    return (Counterpart(library="keras", layer=layer, preprocessing=UNIT, top=top),)

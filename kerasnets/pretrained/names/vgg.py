@@ -29,6 +29,11 @@ def counterparts(depths: Sequence[int], *, batch_norm: bool) -> tuple[Counterpar
     names = torch_layers(depths, batch_norm=batch_norm)
     layer = names.__getitem__
     return (
-        Counterpart(library="keras", layer=keras_layer, preprocessing=CAFFE),
+        Counterpart(
+            library="keras",
+            layer=keras_layer,
+            preprocessing=CAFFE,
+            top=("fc1/", "fc2/", "predictions/"),
+        ),
         Counterpart(library="torchvision", layer=layer, preprocessing=TORCH),
     )
