@@ -1,4 +1,4 @@
-"""The one error of the package that a user is meant to read."""
+"""The one error of the package that a user is meant to read, and the one warning."""
 
 import re
 
@@ -22,6 +22,13 @@ class KerasnetsError(ValueError):
     The message is one line: what was given, and what would be accepted. The command
     line prints it without a traceback; it is a ``ValueError`` so that users of
     ``keras.applications`` catch what they expect.
+    """
+
+
+class KerasnetsWarning(UserWarning):
+    """Something was done otherwise than the user may expect.
+
+    The message is one line; the command line prints it.
     """
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from kerasnets.errors import KerasnetsWarning
 from kerasnets.progress import Progress
 
 
@@ -33,11 +35,29 @@ def quiet(enabled: bool) -> Iterator[Console]:
         if enabled:
             with Path(os.devnull).open("wb") as nowhere:
                 os.dup2(nowhere.fileno(), 2)
+        console = Console(file=person)
         try:
-            yield Console(file=person)
+            with _own_warnings_said(console):
+                yield console
         finally:
             sys.stderr.flush()
             os.dup2(person.fileno(), 2)
+
+
+@contextlib.contextmanager
+def _own_warnings_said(console: Console) -> Iterator[None]:
+    """Print what the package itself warns of, a line each; leave other warnings be."""
+    with warnings.catch_warnings():
+        show_other = warnings.showwarning
+
+        def show(message, category, *where, **more):
+            if issubclass(category, KerasnetsWarning):
+                say(console, f"kerasnets: {message}")
+            else:
+                show_other(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def show(content: str | Table) -> None:

@@ -270,6 +270,7 @@ class Draft:
                 name=self.name
                 or (title if self.form == "paper" else f"{title}_{self.form}"),
             )
+        usual = preprocessing_of_form(self.row, self.form)
         stated = None
         if self.weights is not None:
             stated = load_weights(
@@ -278,9 +279,10 @@ class Draft:
                 keras_counterpart=self.row.keras,
                 torch_counterpart=self.row.torch,
                 arguments=counterpart_arguments,
+                colours=usual.channels,
             )
-        stated = stated or preprocessing_of_form(self.row, self.form)
         _, height, _, channels = self.image.shape
+        stated = stated or usual
         maker(self.image).operation.preprocessing = stated.fitted(height, channels)
         return model
 

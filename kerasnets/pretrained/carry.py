@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kerasnets.errors import KerasnetsError
+from kerasnets.errors import KerasnetsError, KerasnetsWarning
 from kerasnets.graph import maker
 from kerasnets.pretrained.counterpart import AUXILIARY, HEAD, Counterpart
 
@@ -49,6 +49,7 @@ def from_keras(
         model,
         tensors,
         lambda layer, role: f"{counterpart.layer(layer)}/{role}",
+        colours=counterpart.preprocessing.channels,
         **options,
     )
 
@@ -105,7 +106,7 @@ def from_torch(
             name = key(layer.name, variable.name)
             if name in tensors:
                 tensors[name] = _from_torch_order(layer, variable, tensors[name])
-    assign(model, tensors, key, **options)
+    assign(model, tensors, key, colours=counterpart.preprocessing.channels, **options)
 
 
 def _from_torch_order(layer, variable, tensor: np.ndarray) -> np.ndarray:
@@ -137,12 +138,18 @@ def assign(
     *,
     extras: tuple[str, ...] = (),
     where: str = "the weights",
+    colours: str = "RGB",
 ) -> None:
     """Set every weight of ``model`` to the tensor ``key(layer name, weight name)``.
 
-    All of them or, where something does not fit, none. Classifiers for another number
-    of classes, and auxiliary ones that the tensors lack, stay as they are: a warning
-    says so.
+    All of them or, where something does not fit, none. Two things need not fit, and one
+    warning says what was done: classifiers for another number of classes, and auxiliary
+    ones that the tensors lack, stay as they are; a first kernel for images of other
+    channels is summed for one channel, else its channels are repeated in turn and
+    scaled to the same sum.
+
+    The sum makes of a grey image exactly what the network made of it as RGB, where all
+    channels of its images have the same mean and deviation, as in [-1, 1].
 
     Args:
         model: Our network, changed in place.
@@ -150,16 +157,18 @@ def assign(
         key: Function from names of layer and weight to the tensor's.
         extras: Prefixes of tensors that may be left over.
         where: Whose tensors they are, for messages.
+        colours: "BGR" where the channels of the first kernel are in that order.
 
     Raises:
         KerasnetsError: A tensor is missing, left over or of another shape.
     """
+    tensors, fitted = _for_channels(model, tensors, key, colours)
     pairs, problems, new, used = [], [], [], set()
     for layer in model.layers:
         names = [key(layer.name, variable.name) for variable in layer.weights]
         used.update(names)
         if names and _is_new(layer, names, tensors):
-            new.append(layer.name)
+            new.append(layer)
             continue
         for name, variable in zip(names, layer.weights, strict=True):
             problem = _misfit(layer, variable, name, tensors)
@@ -180,12 +189,52 @@ def assign(
         )
     for variable, tensor in pairs:
         variable.assign(np.reshape(tensor, variable.shape))
-    if new:
+    but_for = ([fitted] if fitted else []) + ([_new_layers(new)] if new else [])
+    if but_for:
         warnings.warn(
-            f"{where} have no classifier for {model.name}: {', '.join(new)} are newly "
-            "initialised",
+            f"{where} fit {model.name} but for: {', '.join(but_for)}",
+            KerasnetsWarning,
             stacklevel=2,
         )
+
+
+def _for_channels(
+    model: keras.Model, tensors: Mapping[str, np.ndarray], key: Callable, colours: str
+) -> tuple[Mapping[str, np.ndarray], str]:
+    """The tensors with a first kernel for the model's images, and what was done."""
+    stem = next((layer for layer in model.layers if layer.weights), None)
+    if not isinstance(stem, layers.Conv2D):
+        return tensors, ""
+    name = key(stem.name, "kernel")
+    kernel = tensors.get(name)
+    if kernel is None or kernel.ndim != 4:
+        return tensors, ""
+    height, width, ours, filters = stem.weights[0].shape
+    theirs = kernel.shape[2]
+    if ours == theirs or kernel.shape != (height, width, theirs, filters):
+        return tensors, ""
+    if ours == 1:
+        done = f"summed over {theirs} channels"
+        kernel = kernel.sum(axis=2, keepdims=True)
+    else:
+        how = "repeated" if ours > theirs else "cut"
+        done = f"{how} from {theirs} to {ours} channels"
+        kernel = kernel[:, :, ::-1] if colours == "BGR" else kernel
+        kernel = kernel[:, :, np.arange(ours) % theirs] * (theirs / ours)
+    return {**tensors, name: kernel}, f"{stem.name} {done}"
+
+
+def _new_layers(new: list[layers.Layer]) -> str:
+    """What is said of layers that keep the weights they were built with."""
+    names = ", ".join(layer.name for layer in new)
+    classes = {layer.weights[-1].shape[-1] for layer in new if _classifies(layer)}
+    said = f" ({classes.pop()} classes)" if classes else ""
+    return f"{names} newly initialised{said}"
+
+
+def _classifies(layer: layers.Layer) -> bool:
+    """Whether it is the classifier, or that of an auxiliary branch."""
+    return layer.name.endswith(HEAD)
 
 
 def head_of(model: keras.Model) -> layers.Layer | None:
@@ -197,7 +246,7 @@ def _is_new(layer, names: list[str], tensors: Mapping) -> bool:
     """Whether the layer is a classifier that the tensors have not or differently."""
     if layer.name.startswith(AUXILIARY) and not any(name in tensors for name in names):
         return True
-    if not layer.name.endswith(HEAD):
+    if not _classifies(layer):
         return False
     return any(
         name not in tensors or not _same_size(tensors[name].shape, variable.shape)

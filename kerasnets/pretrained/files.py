@@ -37,10 +37,12 @@ def load_weights(
     keras_counterpart: Counterpart | None,
     torch_counterpart: Counterpart | None,
     arguments: Mapping[str, Any],
+    colours: str = "RGB",
 ) -> Preprocessing | None:
     """Give a network the weights that its builder was asked for.
 
-    A classifier for another number of classes is left as it is, with a warning.
+    A classifier for another number of classes is left as it is, a first kernel for
+    images of other channels fitted; a warning says so: see ``carry.assign``.
 
     Args:
         model: As our builder made it; changed in place.
@@ -48,6 +50,7 @@ def load_weights(
         keras_counterpart: The network in keras.applications.
         torch_counterpart: The network in torchvision or timm.
         arguments: With which that in keras.applications is the same network.
+        colours: Order of the channels of which the weights learned, "RGB" or "BGR".
 
     Returns:
         The preprocessing that the weights say they want, or None.
@@ -74,7 +77,8 @@ def load_weights(
         return _load_torch(model, Path(text), torch_counterpart, text)
     extras = () if head_of(model) else _TOP_LAYERS
     tensors = _read_keras(Path(text), model)
-    return assign(model, tensors, "{}/{}".format, extras=extras, where=text)
+    assign(model, tensors, "{}/{}".format, extras=extras, where=text, colours=colours)
+    return None
 
 
 def _load_imagenet(

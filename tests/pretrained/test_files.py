@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from goldens import seeded
 from safetensors.numpy import save_file
-from support.weights import randomise, rounding
+from support.weights import randomise, rounding, save_as_keras_2
 
 from kerasnets import applications
 from kerasnets.applications import LeNet5, MobileNet, ResNet18, ResNet20, ResNet50
-from kerasnets.errors import KerasnetsError
+from kerasnets.errors import KerasnetsError, KerasnetsWarning
 from kerasnets.pretrained import TORCH
+from kerasnets.pretrained.carry import assign
 
 SMALL = {"input_shape": (32, 32, 3), "classes": 10}
 
@@ -48,7 +49,7 @@ def test_own_file_is_read(own_file):
 
 def test_classifier_for_other_classes_is_new_and_says_so(own_file):
     model, path = own_file
-    with pytest.warns(UserWarning, match="no classifier for resnet20: logits"):
+    with pytest.warns(UserWarning, match=r": logits newly initialised \(3 classes\)$"):
         other = ResNet20(weights=path, classes=3)
     np.testing.assert_array_equal(
         other.get_layer("stem_conv").kernel, model.get_layer("stem_conv").kernel
@@ -135,7 +136,7 @@ def test_torch_file_of_another_network_is_refused(torch_file):
 
 def test_torch_file_gives_its_body_to_other_classes(torch_file):
     state, path = torch_file
-    with pytest.warns(UserWarning, match="logits are newly initialised"):
+    with pytest.warns(KerasnetsWarning, match="but for: logits newly initialised"):
         model = ResNet18((32, 32, 3), weights=path, classes=3)
     np.testing.assert_array_equal(model.get_layer("stem_bn").gamma, state["bn1.weight"])
     assert ResNet18(weights=path, include_top=False).output_shape[-1] == 512
@@ -223,6 +224,98 @@ def test_unknown_weights_are_told_what_is_known(weights):
         LeNet5(weights=weights)
 
 
+# --- images of other channels ------------------------------------------------------
+
+
+def grey(path, body):
+    """What networks for grey images and for RGB make of the same grey ones."""
+    pixels = np.random.default_rng(2).uniform(0, 255, (2, 40, 40, 1))
+    with pytest.warns(KerasnetsWarning, match="stem_conv summed over 3 channels$"):
+        one = body(weights=path, input_shape=(40, 40, 1))
+    three = body(weights=path, input_shape=(40, 40, 3))
+    images = [np.asarray(applications.preprocessing(one)(pixels))]
+    images.append(np.asarray(applications.preprocessing(three)(pixels.repeat(3, -1))))
+    return [
+        model.predict(x, verbose=0)
+        for model, x in zip((one, three), images, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("file", ["own.keras", "keras.h5"])
+def test_grey_images_are_seen_as_in_rgb(file, tmp_path):
+    path = tmp_path / file
+    if file == "own.keras":
+        randomise(MobileNet((40, 40, 3), alpha=0.25)).save(path)
+    else:
+        source = keras.applications.MobileNet(alpha=0.25, weights=None)
+        save_as_keras_2(randomise(source), path)
+
+    def body(**arguments):
+        return MobileNet(alpha=0.25, include_top=False, pooling="avg", **arguments)
+
+    ours, theirs = grey(path, body)
+    assert np.abs(theirs).max() > 0.1
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+
+
+def test_torch_kernel_is_summed(torch_file):
+    state, path = torch_file
+    with pytest.warns(KerasnetsWarning, match="stem_conv summed"):
+        model = ResNet18((32, 32, 1), weights=path, classes=10)
+    expected = state["conv1.weight"].transpose(2, 3, 1, 0).sum(2, keepdims=True)
+    np.testing.assert_allclose(model.get_layer("stem_conv").kernel, expected, atol=1e-6)
+    assert len(applications.preprocessing(model).mean) == 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "takes", "said"),
+    [
+        (4, [0, 1, 2, 0], "repeated from 3 to 4"),
+        (7, [0, 1, 2, 0, 1, 2, 0], "repeated from 3 to 7"),
+        (2, [0, 1], "cut from 3 to 2"),
+    ],
+)
+def test_kernel_is_repeated_and_rescaled(channels, takes, said, own_file):
+    """As timm does it: RGB in turn, times 3 by the number of channels."""
+    source, path = own_file
+    with pytest.warns(KerasnetsWarning, match=f"but for: stem_conv {said} channels$"):
+        model = ResNet20((32, 32, channels), weights=path)
+    kernel = np.asarray(source.get_layer("stem_conv").kernel)
+    np.testing.assert_allclose(
+        model.get_layer("stem_conv").kernel,
+        kernel[:, :, takes] * 3 / channels,
+        rtol=1e-6,
+    )
+
+
+def test_grey_network_gives_its_kernel_to_rgb(tmp_path):
+    path = tmp_path / "grey.weights.h5"
+    source = LeNet5()
+    source.save_weights(path)
+    with pytest.warns(KerasnetsWarning, match="from 1 to 3 channels"):
+        model = LeNet5((32, 32, 3), weights=path)
+    ours, theirs = (np.asarray(m.weights[0]) for m in (model, source))
+    np.testing.assert_allclose(ours, np.repeat(theirs, 3, 2) / 3, rtol=1e-6)
+
+
+def test_kernel_that_learned_blue_first_is_turned():
+    """Images of four channels come as they are, red first."""
+    source = applications.VGG16((32, 32, 3), classes=10)
+    model = applications.VGG16((32, 32, 4), classes=10, weights=None)
+    tensors = {f"{v.path}": np.asarray(v) for v in source.weights}
+    with pytest.warns(KerasnetsWarning, match="repeated from 3 to 4"):
+        assign(model, tensors, "{}/{}".format, colours="BGR")
+    ours, theirs = (np.asarray(m.weights[0]) for m in (model, source))
+    np.testing.assert_allclose(ours, theirs[:, :, [2, 1, 0, 2]] * 0.75, rtol=1e-6)
+
+
+def test_other_widths_are_no_matter_of_channels(tmp_path):
+    path = tmp_path / "half.weights.h5"
+    MobileNet(alpha=0.5, **SMALL).save_weights(path)
+    with pytest.raises(KerasnetsError, match=r"stem_conv wants \(3, 3, 1, 32\)"):
+        MobileNet((32, 32, 1), classes=10, weights=path)
+
+
 # --- keras.applications: its builder stands in for the download --------------------
 
 
@@ -257,7 +350,7 @@ def test_imagenet_weights_are_those_of_the_width_and_resolution(imagenet):
 
 
 def test_imagenet_classifier_is_left_behind_for_other_classes(imagenet):
-    with pytest.warns(UserWarning, match="logits are newly initialised"):
+    with pytest.warns(KerasnetsWarning, match="but for: logits newly initialised"):
         MobileNet(alpha=0.25, weights="imagenet", classes=10)
     assert imagenet[0][0]["include_top"]
 
@@ -268,9 +361,14 @@ def test_imagenet_body_takes_any_size(imagenet):
     np.testing.assert_array_equal(model.weights[-1], imagenet[0][1].weights[-1])
 
 
-def test_imagenet_weights_want_three_channels(imagenet):
-    with pytest.raises(KerasnetsError, match=r"stem_conv wants \(3, 3, 1, 8\)"):
-        MobileNet((64, 64, 1), alpha=0.25, weights="imagenet", include_top=False)
+def test_all_that_does_not_fit_is_said_once(imagenet):
+    with pytest.warns(KerasnetsWarning) as told:
+        MobileNet((64, 64, 1), alpha=0.25, weights="imagenet", classes=5)
+    (warning,) = told
+    assert str(warning.message) == (
+        "the weights 'imagenet' fit mobilenet_0.25_64_keras but for: stem_conv summed "
+        "over 3 channels, logits newly initialised (5 classes)"
+    )
 
 
 def test_no_network_is_one_line(monkeypatch, tmp_path):

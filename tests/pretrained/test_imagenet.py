@@ -9,7 +9,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from support.weights import randomise, rounding
+from support.weights import randomise, rounding, save_as_keras_2
 
 from kerasnets import applications
 from kerasnets.applications import MobileNet, MobileNetV2, MobileNetV3Small
@@ -27,23 +27,6 @@ QUARTER = "mobilenet_2_5_128_tf.h5"
 HALF = {"alpha": 0.5, "input_shape": (128, 128, 3)}
 
 
-def write(model, path, prefix=""):
-    """The weights as Keras 2 wrote them: a group a layer, in the order of the layers.
-
-    ``prefix`` goes before the names of all layers.
-    """
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [
-            f"{prefix}{la.name}".encode() for la in model.layers
-        ]
-        for layer in model.layers:
-            group = file.create_group(f"{prefix}{layer.name}")
-            names = [f"{layer.name}/{variable.name}:0" for variable in layer.weights]
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, variable in zip(names, layer.weights, strict=True):
-                group[name] = np.asarray(variable)
-
-
 @pytest.fixture(scope="module")
 def quarter(tmp_path_factory):
     """MobileNet of alpha 0.25 with random weights in keras.applications; its file."""
@@ -51,7 +34,7 @@ def quarter(tmp_path_factory):
         keras.applications.MobileNet((128, 128, 3), alpha=0.25, weights=None)
     )
     path = tmp_path_factory.mktemp("keras") / QUARTER
-    write(model, path)
+    save_as_keras_2(model, path)
     return model, path
 
 
@@ -180,7 +163,7 @@ def test_file_without_classifier(tmp_path):
     )
     randomise(source)
     path = tmp_path / "body.h5"
-    write(source, path)
+    save_as_keras_2(source, path)
     with pytest.warns(UserWarning, match="logits"):
         model = MobileNet((64, 64, 3), alpha=0.25, weights=path, classes=3)
     np.testing.assert_array_equal(model.weights[-3], source.weights[-1])
@@ -195,7 +178,7 @@ def test_layers_may_have_the_names_of_an_older_keras(tmp_path):
         weights=None, include_preprocessing=False, **arguments
     )
     randomise(source)
-    write(source, tmp_path / "old.h5", prefix="older/")
+    save_as_keras_2(source, tmp_path / "old.h5", prefix="older/")
     model = MobileNetV3Small(weights=tmp_path / "old.h5", **arguments)
     np.testing.assert_array_equal(
         model.get_layer("fc1").bias, source.get_layer("conv_2").bias

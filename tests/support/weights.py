@@ -1,5 +1,8 @@
 """Weights as after some training, to compare two forms of one network with."""
 
+from pathlib import Path
+
+import h5py
 import keras
 import numpy as np
 
@@ -63,3 +66,20 @@ def rounding(model: keras.Model, x: np.ndarray) -> float:
     found = model.predict(x, verbose=0)
     model.set_weights(weights)
     return float(np.abs(found - expected).max())
+
+
+def save_as_keras_2(model: keras.Model, path: Path, prefix: str = "") -> None:
+    """The weights as Keras 2 wrote them: a group a layer, in the order of the layers.
+
+    ``prefix`` goes before the names of all layers.
+    """
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [
+            f"{prefix}{la.name}".encode() for la in model.layers
+        ]
+        for layer in model.layers:
+            group = file.create_group(f"{prefix}{layer.name}")
+            names = [f"{layer.name}/{variable.name}:0" for variable in layer.weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, variable in zip(names, layer.weights, strict=True):
+                group[name] = np.asarray(variable)
