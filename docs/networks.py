@@ -45,9 +45,20 @@ layer by layer, `kerasnets plot googlenet` draws it block by block.
 
 `weights="imagenet"` takes those of keras.applications, `"timm:resnet18.a1_in1k"` a
 model of the Hugging Face hub (`pip install 'kerasnets[pretrained]'`); or it is the path
-of a `.keras`, `.weights.h5`, `.safetensors` or `.pth` file. The column "elsewhere" says
-which networks other libraries have: with their weights the outputs are theirs. Each
-network knows what its pixels must look like:
+of a `.keras`, `.weights.h5`, `.safetensors` or `.pth` file, or of an `.h5` file as
+keras.applications fetches it. The column "elsewhere" says which networks other
+libraries have: with their weights the outputs are theirs.
+
+The files of keras.applications go with images of any side:
+`MobileNet((96, 96, 3), alpha=0.25, weights="mobilenet_2_5_128_tf.h5")`.
+`kerasnets list --pretrained` shows those that are cached, and
+`kerasnets.pretrained.imagenet_files("mobilenet")` lists all with where they belong.
+
+For images of other channels the first kernel is summed (grey) or repeated and rescaled
+(four and more); classifiers for other classes start anew. One warning,
+`kerasnets.errors.KerasnetsWarning`, says what did not fit.
+
+Each network knows what its pixels must look like:
 
 ```python
 model = kerasnets.applications.VGG16(weights="imagenet")

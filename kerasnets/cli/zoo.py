@@ -27,6 +27,12 @@ def list_networks(
         Literal["name", "year", "params", "madds", "top1"] | None,
         typer.Option(help="Order of the rows.  [default: the zoo's]"),
     ] = None,
+    pretrained: Annotated[
+        bool,
+        typer.Option(
+            "--pretrained", help="ImageNet weights of these networks that are here."
+        ),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """List the networks: parameters, multiply-adds, accuracy, papers."""
@@ -42,13 +48,32 @@ def list_networks(
         max_madds=_count(max_madds),
         order=sort,
     )
-    if as_json:
+    if pretrained:
+        _list_weights([network.name for network in networks], as_json=as_json)
+    elif as_json:
         typer.echo(json.dumps([zoo.as_json(row) for row in networks], indent=2))
     elif networks:
         terminal.show(tables.zoo_table(networks))
         terminal.show(tables.sources(networks))
     else:
         terminal.show("no network matches these filters")
+
+
+def _list_weights(networks: list[str], *, as_json: bool) -> None:
+    """Print the files of ImageNet weights that are cached."""
+    from kerasnets.pretrained import imagenet_files
+    from kerasnets.reports import tables
+
+    known = [file for name in networks for file in imagenet_files(name)]
+    cached = [file for file in known if file.is_cached]
+    if as_json:
+        typer.echo(json.dumps([file.as_json() for file in cached], indent=2))
+    elif cached:
+        terminal.show(tables.weights_table(cached))
+    elif known:
+        terminal.show(f"none of {len(known)} files is in {known[0].path.parent}")
+    else:
+        terminal.show("keras.applications has no network that matches these filters")
 
 
 def _count(text: str | None) -> int | None:

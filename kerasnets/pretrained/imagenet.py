@@ -7,7 +7,7 @@ import csv
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,10 @@ class ImageNetFile:
     def is_cached(self) -> bool:
         """Whether the file is there."""
         return self.path.is_file()
+
+    def as_json(self) -> dict[str, Any]:
+        """The file for ``json.dumps``."""
+        return {**asdict(self), "path": str(self.path)}
 
     def check(self) -> None:
         """Raise where the file that is there is not the one that Keras hosts.

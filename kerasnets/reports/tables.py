@@ -12,6 +12,7 @@ from kerasnets.analysis.receptive_field import ReceptiveField
 from kerasnets.analysis.zoo import provenance
 from kerasnets.applications.builder import Network
 from kerasnets.evaluation import share_interval
+from kerasnets.pretrained import ImageNetFile
 from kerasnets.units import format_bytes, format_count
 
 # what 80 columns leave for a family beside the longest name
@@ -85,6 +86,17 @@ def compression_table(before: Mapping[str, float], after: Mapping[str, float]) -
             accuracy_text(figures["accuracy"], int(figures["images"])),
             f"{figures['zeros']:.0%}",
         )
+    return table
+
+
+def weights_table(files: Sequence[ImageNetFile]) -> Table:
+    """A row for each file of pretrained weights."""
+    table = _plain_table()
+    for column in ("network", "arguments", "side", "weights"):
+        table.add_column(column, overflow="fold")
+    for file in files:
+        given = ", ".join(f"{name}={value}" for name, value in file.arguments.items())
+        table.add_row(file.network, given, str(file.side), str(file.path))
     return table
 
 

@@ -327,6 +327,23 @@ def test_list_of_nothing(run):
     assert json.loads(run("list", "--max-params", "1", "--json")[1]) == []
 
 
+def test_list_of_pretrained_weights_shows_those_that_are_here(
+    run, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    code, out, _ = run("list", "--pretrained", "--filter", "mobilenetv2")
+    assert (code, out) == (0, f"none of 22 files is in {tmp_path / 'models'}\n")
+    path = tmp_path / "models" / "mobilenet_2_5_128_tf.h5"
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    _, out, _ = run("list", "--pretrained")
+    assert out.splitlines()[-1].split() == ["MobileNet", "alpha=0.25", "128", str(path)]
+    (row,) = json.loads(run("list", "--pretrained", "--json")[1])
+    assert (row["arguments"], row["path"]) == ({"alpha": 0.25}, str(path))
+    _, out, _ = run("list", "--pretrained", "--family", "lenet")
+    assert out == "keras.applications has no network that matches these filters\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
