@@ -5,6 +5,7 @@ The rooms are imported when they are first used (``kerasnets.applications``,
 """
 
 import importlib
+import os
 from types import ModuleType
 
 from kerasnets.errors import KerasnetsError
@@ -12,6 +13,11 @@ from kerasnets.errors import KerasnetsError
 __version__ = "0.1.0"
 
 __all__ = ["KerasnetsError"]
+
+# oneDNN keeps the last 1,024 operations that TensorFlow had it compile. Dropping one it
+# may read freed memory (TensorFlow 2.21: get_md_hash under lru_cache_t::evict), and a
+# process that trains many networks comes to that: so none is dropped.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "65536")
 
 _ROOMS = (
     "analysis",

@@ -69,3 +69,18 @@ def test_training_and_resume_repeat_bit_for_bit(tmp_path, onednn):
         digests.append(done.stdout.split()[-1])
     assert len(digests[0]) == 64
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("stated", [None, "512"])
+def test_no_compiled_operation_is_dropped_unless_asked_for(stated):
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    env = {key: value for key, value in os.environ.items() if key != name}
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", f"import os, kerasnets; print(os.environ['{name}'])"],
+        env=env | ({name: stated} if stated else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) == int(stated or 65_536)
