@@ -145,7 +145,8 @@ def fetch(
         missing = [f.path for f in files if f.side == _side(arguments, f)]
         near = [
             str(file.path)
-            for file in _same_network(network, arguments, include_top=True)
+            for top in dict.fromkeys((include_top, True))
+            for file in _same_network(network, arguments, include_top=top)
             if file.is_cached
         ]
         raise KerasnetsError(
@@ -185,7 +186,9 @@ def read(network: str, path: Path, arguments: Mapping[str, Any]) -> keras.Model:
         if file.path.name == path.name
     ]
     other = f" (by its name it is of {named[0]})" if named not in ([], [asked]) else ""
-    raise KerasnetsError(f"{path} holds no weights of {asked}{other}: {problems[0]}")
+    # the way that fits says most: the other only counts other layers
+    problem = min(problems, key=lambda text: text.startswith("Layer count"))
+    raise KerasnetsError(f"{path} holds no weights of {asked}{other}: {problem}")
 
 
 def _same_network(

@@ -13,7 +13,7 @@ from support.weights import randomise, rounding, save_as_keras_2
 
 from kerasnets import applications
 from kerasnets.applications import MobileNet, MobileNetV2, MobileNetV3Small
-from kerasnets.errors import KerasnetsError
+from kerasnets.errors import KerasnetsError, KerasnetsWarning
 from kerasnets.graph import shapes_only
 from kerasnets.pretrained import imagenet_files
 
@@ -197,6 +197,16 @@ def test_other_alpha_is_told(quarter):
         MobileNet(weights=quarter[1], **HALF)
 
 
+def test_other_alpha_without_classifier_is_told(tmp_path):
+    half = keras.applications.MobileNet(weights=None, include_top=False, **HALF)
+    save_as_keras_2(half, tmp_path / "my_body.h5")
+    with pytest.raises(
+        KerasnetsError,
+        match=r"my_body\.h5 holds no .*\(3, 3, 3, 8\)\. Received .* \(3, 3, 3, 16\)$",
+    ):
+        MobileNet((32, 32, 3), alpha=0.25, weights=tmp_path / "my_body.h5")
+
+
 def test_file_of_another_network_is_told(quarter):
     with pytest.raises(
         KerasnetsError, match=r"no weights of MobileNetV2\(alpha=0\.5\) \(by its name"
@@ -275,6 +285,15 @@ def test_real_weights_are_read_as_keras_reads_them(monkeypatch):
         np.testing.assert_allclose(
             model.predict(x, verbose=0), expected, rtol=0, atol=1e-6
         )
+    grey = x[..., :1]
+    with pytest.warns(KerasnetsWarning, match="stem_conv summed over 3 channels$"):
+        model = MobileNet((128, 128, 1), alpha=0.25, weights="imagenet")
+    np.testing.assert_allclose(
+        model.predict(grey, verbose=0),
+        source.predict(grey.repeat(3, -1), verbose=0),
+        rtol=0,
+        atol=1e-5,
+    )
     other = MobileNet((96, 96, 3), alpha=0.25, weights=path)
     for ours, theirs in zip(other.weights, source.weights, strict=True):
         np.testing.assert_array_equal(ours, np.reshape(theirs, ours.shape))
