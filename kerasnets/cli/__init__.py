@@ -4,7 +4,7 @@
 group of commands each.
 """
 
-from kerasnets.cli import files, phone, zoo
+from kerasnets.cli import files, learning, phone, zoo
 from kerasnets.cli.app import application, main
 
 __all__ = ["main"]
@@ -16,6 +16,7 @@ for _name, _command in {
     "list": zoo.list_networks,
     "summary": zoo.summary,
     "plot": zoo.plot,
+    "finetune": learning.finetune,
     "compress": files.compress,
     "export": files.export,
     "verify": files.verify,

@@ -8,3 +8,7 @@ MAX_BYTES = 350_000
 PRECISION = "auto"
 RECIPE = "pcqat"
 CALIBRATION = 100
+# of fine-tuning: what a MobileNet learned flowers best by
+TUNING_EPOCHS = 10
+TUNING_RATE = 0.01
+STAGE_DECAY = 0.5

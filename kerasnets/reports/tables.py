@@ -100,6 +100,35 @@ def weights_table(files: Sequence[ImageNetFile]) -> Table:
     return table
 
 
+def ways_table(
+    ways: Mapping[str, float],
+    test: Mapping[str, float],
+    images: Mapping[str, int],
+    taken: str,
+) -> Table:
+    """A row for each way of transfer learning that was measured.
+
+    Args:
+        ways: Accuracy on the validation images of each, by its name.
+        test: The same on the test images, of those that were asked.
+        images: How many there are of both, as "validation" and "test".
+        taken: Name of the one that is the result.
+    """
+    table = Table()
+    table.add_column("way")
+    for column in ("validation", "test"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for name, accuracy in ways.items():
+        table.add_row(
+            name,
+            accuracy_text(accuracy, images["validation"]),
+            accuracy_text(test[name], images["test"]) if name in test else "",
+            "taken" if name == taken else "",
+        )
+    return table
+
+
 def zoo_table(networks: Sequence[Network]) -> Table:
     """A row for each network at its default arguments, numbers for where it is from.
 

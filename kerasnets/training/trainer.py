@@ -131,10 +131,7 @@ def train(
             unknown.
         DivergedError: The loss is not finite at the end of an epoch.
     """
-    if batch_norm not in get_args(BatchNorm):
-        raise KerasnetsError(
-            f"batch_norm {batch_norm!r} is unknown: {', '.join(get_args(BatchNorm))}"
-        )
+    check_batch_norm(batch_norm)
     steps = feed.steps_per_epoch
     objective = objective or Objective(recipe, tuple(loss_weights(model)))
     learner = _Learner(model, objective, teach)
@@ -161,6 +158,14 @@ def train(
                 shuffle=False,
             )
     return learner.result()
+
+
+def check_batch_norm(name: str) -> None:
+    """Raise where ``train`` knows no such way of batch normalisation."""
+    if name not in get_args(BatchNorm):
+        raise KerasnetsError(
+            f"batch_norm {name!r} is unknown: {', '.join(get_args(BatchNorm))}"
+        )
 
 
 class _Learner(keras.Model):

@@ -2,20 +2,33 @@
 
 from kerasnets.transfer.distillation import distill, with_input_adapter
 from kerasnets.transfer.features import body, features
+from kerasnets.transfer.finetune import FineTuning, finetune
 from kerasnets.transfer.linear import (
     LinearClassifier,
     fit_linear,
     with_linear,
     with_temperature,
 )
+from kerasnets.transfer.recommend import (
+    Recommendation,
+    Similarity,
+    recommend,
+    similarity,
+)
 from kerasnets.transfer.stages import stages, train_stages
 
 __all__ = [
+    "FineTuning",
     "LinearClassifier",
+    "Recommendation",
+    "Similarity",
     "body",
     "distill",
     "features",
+    "finetune",
     "fit_linear",
+    "recommend",
+    "similarity",
     "stages",
     "train_stages",
     "with_input_adapter",

@@ -85,7 +85,7 @@ def train_stages(
     start: str | None = None,
     decay: float = DECAY,
     unfreeze: int = 0,
-    batch_norm: BatchNorm = "inference",
+    batch_norm: BatchNorm = "batch",
     teach: Teach | None = None,
     objective: Objective | None = None,
     checkpoint: Checkpoint | None = None,
@@ -105,8 +105,9 @@ def train_stages(
         decay: Above 0; 1 for one rate.
         unfreeze: Epochs after which the next stage below begins to learn; 0 for all at
             once.
-        batch_norm: As for ``train``. Layers that stay as they are keep their
-            statistics in either case.
+        batch_norm: As for ``train``. Layers before ``start`` keep their statistics in
+            either case. "inference" wants small steps, such as Adam's: nothing holds
+            the maps where the statistics expect them.
         teach: As for ``train``.
         objective: As for ``train``.
         checkpoint: As for ``train``; its identity is to say all of these arguments.

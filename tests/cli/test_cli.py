@@ -71,7 +71,7 @@ def test_help_names_the_commands_and_loads_no_keras():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     commands = {"phone", "predict", "list", "summary", "plot"}
-    commands |= {"compress", "export", "verify", "bench"}
+    commands |= {"finetune", "compress", "export", "verify", "bench"}
     assert commands <= set(done.stdout.split())
 
 
