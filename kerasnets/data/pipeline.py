@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kerasnets.pixels import Preprocessing
 
 # uses of the seed that must not share numbers
-_SHUFFLE, _AUGMENT = 1, 2
+_SHUFFLE, _AUGMENT, _VIEW = 1, 2, 3
 
 # float32 pixels of 0 to 255 (batch, side, side, 3) and a seed (2,) -> the same, changed
 View = Callable[[Any, Any], Any]
@@ -71,7 +71,20 @@ class Augment:
             images: Float32 (batch, side, side, 3) with values 0 to 255.
             seed: Two whole numbers; the same ones make the same changes.
         """
-        return _augmented(images, self, seed)
+        import tensorflow as tf
+
+        return _augmented(images, self, _Draw(seed, tf.shape(images)[:1]))
+
+    def of_set(self, images, seed, indices, total: int):
+        """Return changed copies of some images of a set, alike in any batch.
+
+        Args:
+            images: As for ``__call__``.
+            seed: As for ``__call__``.
+            indices: Int64 (batch,), the place of each image in the set.
+            total: Number of images of the set.
+        """
+        return _augmented(images, self, _Draw(seed, (total,), indices))
 
 
 @dataclass(frozen=True)
@@ -86,8 +99,14 @@ class Batches:
     shuffle: bool
     preprocessing: "Preprocessing | None" = None
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    views: int = 0
 
     def __post_init__(self):
+        if self.views and not isinstance(self.augment, Augment):
+            raise KerasnetsError(
+                f"{self.views} fixed views with the augmentation {self.augment!r}: an "
+                "Augment is accepted"
+            )
         moved = self.augment is not None or self.size != self.split.images.shape[1]
         if self.split.labels.ndim > 1 and moved:
             raise KerasnetsError(
@@ -124,33 +143,44 @@ class Batches:
             step, len(self.split.labels), self.batch_size, self.seed, self.shuffle
         )
 
-        def read(array: np.ndarray, dtype):
+        def read(array: np.ndarray, dtype, *place):
             rows = tf.numpy_function(
-                lambda chosen: array[chosen].astype(dtype.as_numpy_dtype),
-                [indices],
+                lambda *chosen: array[chosen].astype(dtype.as_numpy_dtype),
+                [*place, indices],
                 dtype,
                 stateful=False,
             )
-            rows.set_shape((*indices.shape, *array.shape[1:]))
+            rows.set_shape((*indices.shape, *array.shape[1 + len(place) :]))
             return rows
 
         side = self.split.images.shape[1]
+        # an epoch each, by turns
+        view = [step // self.steps_per_epoch % self.views] if self.views else []
         images = tf.cast(read(self.split.images, tf.uint8), tf.float32)
         labels = read(self.split.labels, tf.int64)
         if self.targets:
             others = {
-                name: read(array, tf.as_dtype(array.dtype))
+                name: read(array, tf.as_dtype(array.dtype), *view)
                 for name, array in self.targets.items()
             }
             labels = {"labels": labels, **others}
         if self.augment is not None:
             # before the resize, which then smooths what the warp has roughened
-            images = self.augment(images, _seed_of(_AUGMENT, self.seed, step))
+            images = self._changed(images, step, view, indices)
         if self.size != side:
             images = tf.image.resize(images, (self.size, self.size), antialias=True)
         if self.preprocessing is not None:
             images = self.preprocessing(images)
         return images, labels
+
+    def _changed(self, images, step, view, indices):
+        """The images, augmented: each step anew, or as they are in a fixed view."""
+        if not view:
+            assert self.augment is not None
+            return self.augment(images, _seed_of(_AUGMENT, self.seed, step))
+        assert isinstance(self.augment, Augment)
+        seed = _seed_of(_VIEW, self.seed, view[0])
+        return self.augment.of_set(images, seed, indices, len(self.split.labels))
 
 
 def steps_per_epoch(images: int, batch_size: int, shuffle: bool) -> int:
@@ -190,6 +220,7 @@ def batches(
     shuffle: bool = True,
     preprocessing: "Preprocessing | None" = None,
     targets: Mapping[str, np.ndarray] | None = None,
+    views: int = 0,
 ) -> Batches:
     """Return the batches of a split.
 
@@ -204,13 +235,26 @@ def batches(
         preprocessing: What the network wants done to the pixels; None leaves
             them as they are, 0 to 255.
         targets: What else is learned of each image, by its name in
-            ``training.Objective``: arrays with a row for each image of the split.
+            ``training.Objective``: arrays with a row for each image of the split, of
+            fixed views (views, images, ...).
+        views: How many versions of each image the changes make, one an epoch, by turns;
+            they depend on the seed and on nothing else, so that what a teacher says of
+            each can be known beforehand. 0 for new ones in each epoch.
 
     Raises:
-        KerasnetsError: Labels of pixels would no longer lie on their pixels.
+        KerasnetsError: Labels of pixels would no longer lie on their pixels, or fixed
+            views are not made by an ``Augment``.
     """
     return Batches(
-        split, size, batch_size, seed, augment, shuffle, preprocessing, targets or {}
+        split,
+        size,
+        batch_size,
+        seed,
+        augment,
+        shuffle,
+        preprocessing,
+        targets or {},
+        views,
     )
 
 
@@ -222,16 +266,26 @@ def _seed_of(use: int, seed: int, index):
     return tf.random.experimental.stateless_fold_in(both, index)
 
 
-def _augmented(images, augment: Augment, seed):
+@dataclass(frozen=True)
+class _Draw:
+    """Draws numbers for images: as many as the shape says, of these those chosen."""
+
+    seed: Any
+    shape: Any
+    chosen: Any = None
+
+    def __call__(self, index: int, limit: float):
+        """One number a picture, uniform on +-limit."""
+        import tensorflow as tf
+
+        own = tf.random.experimental.stateless_fold_in(self.seed, index)
+        drawn = tf.random.stateless_uniform(self.shape, own, -limit, limit)
+        return drawn if self.chosen is None else tf.gather(drawn, self.chosen)
+
+
+def _augmented(images, augment: Augment, draw: _Draw):
     """Changed copies of float32 images (n, side, side, 3) with values 0 to 255."""
     import tensorflow as tf
-
-    count = tf.shape(images)[:1]
-
-    def draw(index: int, limit: float):
-        """One number a picture, uniform on +-limit."""
-        own = tf.random.experimental.stateless_fold_in(seed, index)
-        return tf.random.stateless_uniform(count, own, -limit, limit)
 
     if augment.translate or augment.rotate or augment.zoom or augment.flip:
         images = _warped(images, augment, draw)
@@ -244,7 +298,7 @@ def _augmented(images, augment: Augment, seed):
     return tf.clip_by_value(images, 0.0, 255.0)
 
 
-def _warped(images, augment: Augment, draw):
+def _warped(images, augment: Augment, draw: _Draw):
     """Turn, zoom, shift and mirror in one bilinear step."""
     import tensorflow as tf
 

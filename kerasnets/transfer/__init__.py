@@ -15,6 +15,7 @@ from kerasnets.transfer.recommend import (
     recommend,
     similarity,
 )
+from kerasnets.transfer.soft_targets import soft_targets
 from kerasnets.transfer.stages import stages, train_stages
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "fit_linear",
     "recommend",
     "similarity",
+    "soft_targets",
     "stages",
     "train_stages",
     "with_input_adapter",

@@ -8,20 +8,30 @@ from kerasnets.tuning.networks import (
     feasible_candidates,
 )
 from kerasnets.tuning.plan import SearchPlan, read_plan
+from kerasnets.tuning.pretrained import (
+    PHONE_NETWORKS,
+    build_body,
+    pretrained_candidates,
+    pretrained_files,
+)
 from kerasnets.tuning.search import Trial, search
 from kerasnets.tuning.space import Budget, Candidate, Cost
 
 __all__ = [
+    "PHONE_NETWORKS",
     "Budget",
     "Candidate",
     "Cost",
     "SearchPlan",
     "Trial",
     "axes_of",
+    "build_body",
     "build_candidate",
     "check_axes",
     "cost_of",
     "feasible_candidates",
+    "pretrained_candidates",
+    "pretrained_files",
     "read_plan",
     "search",
 ]

@@ -17,7 +17,7 @@ from kerasnets.data import (
     open_source,
     prepare,
 )
-from kerasnets.data.pipeline import _AUGMENT, _SHUFFLE, _augmented, _seed_of, _warped
+from kerasnets.data.pipeline import _AUGMENT, _SHUFFLE, _seed_of, _warped
 from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import UNIT
 
@@ -95,6 +95,41 @@ def test_labels_of_pixels_and_other_targets_go_with_their_images():
             seen.append(int(row[0]) // 2)
     assert sorted(seen) == list(range(10))
     assert isinstance(stream, Feed)
+
+
+def test_fixed_views_come_again_by_turns_whatever_the_batch():
+    split, moves = noise(12), Augment(translate=0.3, rotate=20, flip=True, contrast=0.5)
+    answers = np.arange(24, dtype="float32").reshape(2, 12, 1)
+
+    def by_image(first, last, **how):
+        stream = batches(
+            split, size=8, seed=3, augment=moves, views=2, preprocessing=UNIT, **how
+        )
+        found = {}
+        for images, targets in stream.dataset(first, last):
+            labels = targets["labels"] if isinstance(targets, dict) else targets
+            for label, image in zip(labels.numpy(), images.numpy(), strict=True):
+                found[int(label)] = image
+            if isinstance(targets, dict):
+                view = first % 2
+                expected = answers[view, labels.numpy()]
+                np.testing.assert_array_equal(targets["soft"], expected)
+        return found
+
+    epochs = [
+        by_image(n, n + 1, batch_size=4, targets={"soft": answers}) for n in range(4)
+    ]
+    in_order = by_image(1, 2, batch_size=5, shuffle=False)
+    for i in range(12):
+        np.testing.assert_array_equal(epochs[0][i], epochs[2][i])
+        np.testing.assert_array_equal(epochs[1][i], epochs[3][i])
+        np.testing.assert_array_equal(epochs[1][i], in_order[i])
+        assert np.abs(epochs[0][i] - epochs[1][i]).max() > 0.1
+
+
+def test_only_an_augment_makes_fixed_views():
+    with pytest.raises(KerasnetsError, match="2 fixed views with the augmentation"):
+        batches(noise(4), size=8, batch_size=2, seed=0, views=2)
 
 
 @pytest.mark.parametrize("change", [{"size": 4}, {"augment": Augment(flip=True)}])
@@ -226,7 +261,7 @@ def test_warp_by_hand(drawn, expected):
 
 def changed(images, augment, step=0):
     seed = _seed_of(_AUGMENT, 0, step)
-    return _augmented(tf.constant(images, tf.float32), augment, seed).numpy()
+    return augment(tf.constant(images, tf.float32), seed).numpy()
 
 
 def test_brightness_shifts_each_image_by_up_to_its_share():
