@@ -38,6 +38,7 @@ from kerasnets import blocks
 from kerasnets.applications import builder
 from kerasnets.applications.builder import Common, Counterpart, Shape
 from kerasnets.errors import KerasnetsError
+from kerasnets.pretrained import trained_shape
 from kerasnets.pretrained.names import mobilenet as names
 
 EPSILON = 1e-3
@@ -105,7 +106,7 @@ def _mobilenet(
         counterpart_arguments={
             "alpha": alpha,
             "depth_multiplier": depth_multiplier,
-            "input_shape": names.trained_shape(net.image, names.SIDES),
+            "input_shape": trained_shape(variant.name, net.image, alpha),
         },
     )
 

@@ -28,6 +28,7 @@ from keras import layers
 from kerasnets import blocks
 from kerasnets.applications import builder
 from kerasnets.applications.builder import Common, Counterpart, Shape
+from kerasnets.pretrained import trained_shape
 from kerasnets.pretrained.names import mobilenet_v2 as names
 
 EPSILON = 1e-3
@@ -89,13 +90,12 @@ def _mobilenet(
                 name=f"stage{stage}_block{block}",
             )
     x = _conv(x, divisible(max(alpha, 1) * HEAD_FILTERS), 1, strides=1, name="head")
-    sides = names.SIDES if alpha <= 1 else ()
     return net.finish(
         net.average_and_classify(x),
         title=f"{variant.name.lower()}_{alpha:0.2f}_{net.image.shape[1]}",
         counterpart_arguments={
             "alpha": alpha,
-            "input_shape": names.trained_shape(net.image, sides),
+            "input_shape": trained_shape(variant.name, net.image, alpha),
         },
     )
 

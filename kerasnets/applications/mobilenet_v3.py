@@ -39,6 +39,7 @@ from kerasnets.applications.mobilenet_v2 import (
     drop_rates,
     inverted_residual,
 )
+from kerasnets.pretrained import trained_shape
 from kerasnets.pretrained.names import mobilenet_v3 as names
 
 STEM_FILTERS = 16
@@ -112,7 +113,7 @@ def _mobilenet(
             "alpha": alpha,
             "minimalistic": minimalistic,
             "include_preprocessing": False,
-            "input_shape": names.trained_shape(net.image, ()),
+            "input_shape": trained_shape(variant.name, net.image, alpha),
         },
     )
 

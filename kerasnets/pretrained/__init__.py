@@ -15,7 +15,11 @@ from kerasnets.pixels import (
 from kerasnets.pretrained.carry import from_keras, from_torch
 from kerasnets.pretrained.counterpart import AUXILIARY, HEAD, Counterpart, origin
 from kerasnets.pretrained.files import load_weights
-from kerasnets.pretrained.imagenet import ImageNetFile, imagenet_files
+from kerasnets.pretrained.imagenet import (
+    ImageNetFile,
+    imagenet_files,
+    trained_shape,
+)
 
 __all__ = [
     "AUXILIARY",
@@ -33,4 +37,5 @@ __all__ = [
     "imagenet_files",
     "load_weights",
     "origin",
+    "trained_shape",
 ]

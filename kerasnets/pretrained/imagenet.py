@@ -4,6 +4,7 @@ The names, and the hashes where Keras states one, stand in imagenet.csv.
 """
 
 import csv
+import functools
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -94,8 +95,7 @@ def imagenet_files(
 def _files(end: str) -> Iterator[ImageNetFile]:
     """All whose columns of the table have this end."""
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
-    table = resources.files("kerasnets.pretrained") / "imagenet.csv"
-    for row in csv.DictReader(table.read_text("utf-8").splitlines()):
+    for row in _rows():
         yield ImageNetFile(
             network=row["network"],
             arguments=_arguments(row),
@@ -105,10 +105,35 @@ def _files(end: str) -> Iterator[ImageNetFile]:
         )
 
 
+@functools.cache
+def _rows() -> list[dict[str, str]]:
+    """The table; the file is read once."""
+    table = resources.files("kerasnets.pretrained") / "imagenet.csv"
+    return list(csv.DictReader(table.read_text("utf-8").splitlines()))
+
+
 def _arguments(row: Mapping[str, str]) -> dict[str, Any]:
     """What the builder is given; defaults are left out."""
     arguments: dict[str, Any] = {"alpha": float(row["alpha"])} if row["alpha"] else {}
     return arguments | ({"minimalistic": True} if row["minimalistic"] else {})
+
+
+def trained_shape(network: str, image: Any, alpha: float) -> tuple[int, int, int]:
+    """The images of which the weights that fit best learned.
+
+    Args:
+        network: Name of the network.
+        image: Its input, a Keras tensor.
+        alpha: Its width multiplier.
+
+    Returns:
+        The input's own sides, where there are weights of this width for such squares;
+        224x224 otherwise. Three channels.
+    """
+    height, width = image.shape[1:3]
+    sides = {f.side for f in imagenet_files(network) if f.arguments["alpha"] == alpha}
+    side = height if height == width and height in sides else 224
+    return (side, side, 3)
 
 
 def cached(

@@ -15,7 +15,7 @@ from kerasnets import applications
 from kerasnets.applications import MobileNet, MobileNetV2, MobileNetV3Small
 from kerasnets.errors import KerasnetsError, KerasnetsWarning
 from kerasnets.graph import shapes_only
-from kerasnets.pretrained import imagenet_files
+from kerasnets.pretrained import imagenet_files, trained_shape
 
 GET_FILE = "keras.src.utils.file_utils.get_file"
 NETWORKS = sorted(
@@ -116,6 +116,25 @@ def test_pairs_of_alpha_and_side():
     }
     assert len(imagenet_files("mobilenet_v2")) == 4 * 5 + 2
     assert imagenet_files("lenet5") == ()
+
+
+@pytest.mark.parametrize(
+    ("network", "sides", "alpha", "side"),
+    [
+        ("MobileNet", (128, 128), 0.25, 128),
+        ("MobileNet", (128, 160), 0.25, 224),
+        ("MobileNet", (96, 96), 0.25, 224),
+        ("MobileNet", (None, None), 0.25, 224),
+        ("MobileNetV2", (96, 96), 1, 96),
+        # wider networks learned from one size only
+        ("MobileNetV2", (96, 96), 1.4, 224),
+        ("MobileNetV3Small", (128, 128), 1.0, 224),
+        ("ShallowMobileNet", (128, 128), 1.0, 224),
+    ],
+)
+def test_sides_that_the_nearest_weights_learned_from(network, sides, alpha, side):
+    image = keras.Input((*sides, 3))
+    assert trained_shape(network, image, alpha) == (side, side, 3)
 
 
 def test_home_is_where_keras_looks(monkeypatch):

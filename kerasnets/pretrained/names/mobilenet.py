@@ -1,24 +1,12 @@
 """The layers of MobileNet in keras.applications."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from kerasnets.pixels import UNIT
 from kerasnets.pretrained.counterpart import Counterpart
 
-# sides of the square images that keras.applications has weights for
-SIDES = (128, 160, 192, 224)
 _DEPTHS = (1, 2, 2, 6, 2)
-
-
-def trained_shape(image, sides: Collection[int]) -> tuple[int, int, int]:
-    """The images for which keras.applications has the weights that fit best.
-
-    The input's own where there are weights for such squares, 224x224 otherwise.
-    """
-    height, width = image.shape[1:3]
-    side = height if height == width and height in sides else 224
-    return (side, side, 3)
 
 
 def block_number(name: str, depths: Sequence[int]) -> tuple[int, str]:

@@ -2,14 +2,8 @@
 
 from kerasnets.pixels import UNIT
 from kerasnets.pretrained.counterpart import Counterpart
-from kerasnets.pretrained.names.mobilenet import (
-    block_number,
-    trained_shape as trained_shape,
-)
+from kerasnets.pretrained.names.mobilenet import block_number
 
-# sides of the square images that keras.applications has weights for up to alpha 1;
-# wider networks were trained at 224 only
-SIDES = (96, 128, 160, 192, 224)
 _DEPTHS = (1, 2, 3, 4, 3, 3, 1)
 _ALONE = {
     "stem_conv": "Conv1",

@@ -5,10 +5,7 @@ from functools import partial
 
 from kerasnets.pixels import UNIT
 from kerasnets.pretrained.counterpart import Counterpart
-from kerasnets.pretrained.names.mobilenet import (
-    block_number,
-    trained_shape as trained_shape,
-)
+from kerasnets.pretrained.names.mobilenet import block_number
 
 _ALONE = {
     "stem_conv": "conv",
