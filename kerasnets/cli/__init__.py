@@ -17,6 +17,7 @@ for _name, _command in {
     "summary": zoo.summary,
     "plot": zoo.plot,
     "finetune": learning.finetune,
+    "neighbours": learning.neighbours,
     "compress": files.compress,
     "export": files.export,
     "verify": files.verify,

@@ -1,5 +1,6 @@
-"""What a pretrained network learns from other images."""
+"""What a pretrained network learns from other images, and sees in them."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,28 +10,30 @@ from kerasnets import terminal
 from kerasnets.cli import options
 from kerasnets.jobs import defaults
 
+Network = Annotated[
+    str,
+    typer.Argument(
+        metavar="NETWORK|MODEL.keras",
+        help="Pretrained network: a name of `kerasnets list`, or a saved Keras model.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="Weights of a named network: imagenet, timm:NAME or a file.  "
+        "[default: imagenet]"
+    ),
+]
+
 
 def finetune(
     context: typer.Context,
-    network: Annotated[
-        str,
-        typer.Argument(
-            metavar="NETWORK|MODEL.keras",
-            help="Pretrained network: a name of `kerasnets list`, or a saved Keras "
-            "model.",
-        ),
-    ],
+    network: Network,
     out: Annotated[Path, typer.Argument(metavar="OUT.keras", help="File to write.")],
     data: options.Data,
     alpha: options.Alpha = None,
     size: options.Size = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Weights of a named network: imagenet, timm:NAME or a file.  "
-            "[default: imagenet]"
-        ),
-    ] = None,
+    weights: Weights = None,
     auto: Annotated[
         bool,
         typer.Option(
@@ -127,3 +130,81 @@ def finetune(
     for note in result.notes:
         terminal.show(note)
     terminal.show(f"{result.path}: {result.taken}")
+
+
+def neighbours(
+    context: typer.Context,
+    network: Network,
+    data: options.Data,
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[IMAGE]...", help="Images to ask about."),
+    ] = None,
+    k: Annotated[int, typer.Option("--k", help="Number of neighbours.")] = 6,
+    split: Annotated[
+        Literal["train", "validation", "test"],
+        typer.Option(help="Part of the data in which they are looked for."),
+    ] = "train",
+    suspects: Annotated[
+        int,
+        typer.Option(
+            help="Number of images of that part to show whose label may be wrong: most "
+            "of their neighbours have one other label."
+        ),
+    ] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Picture sheet to write, .png.")
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            help="Layer whose outputs are compared.  [default: the last hidden one]"
+        ),
+    ] = None,
+    weights: Weights = None,
+    alpha: options.Alpha = None,
+    size: options.Size = None,
+    pixels: options.Pixels = None,
+    plugin: options.Plugin = None,
+    seed: options.Seed = 0,
+    skip_bad_images: options.SkipBad = False,
+    as_json: options.Json = False,
+) -> None:
+    """Find the images that a network sees as most like others, and doubtful labels."""
+    from kerasnets.jobs import neighbours as job
+    from kerasnets.reports import tables
+    from kerasnets.reports.notes import left_out_line
+
+    with terminal.StageDisplay(context.obj, 1)("neighbours", False) as progress:
+        result = job.run(
+            network,
+            images or [],
+            data=data,
+            out=out,
+            k=k,
+            split=split,
+            doubted=suspects,
+            layer=layer,
+            weights=weights,
+            alpha=alpha,
+            size=size,
+            pixels=options.parse_stated(pixels),
+            plugins=plugin or (),
+            skip_bad_images=skip_bad_images,
+            seed=seed,
+            progress=progress,
+        )
+    if result.left_out:
+        terminal.say(context.obj, left_out_line(result.left_out))
+    found = result.as_json()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    if found["neighbours"]:
+        terminal.show(tables.neighbours_table(found["neighbours"]))
+    if suspects:
+        terminal.show(tables.suspects_table(found["suspects"]))
+        shown, in_all = len(found["suspects"]), found["suspects_in_all"]
+        terminal.show(f"{shown} of {in_all} images whose label may be wrong")
+    if out is not None:
+        terminal.show(str(out))

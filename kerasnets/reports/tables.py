@@ -129,6 +129,49 @@ def ways_table(
     return table
 
 
+def neighbours_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each neighbour of each image.
+
+    Args:
+        found: ``image`` and its ``nearest`` ones, each with ``label``, ``distance`` and
+            ``id``.
+    """
+    table = _plain_table()
+    table.add_column("image", overflow="fold")
+    table.add_column("label")
+    table.add_column("distance", justify="right")
+    table.add_column("near it", overflow="fold")
+    for one in found:
+        name = one["image"]
+        for near in one["nearest"]:
+            table.add_row(name, near["label"], f"{near['distance']:#.4g}", near["id"])
+            name = ""
+    return table
+
+
+def suspects_table(suspects: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each image whose label may be wrong.
+
+    Args:
+        suspects: ``id``, ``label``, ``other``, ``share`` and ``ratio`` of each.
+    """
+    table = _plain_table()
+    table.add_column("label may be wrong", overflow="fold")
+    table.add_column("label")
+    table.add_column("near it")
+    for column in ("share", "ratio"):
+        table.add_column(column, justify="right")
+    for one in suspects:
+        table.add_row(
+            one["id"],
+            one["label"],
+            one["other"],
+            f"{one['share']:.0%}",
+            f"{one['ratio']:.3f}",
+        )
+    return table
+
+
 def zoo_table(networks: Sequence[Network]) -> Table:
     """A row for each network at its default arguments, numbers for where it is from.
 

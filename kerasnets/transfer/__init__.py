@@ -9,6 +9,7 @@ from kerasnets.transfer.linear import (
     with_linear,
     with_temperature,
 )
+from kerasnets.transfer.neighbours import Neighbours, Suspect, neighbours, suspects
 from kerasnets.transfer.recommend import (
     Recommendation,
     Similarity,
@@ -21,17 +22,21 @@ from kerasnets.transfer.stages import stages, train_stages
 __all__ = [
     "FineTuning",
     "LinearClassifier",
+    "Neighbours",
     "Recommendation",
     "Similarity",
+    "Suspect",
     "body",
     "distill",
     "features",
     "finetune",
     "fit_linear",
+    "neighbours",
     "recommend",
     "similarity",
     "soft_targets",
     "stages",
+    "suspects",
     "train_stages",
     "with_input_adapter",
     "with_linear",

@@ -299,6 +299,26 @@ def test_predict_refuses_what_is_no_model(complaint, tmp_path, content):
     assert "model.tflite" in line
 
 
+def test_neighbours_prints_what_is_near_and_doubtful(here, run):
+    from PIL import Image
+
+    Image.new("RGB", (30, 20), (200, 10, 10)).save("red.png")
+    call = ("neighbours", "net.keras", "red.png", *DATA, "--k", "2")
+    code, out, err = run(*call, "--suspects", "3", "--out", "sheet.png")
+    assert code == 0
+    assert err.startswith("[1/1] neighbours ...")
+    lines = out.splitlines()
+    assert lines[0].split() == ["image", "label", "distance", "near", "it"]
+    assert lines[2].startswith("red.png")
+    assert "images whose label may be wrong" in lines[-2]
+    assert lines[-1] == "sheet.png"
+    with Image.open("sheet.png") as sheet:
+        assert sheet.format == "PNG"
+    _, out, _ = run(*call, "--json")
+    (one,) = json.loads(out)["neighbours"]
+    assert [near["label"] for near in one["nearest"]] == [lines[2].split()[1]] * 2
+
+
 def test_list_shows_every_network(run):
     code, out, _ = run("list")
     assert code == 0
@@ -485,6 +505,14 @@ DATA = ["--data", "npz:colours.npz"]
         ("bench net.tflite --threads 0", "--threads 0: 1 or more"),
         ("bench net.tflite --runs 0", "runs is 0; it must be 1 or more"),
         ("bench net.tflite --serial x", "go with --phone"),
+        ("neighbours no.keras a.png", "no.keras cannot be read: No such file"),
+        ("neighbours net.keras a.png", "a.png: no such file"),
+        ("neighbours net.keras two.txt", "two.txt: not an image"),
+        ("neighbours net.keras", "nothing is asked: name an image, or"),
+        ("neighbours net.keras --suspects 1 --layer pol", "no layer 'pol'; near it"),
+        ("neighbours net.keras --suspects 1 --out a.svg", "does not end in .png"),
+        ("neighbours silent.keras --suspects 1", "say --pixels"),
+        ("neighbours lenett a.png", "network 'lenett' is unknown: did you mean"),
         ("predict empty.tflite a.png", "empty.tflite is not a LiteRT"),
         ("predict short.tflite a.png", "short.tflite"),
         ("predict a.tflite a.png --at-least 70", "--at-least 70: 0 to 1 is accepted"),
@@ -495,7 +523,7 @@ DATA = ["--data", "npz:colours.npz"]
 def test_what_a_step_cannot_use_gets_one_line(here, complaint, line, message):
     before = sorted(here.iterdir())
     command, *arguments = line.split()
-    if command in ("compress", "verify"):
+    if command in ("compress", "verify", "neighbours"):
         arguments += DATA
     assert message in complaint(command, *arguments)
     assert sorted(here.iterdir()) == before
