@@ -1,7 +1,6 @@
 """Fine-tune a pretrained network on images of other classes."""
 
 import functools
-import inspect
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +26,7 @@ from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_file, check_whole
 from kerasnets.jobs.images import DATA_FILES, side_of
 from kerasnets.jobs.mirroring import look_at_mirroring
+from kerasnets.jobs.networks import is_saved, open_network
 from kerasnets.pixels import Preprocessing, pixels_of, with_pixels
 from kerasnets.progress import Progress, silent
 from kerasnets.reports.notes import mirroring_line
@@ -79,7 +79,8 @@ class Settings:
         network: Name of a network of the zoo, or a ``.keras`` file.
         alpha: Width multiplier of a network of the zoo; None for its own.
         size: Side of the images in pixels; None for the network's own.
-        weights: Of a network of the zoo, as its builder takes them.
+        weights: Of a network of the zoo, as its builder takes them; None for
+            "imagenet".
         hashes: Digests of the files among these.
         pixels: What the network wants done to its pixels, where it does not say so.
         plugins: Modules that are imported first.
@@ -98,7 +99,7 @@ class Settings:
     network: str
     alpha: float | None
     size: int | None
-    weights: str
+    weights: str | None
     hashes: tuple[str, ...]
     pixels: Preprocessing | None
     plugins: tuple[str, ...]
@@ -192,7 +193,7 @@ def run(
         network=network,
         alpha=alpha,
         size=size,
-        weights=_weights_of(network, alpha, weights),
+        weights=weights,
         hashes=tuple(
             sha256(Path(text))
             for text in (network, weights or "")
@@ -257,18 +258,6 @@ def run(
         notes=tuple(linear["notes"]),
         left_out=results["data"]["left_out"],
     )
-
-
-def _weights_of(network: str, alpha: float | None, weights: str | None) -> str:
-    """The weights to build with; a file has its own."""
-    if not network.endswith(".keras"):
-        return weights or "imagenet"
-    for name, value in (("alpha", alpha), ("weights", weights)):
-        if value is not None:
-            raise KerasnetsError(
-                f"{network} has its width and its weights: leave {name} {value} out"
-            )
-    return ""
 
 
 def _stages() -> tuple[Stage[Settings], ...]:
@@ -445,23 +434,17 @@ def _network(settings: Settings) -> keras.Model:
         KerasnetsError: There is none, or it has no such size or width.
     """
     seed_everything(settings.seed)  # names of layers begin anew, too
-    if settings.network.endswith(".keras"):
-        return load_model(Path(settings.network))
-    builder = applications.get(settings.network)
-    applications.check_classifier(settings.network)
-    given: dict[str, Any] = {"weights": settings.weights}
-    if settings.alpha is not None:
-        if "alpha" not in inspect.signature(builder).parameters:
-            raise KerasnetsError(
-                f"network {settings.network!r} has no alpha: leave it out"
-            )
-        given["alpha"] = settings.alpha
-    if settings.size is not None:
-        given["input_shape"] = (settings.size, settings.size, 3)
+    if not is_saved(settings.network):
+        applications.check_classifier(settings.network)
     with warnings.catch_warnings():
         # of a classifier for other classes, which is left out anyway
         warnings.simplefilter("ignore", UserWarning)
-        return builder(**given)
+        return open_network(
+            settings.network,
+            weights=settings.weights,
+            alpha=settings.alpha,
+            size=settings.size,
+        )
 
 
 def _deliver(folder: Path, out: Path) -> None:

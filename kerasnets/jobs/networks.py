@@ -32,19 +32,22 @@ def open_network(
         KerasnetsError: There is no such file, network, width or size, the weights are
             missing or do not fit, or a saved model is given weights or a width.
     """
-    path = Path(network)
     given: dict[str, Any] = {"weights": weights, "alpha": alpha}
     given = {option: value for option, value in given.items() if value is not None}
-    if path.suffix or os.sep in network or path.exists():
-        for option in given:
+    if is_saved(network):
+        for option, value in given.items():
             raise KerasnetsError(
-                f"{network} is a saved model: leave --{option} out, which is for the "
-                "networks of `kerasnets list`"
+                f"{network} has its width and its weights: leave {option} {value} out"
             )
-        return load_model(path)
+        return load_model(Path(network))
     builder = applications.get(network)
     if alpha is not None and "alpha" not in inspect.signature(builder).parameters:
-        raise KerasnetsError(f"network {network!r} has no alpha: leave --alpha out")
+        raise KerasnetsError(f"network {network!r} has no alpha: leave it out")
     if size is not None:
         given["input_shape"] = (size, size, builder.network.input_shape[2])
     return builder(**({"weights": "imagenet"} | given))
+
+
+def is_saved(network: str) -> bool:
+    """Tell whether a file is meant, not a name of the zoo: none has a dot."""
+    return bool(Path(network).suffix) or os.sep in network
