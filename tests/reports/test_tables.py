@@ -17,9 +17,11 @@ from kerasnets.reports.tables import (
     file_table,
     latency_table,
     layer_table,
+    neighbours_table,
     noise_table,
     phone_latency_table,
     sources,
+    suspects_table,
     zoo_table,
 )
 
@@ -212,6 +214,27 @@ def test_a_file_beside_its_model(rows):
         ["probabilities", "0.031", "0.0033", "0.99915", "94.50%", ""],
         ["genus", "0.5", "0.25", "0.50000", "50.00%", "94.50% (90.4-96.9)"],
         ["embedding", "nan", "nan", "nan", "", ""],
+    ]
+
+
+def test_neighbours_of_two_images(rows):
+    near = {"label": "rose", "distance": 12.0, "id": "rose/1.jpg"}
+    far = {"label": "tulip", "distance": 0.01234, "id": "tulip/2.jpg"}
+    found = [{"image": "a.jpg", "nearest": [near, far]}]
+    found.append({"image": "b.jpg", "nearest": [far]})
+    assert rows(neighbours_table(found)) == [
+        ["image", "label", "distance", "near it"],
+        ["a.jpg", "rose", "12.00", "rose/1.jpg"],
+        ["", "tulip", "0.01234", "tulip/2.jpg"],
+        ["b.jpg", "tulip", "0.01234", "tulip/2.jpg"],
+    ]
+
+
+def test_labels_that_may_be_wrong(rows):
+    one = {"id": "rose/1.jpg", "label": "rose", "other": "tulip"}
+    assert rows(suspects_table([one | {"share": 0.9, "ratio": 0.84449}])) == [
+        ["label may be wrong", "label", "near it", "share", "ratio"],
+        ["rose/1.jpg", "rose", "tulip", "90%", "0.844"],
     ]
 
 
