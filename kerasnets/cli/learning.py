@@ -52,8 +52,12 @@ def finetune(
         ),
     ] = None,
     epochs: Annotated[
-        int, typer.Option(help="Epochs of tuning.")
-    ] = defaults.TUNING_EPOCHS,
+        int | None,
+        typer.Option(
+            help="Epochs of tuning.  "
+            f"[default: {defaults.TUNING_EPOCHS}, more where images are few]"
+        ),
+    ] = None,
     rate: Annotated[
         float, typer.Option(help="Learning rate of the classifier.")
     ] = defaults.TUNING_RATE,

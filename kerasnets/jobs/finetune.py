@@ -1,6 +1,7 @@
 """Fine-tune a pretrained network on images of other classes."""
 
 import functools
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -44,6 +45,8 @@ from kerasnets.transfer.finetune import (
 from kerasnets.transfer.recommend import recommend, similarity
 from kerasnets.transfer.stages import stage_rates, stages
 
+# ten epochs of 50 photographs would be ten steps, after which little has changed
+_LEAST_STEPS = 300
 STAGES = ("data", "linear", "tune")
 _LINEAR, _RESULT = "work/linear.keras", "work/result.keras"
 
@@ -90,7 +93,8 @@ class Settings:
         skip_bad_images: Leave out images that cannot be decoded.
         auto: Measure what ``recommend`` chooses among.
         start: Name of the first layer that learns; None for all.
-        recipe: How the network is tuned, but for what a look at mirrored images says.
+        epochs: Of tuning, where they are given.
+        recipe: How the network is tuned, but for what is known of the images later.
         decay: Rate of a stage beside that of the one above it.
         unfreeze: Epochs after which the next stage below begins to learn.
         batch_norm: What batch norms normalise by.
@@ -109,6 +113,7 @@ class Settings:
     skip_bad_images: bool
     auto: bool
     start: str | None
+    epochs: int | None
     recipe: Recipe
     decay: float
     unfreeze: int
@@ -127,7 +132,7 @@ def run(
     size: int | None = None,
     weights: str | None = None,
     start: str | None = None,
-    epochs: int = defaults.TUNING_EPOCHS,
+    epochs: int | None = None,
     rate: float = defaults.TUNING_RATE,
     decay: float = defaults.STAGE_DECAY,
     unfreeze: int = 0,
@@ -159,7 +164,7 @@ def run(
         weights: Of a network of the zoo, as its builder takes them; None for
             "imagenet".
         start: Name of the first layer that learns; None for all.
-        epochs: Of tuning.
+        epochs: Of tuning; None for 10, or as many as make 300 steps of few images.
         rate: Learning rate of the classifier.
         decay: Rate of a stage beside that of the one above it.
         unfreeze: Epochs after which the next stage below begins to learn; 0 for all at
@@ -207,8 +212,9 @@ def run(
         skip_bad_images=skip_bad_images,
         auto=auto,
         start=start,
+        epochs=epochs,
         recipe=Recipe(
-            epochs=check_whole("epochs", epochs),
+            epochs=check_whole("epochs", epochs) or defaults.TUNING_EPOCHS,
             learning_rate=rate,
             batch_size=32,
             # only photos may be mirrored, and go on past their border
@@ -295,7 +301,7 @@ def _decode(job: Job) -> dict[str, Any]:
         reuse=True,
         progress=job.progress,
     )
-    count_classes(data.train, data.validation)
+    count_classes(data.train, data.validation, data.class_names)
     images = {name: len(getattr(data, name).labels) for name in ("validation", "test")}
     return {"left_out": data.left_out, "images": images}
 
@@ -356,8 +362,7 @@ def _tune(job: Job) -> dict[str, Any]:
     best = load_model(job.folder / _LINEAR)
     kernel, bias = best.get_layer("logits").get_weights()
     head = LinearClassifier(kernel, bias, 0.0, done["ways"]["linear"], {})
-    augment = replace(_augment(settings), flip=done["flip"])
-    recipe = replace(settings.recipe, augment=augment)
+    recipe = _recipe(settings, len(data.train.labels), flip=done["flip"])
     taken, ways = "linear", dict(done["ways"])
     if earlier := done.get("earlier"):
         codes = body(_network(settings), earlier, size=settings.size)
@@ -391,6 +396,18 @@ def _tune(job: Job) -> dict[str, Any]:
         best = with_pixels(best, settings.pixels)
     save_model(best, job.folder / _RESULT)
     return {"ways": ways, "taken": taken, "test": test}
+
+
+def _recipe(settings: Settings, images: int, *, flip: bool) -> Recipe:
+    """How the network is tuned on so many images, which may be mirrored or not."""
+    recipe = settings.recipe
+    augment = replace(_augment(settings), flip=flip)
+    # of few images a batch is what there is
+    recipe = replace(recipe, augment=augment, batch_size=min(recipe.batch_size, images))
+    if settings.epochs is not None:
+        return recipe
+    enough = math.ceil(_LEAST_STEPS / (images // recipe.batch_size))
+    return replace(recipe, epochs=max(recipe.epochs, enough))
 
 
 def _augment(settings: Settings) -> Augment:

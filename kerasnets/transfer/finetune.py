@@ -6,6 +6,7 @@ through all that is kept (Kumar et al. 2022, arXiv 2202.10054: linear probing, t
 fine-tuning).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -219,18 +220,26 @@ def unfitted(codes: keras.Model, classes: int) -> keras.Model:
     return with_linear(codes, LinearClassifier(zeros, zeros[0], 0.0, 0.0, {}))
 
 
-def count_classes(train: Split, validation: Split) -> int:
+def count_classes(
+    train: Split, validation: Split, names: Sequence[str] | None = None
+) -> int:
     """Tell how many classes there are.
+
+    Args:
+        train: Images that teach.
+        validation: Others.
+        names: The classes, for the error.
 
     Raises:
         KerasnetsError: One of them has fewer than two training images.
     """
-    counts = np.bincount(np.concatenate([train.labels, validation.labels]))
-    counts = np.bincount(train.labels, minlength=max(2, len(counts)))
+    classes = max(2, 1 + max(train.labels.max(), validation.labels.max()))
+    counts = np.bincount(train.labels, minlength=classes)
     if counts.min() < 2:
+        fewest = int(counts.argmin())
         raise KerasnetsError(
-            f"class {counts.argmin()} has {counts.min()} training images; two or more "
-            "of each class are needed"
+            f"class {names[fewest] if names else fewest!r} has too few training images:"
+            f" {counts.min()}; two or more of each class are needed"
         )
     return len(counts)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.tiny_files import network
 
 from kerasnets import applications
 from kerasnets.errors import KerasnetsError
@@ -239,10 +240,40 @@ def test_a_class_of_one_training_image_is_refused(folder, tmp_path):
         x, y = arrays["x_train"], arrays["y_train"]
     few = np.concatenate([np.flatnonzero(y != 2), np.flatnonzero(y == 2)[:3]])
     np.savez(tmp_path / "few.npz", x_train=x[few], y_train=y[few])
-    with pytest.raises(KerasnetsError, match="class 2 has 1 training images; two"):
+    with pytest.raises(
+        KerasnetsError, match="class '2' has too few training images: 1; two"
+    ):
         finetune.run(
             str(folder / "five.keras"),
             tmp_path / "out.keras",
             data=f"npz:{tmp_path / 'few.npz'}",
         )
     assert names(tmp_path) == ["few.npz"]
+
+
+@pytest.mark.parametrize(
+    ("images", "given", "epochs", "batch"),
+    [
+        # at least 300 steps: 1 and 3 an epoch
+        (20, None, 300, 20),
+        (100, None, 100, 32),
+        # 100 of them, and ten epochs are the usual number
+        (3200, None, 10, 32),
+        (20, 4, 4, 20),
+    ],
+)
+def test_few_images_are_seen_more_often(images, given, epochs, batch, monkeypatch):
+    class Seen(Exception):  # noqa: N818  (no error: the settings are known)
+        pass
+
+    def stop(folder, stages, settings, **rest):
+        del folder, stages, rest
+        raise Seen(settings)
+
+    monkeypatch.setattr(finetune, "run_stages", stop)
+    monkeypatch.setattr(finetune, "_network", lambda _: network())
+    with pytest.raises(Seen) as seen:
+        finetune.run("net", Path("out.keras"), data="digits", epochs=given)
+    (settings,) = seen.value.args
+    recipe = finetune._recipe(settings, images, flip=False)
+    assert (recipe.epochs, recipe.batch_size) == (epochs, batch)
