@@ -8,7 +8,8 @@ MAX_BYTES = 350_000
 PRECISION = "auto"
 RECIPE = "pcqat"
 CALIBRATION = 100
-# of fine-tuning: what a MobileNet learned flowers best by
+# Of fine-tuning: MobileNet 0.25 of 128 pixels learned flowers best so. One rate for all
+# stages lost 4 points in six epochs, a decay of 0.3 lost 1.
 TUNING_EPOCHS = 10
 TUNING_RATE = 0.01
 STAGE_DECAY = 0.5

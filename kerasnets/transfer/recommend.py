@@ -22,9 +22,11 @@ from kerasnets.transfer.stages import stages
 
 Way = Literal["linear", "earlier", "top", "all"]
 
-# training images a class below which a set is small, and from which it is large:
-# conventions, which `kerasnets finetune --auto` need not believe
-SMALL = 30
+# Training images a class below which a set is small. Measured once, MobileNet 0.25 of
+# 128 pixels on five flowers: tuned through it was right 2 points more often than the
+# linear classifier with 10 of each, 5 points with 30, judged by 900 others.
+SMALL = 10
+# and from which a set unlike the network's own is large: a convention
 LARGE = 100
 # the last of up to ten stages must separate the classes best
 SIMILAR = 0.9
