@@ -76,7 +76,7 @@ def say(console: Console, line: str) -> None:
 class StageDisplay:
     """A line for each stage of a run, with a bar and the time left on a terminal."""
 
-    def __init__(self, console: Console, stages: int):
+    def __init__(self, console: Console, stages: int = 0):
         self.console, self.stages, self._shown = console, stages, 0
 
     @contextlib.contextmanager

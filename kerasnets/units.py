@@ -10,6 +10,7 @@ _BYTES = {
     **{"kB": 10**3, "MB": 10**6, "GB": 10**9},
     **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
 }
+_MICROSECONDS = {"": 1_000, "us": 1, "ms": 1_000, "s": 1_000_000}
 
 
 def parse_count(text: str) -> int:
@@ -28,6 +29,16 @@ def parse_bytes(text: str) -> int:
         KerasnetsError: the text is no such number above 0.
     """
     return _parse(text, _BYTES, "a size like 350kB, 1.5MB or 1MiB")
+
+
+def parse_ms(text: str) -> float:
+    """The milliseconds in "5ms", "2.5" or "0.1s".
+
+    Raises:
+        KerasnetsError: the text is no such number above 0.
+    """
+    microseconds = _parse(text, _MICROSECONDS, "a time like 5ms, 2.5 or 0.1s")
+    return microseconds / 1_000
 
 
 def format_count(number: int) -> str:

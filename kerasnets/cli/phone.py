@@ -19,27 +19,64 @@ def phone(
             help="Folder of the run.  [default: saved_models/DATA-STUDENT-seedN]"
         ),
     ] = None,
+    start: Annotated[
+        defaults.Start,
+        typer.Option(
+            help="Weights to begin with; auto takes ImageNet's for photos where they "
+            "are cached."
+        ),
+    ] = "auto",
     teacher: Annotated[
-        str,
-        typer.Option(help="Network that teaches the student; see `kerasnets list`."),
-    ] = defaults.TEACHER,
+        str | None,
+        typer.Option(
+            help="Network that teaches the student, from scratch; see `kerasnets list`."
+            f"  [default: {defaults.TEACHER}]"
+        ),
+    ] = None,
     student: Annotated[
-        str, typer.Option(help="Network for the phone.")
-    ] = defaults.STUDENT,
+        str | None,
+        typer.Option(
+            help=f"Network for the phone.  [default: {defaults.STUDENT} from scratch, "
+            "else any with weights]"
+        ),
+    ] = None,
     max_madds: Annotated[
-        str, typer.Option(help="Most multiply-adds for one image.")
-    ] = units.format_count(defaults.MAX_MADDS),
+        str | None,
+        typer.Option(
+            help="Most multiply-adds for one image.  [default: "
+            f"{units.format_count(defaults.MAX_MADDS)} from scratch, "
+            f"{units.format_count(defaults.MAX_MADDS_PRETRAINED)} from ImageNet "
+            "weights]"
+        ),
+    ] = None,
     max_size: Annotated[
         str, typer.Option(help="Most bytes of the int8 file.")
     ] = units.format_bytes(defaults.MAX_BYTES),
+    max_latency: Annotated[
+        str | None,
+        typer.Option(
+            help="Most time for one image on one thread here, like 5ms; from ImageNet "
+            "weights."
+        ),
+    ] = None,
+    max_loss: Annotated[
+        float,
+        typer.Option(
+            help="Points of accuracy that pruning and quantisation may cost, from "
+            "ImageNet weights."
+        ),
+    ] = defaults.MAX_LOSS,
     trials: Annotated[
         int | None,
-        typer.Option(help="Most networks to try.  [default: by the search file]"),
+        typer.Option(
+            help="Most networks to try, from scratch.  [default: by the search file]"
+        ),
     ] = None,
     search: Annotated[
         Path | None,
         typer.Option(
-            help="TOML file that describes the search, like those in tuning/."
+            help="TOML file that describes the search from scratch, like those in "
+            "tuning/."
         ),
     ] = None,
     resolution: Annotated[
@@ -71,12 +108,21 @@ def phone(
     from kerasnets.jobs import phone as job
     from kerasnets.reports.tables import figures_table
 
+    display = terminal.StageDisplay(context.obj)
+
+    def begin(choice: job.Choice) -> None:
+        terminal.say(context.obj, f"start: {choice.start}")
+        display.stages = len(job.stages_of(choice.settings))
+
     result = job.run(
         data=data,
+        start=start,
         teacher=teacher,
         student=student,
-        max_madds=units.parse_count(max_madds),
+        max_madds=None if max_madds is None else units.parse_count(max_madds),
         max_bytes=units.parse_bytes(max_size),
+        max_latency=None if max_latency is None else units.parse_ms(max_latency),
+        max_loss=max_loss,
         trials=trials,
         search_file=search,
         resolution=resolution,
@@ -86,7 +132,8 @@ def phone(
         mirror=mirror,
         out=out,
         fresh=fresh,
-        display=terminal.StageDisplay(context.obj, len(job.STAGES)),
+        display=display,
+        on_start=begin,
     )
     terminal.show(figures_table(result.models, result.test_images))
     for note in result.notes:

@@ -98,6 +98,8 @@ class PruneSettings(StepSettings):
         spare_ends: Leave the first and the last layer dense.
         policy: "xnnpack" prunes the 1x1 convolutions alone, and only a network whose
             zeros the sparse kernels of XNNPACK can skip.
+        exact: Refuse a result with fewer zeros than that: weights of equal size are
+            kept or pruned together.
     """
 
     kind: ClassVar[str] = "prune"
@@ -115,6 +117,7 @@ class PruneSettings(StepSettings):
     layer_sparsity: Mapping[str, float] = field(default_factory=dict)
     spare_ends: bool = False
     policy: str | None = None
+    exact: bool = True
 
     def __post_init__(self):
         self._check(

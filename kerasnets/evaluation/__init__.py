@@ -15,7 +15,12 @@ if TYPE_CHECKING:
         confidence_figures,
         fit_temperature,
     )
-    from kerasnets.evaluation.intervals import Interval, mean_interval, share_interval
+    from kerasnets.evaluation.intervals import (
+        Interval,
+        mean_interval,
+        share_interval,
+        standard_error,
+    )
     from kerasnets.evaluation.single_view import Evaluation, evaluate, predict_logits
 
 __all__ = [
@@ -30,6 +35,7 @@ __all__ = [
     "mean_interval",
     "predict_logits",
     "share_interval",
+    "standard_error",
 ]
 
 __getattr__, __dir__ = names_of(
@@ -46,5 +52,6 @@ __getattr__, __dir__ = names_of(
         "mean_interval": "intervals",
         "predict_logits": "single_view",
         "share_interval": "intervals",
+        "standard_error": "intervals",
     },
 )

@@ -52,6 +52,20 @@ def share_interval(right: int, count: int, confidence: float = 0.95) -> Interval
     )
 
 
+def standard_error(share: float, count: int) -> float:
+    """Return the standard error of a share that was counted.
+
+    By two successes and two failures more, without which it is 0 where all are right
+    (Agresti and Coull 1998, "Approximate is better than exact", section 3).
+
+    Args:
+        share: 0 to 1.
+        count: Of how many.
+    """
+    share = (share * count + 2) / (count + 4)
+    return math.sqrt(share * (1 - share) / (count + 4))
+
+
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Return Student's interval of a mean: of the figures of several seeds or folds.
 

@@ -1,7 +1,6 @@
 """Fine-tune a pretrained network on images of other classes."""
 
 import functools
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -38,6 +37,7 @@ from kerasnets.training.trainer import check_batch_norm
 from kerasnets.transfer import LinearClassifier, body, with_linear
 from kerasnets.transfer.finetune import (
     count_classes,
+    enough_epochs,
     finetune,
     linear_head,
     unfitted,
@@ -45,8 +45,6 @@ from kerasnets.transfer.finetune import (
 from kerasnets.transfer.recommend import recommend, similarity
 from kerasnets.transfer.stages import stage_rates, stages
 
-# ten epochs of 50 photographs would be ten steps, after which little has changed
-_LEAST_STEPS = 300
 STAGES = ("data", "linear", "tune")
 _LINEAR, _RESULT = "work/linear.keras", "work/result.keras"
 
@@ -406,8 +404,7 @@ def _recipe(settings: Settings, images: int, *, flip: bool) -> Recipe:
     recipe = replace(recipe, augment=augment, batch_size=min(recipe.batch_size, images))
     if settings.epochs is not None:
         return recipe
-    enough = math.ceil(_LEAST_STEPS / (images // recipe.batch_size))
-    return replace(recipe, epochs=max(recipe.epochs, enough))
+    return enough_epochs(recipe, images)
 
 
 def _augment(settings: Settings) -> Augment:

@@ -5,6 +5,11 @@ from collections.abc import Mapping
 from kerasnets.evaluation import Answered
 from kerasnets.reports.tables import accuracy_text, figures_row
 
+LIMITS = """## Limits
+
+It knows its classes only and answers every image with one of them. Accuracy is that of
+images like those above; on others it was not measured."""
+
 _ROLES = {
     "teacher": "the network that taught, float32",
     "student": "the small network, labels alone, float32",
@@ -24,14 +29,21 @@ def model_card(*, name: str, settings: Mapping, results: Mapping[str, Mapping]) 
     """
     sections = (
         _head(name, settings, results),
-        _figures(results),
-        *_confidence(results["verify"]["models"]["int8"]),
-        *_notes(results),
-        _use(results),
-        _data(settings, results["data"]),
+        figures_section(results, _roles(results)),
+        *confidence_section(results["verify"]["models"]["int8"]),
+        *notes_section(results),
+        use_section(results),
+        data_section(settings, results["data"]),
         _training(settings, results),
+        LIMITS,
     )
     return "\n\n".join(sections) + "\n"
+
+
+def _roles(results: Mapping[str, Mapping]) -> dict[str, str]:
+    """What each file is."""
+    taken = {"before": results["distil"]["taken"], "taken": results["prune"]["taken"]}
+    return {name: role.format(**taken) for name, role in _ROLES.items()}
 
 
 def _head(name: str, settings: Mapping, results: Mapping) -> str:
@@ -46,11 +58,11 @@ It is a {settings["student"]} ({", ".join(filter(None, about))}) trained, distil
 pruned and quantised by `kerasnets phone` on `{settings["data"]}`."""
 
 
-def _figures(results: Mapping[str, Mapping]) -> str:
+def figures_section(results: Mapping[str, Mapping], roles: Mapping[str, str]) -> str:
+    """Tell what each file is, its size and how often it is right."""
     models, images = (results["verify"][key] for key in ("models", "test_images"))
-    taken = {"before": results["distil"]["taken"], "taken": results["prune"]["taken"]}
     rows = "\n".join(
-        f"| `{name}.tflite` | {_ROLES[name].format(**taken)} |"
+        f"| `{name}.tflite` | {roles[name]} |"
         f" {' | '.join(figures_row(figures, images))} |"
         for name, figures in models.items()
     )
@@ -69,7 +81,7 @@ The int8 file gives the class of its Keras model on {models["int8"]["agreement"]
 the test images. Parameters count batch-norm statistics, which the files fold away."""
 
 
-def _confidence(int8: Mapping) -> list[str]:
+def confidence_section(int8: Mapping) -> list[str]:
     """What its probabilities are worth, where that was measured."""
     if "answered" not in int8:
         return []
@@ -115,13 +127,15 @@ def _calibration(found: Mapping) -> str:
     return f"{text}."
 
 
-def _notes(results: Mapping[str, Mapping]) -> list[str]:
+def notes_section(results: Mapping[str, Mapping]) -> list[str]:
+    """Tell what the stages found besides, if they did."""
     notes = [note for stage in results.values() for note in stage.get("notes", ())]
     lines = "\n".join(f"- {note}" for note in notes)
     return [f"## Notes\n\n{lines}"] if notes else []
 
 
-def _use(results: Mapping) -> str:
+def use_section(results: Mapping) -> str:
+    """Tell how the file is used."""
     inside = results["verify"]["models"]["int8"]["preprocessing"]
     size = results["search"]["best"]["cost"]["size"]
     return f"""## Use
@@ -145,7 +159,8 @@ or in Python, without TensorFlow:
 MediaPipe's `ImageClassifier` loads every file here."""
 
 
-def _data(settings: Mapping, data: Mapping) -> str:
+def data_section(settings: Mapping, data: Mapping) -> str:
+    """Tell which images taught, chose and judged."""
     images = data["images"]
     skipped = f"; {data['skipped']} bad files were left out" if data["skipped"] else ""
     return f"""## Data
@@ -172,9 +187,4 @@ def _training(settings: Mapping, results: Mapping) -> str:
   {distil["soft_weight"]:g} on the soft targets
 - pruning: {pruning["sparsity"]:.0%} of the kernel weights, {epochs} epochs
 - quantisation: ranges from {calibration["images"]} training images
-- precision {settings["precision"]}, seed {settings["seed"]}; `run.json` has the rest
-
-## Limits
-
-It knows its classes only and answers every image with one of them. Accuracy is that of
-images like those above; on others it was not measured."""
+- precision {settings["precision"]}, seed {settings["seed"]}; `run.json` has the rest"""

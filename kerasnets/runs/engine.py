@@ -56,6 +56,7 @@ class Stage(Generic[Settings]):
             returns under "models" is repeated at the head of ``run.json``.
         uses: Names of the settings that its outcome depends on.
         files: Paths of what it leaves, relative to the folder.
+        may_leave: Paths of what it leaves in some cases.
         scratch: Names of folders in which it works.
     """
 
@@ -63,12 +64,13 @@ class Stage(Generic[Settings]):
     work: Callable[[Job[Settings]], dict[str, Any]]
     uses: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    may_leave: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()
 
     @property
     def leaves(self) -> tuple[str, ...]:
         """Paths of all that it makes in the folder of the run."""
-        return (*self.files, *self.scratch)
+        return (*self.files, *self.may_leave, *self.scratch)
 
 
 def run_stages(
@@ -139,12 +141,13 @@ def _do_what_is_left(
         used = {name: values[name] for name in stage.uses}
         key = hashlib.sha256(json.dumps([key, used]).encode()).hexdigest()
         record = {**used, "key": key}
-        done = done and run.holds(stage.name, record, stage.files)
+        leaves = {"files": stage.files, "may_leave": stage.may_leave}
+        done = done and run.holds(stage.name, record, **leaves)
         with show(stage.name, done) as progress:
             if not done:
                 job = Job(run.folder, settings, key, results, progress)
                 work = functools.partial(stage.work, job)
-                run.do(stage.name, work, settings=record, files=stage.files)
+                run.do(stage.name, work, settings=record, **leaves)
         results[stage.name] = run.results(stage.name)
         run.models |= results[stage.name].get("models", {})
     run.save()

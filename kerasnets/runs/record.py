@@ -38,13 +38,19 @@ class Run:
         self.stages: list[dict] = []
         self.models: dict[str, dict] = {}
 
-    def holds(self, name: str, settings: dict, files: Sequence[str]) -> bool:
+    def holds(
+        self,
+        name: str,
+        settings: dict,
+        files: Sequence[str],
+        may_leave: Sequence[str] = (),
+    ) -> bool:
         """Tell whether a stage is done with these settings, its files untouched."""
         record = self._record(name)
         return (
             record is not None
             and record["settings"] == _as_json(settings)
-            and sorted(record["files"]) == sorted(files)
+            and {*files} <= record["files"].keys() <= {*files, *may_leave}
             and all(
                 (self.folder / file).is_file() and sha256(self.folder / file) == digest
                 for file, digest in record["files"].items()
@@ -65,6 +71,7 @@ class Run:
         *,
         settings: dict,
         files: Sequence[str],
+        may_leave: Sequence[str] = (),
     ) -> dict:
         """Do a stage, and forget those that were built on its last outcome.
 
@@ -73,23 +80,28 @@ class Run:
             work: Does the stage; returns its results as JSON and leaves ``files``.
             settings: All that the results depend on besides the earlier stages.
             files: Paths of what it leaves, relative to the folder.
+            may_leave: Paths of what it leaves in some cases; what an earlier call left
+                is deleted first.
 
         Returns:
             What ``work`` returned.
         """
+        for file in may_leave:
+            (self.folder / file).unlink(missing_ok=True)
         names = [stage["name"] for stage in self.stages]
         if name in names:
             self.stages = self.stages[: names.index(name)]
             self.save()
         started = time.monotonic()
         results = _as_json(work())
+        left = [*files, *(x for x in may_leave if (self.folder / x).is_file())]
         self.stages.append(
             {
                 "name": name,
                 "seconds": round(time.monotonic() - started, 2),
                 "settings": _as_json(settings),
                 "results": results,
-                "files": {file: sha256(self.folder / file) for file in files},
+                "files": {file: sha256(self.folder / file) for file in left},
             }
         )
         self.save()

@@ -2,7 +2,7 @@
 
 from kerasnets.transfer.distillation import distill, with_input_adapter
 from kerasnets.transfer.features import body, features
-from kerasnets.transfer.finetune import FineTuning, finetune
+from kerasnets.transfer.finetune import FineTuning, enough_epochs, finetune
 from kerasnets.transfer.linear import (
     LinearClassifier,
     fit_linear,
@@ -11,6 +11,7 @@ from kerasnets.transfer.linear import (
 )
 from kerasnets.transfer.neighbours import Neighbours, Suspect, neighbours, suspects
 from kerasnets.transfer.recommend import (
+    SMALL,
     Recommendation,
     Similarity,
     recommend,
@@ -20,6 +21,7 @@ from kerasnets.transfer.soft_targets import soft_targets
 from kerasnets.transfer.stages import stages, train_stages
 
 __all__ = [
+    "SMALL",
     "FineTuning",
     "LinearClassifier",
     "Neighbours",
@@ -28,6 +30,7 @@ __all__ = [
     "Suspect",
     "body",
     "distill",
+    "enough_epochs",
     "features",
     "finetune",
     "fit_linear",

@@ -6,8 +6,9 @@ through all that is kept (Kumar et al. 2022, arXiv 2202.10054: linear probing, t
 fine-tuning).
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import keras
@@ -24,6 +25,9 @@ from kerasnets.training.trainer import Teach, check_batch_norm
 from kerasnets.transfer.features import body, features
 from kerasnets.transfer.linear import LinearClassifier, fit_linear, with_linear
 from kerasnets.transfer.stages import DECAY, stage_rates, train_stages
+
+# fewer change little
+_LEAST_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,19 @@ def tuning_feed(
         augment=recipe.augment,
         preprocessing=pixels_of(model, pixels),
     )
+
+
+def enough_epochs(recipe: Recipe, images: int) -> Recipe:
+    """Give the recipe as many epochs as make 300 steps, where it has fewer.
+
+    Ten epochs of 50 photographs would be ten steps, after which little has changed.
+
+    Args:
+        recipe: How a network is tuned.
+        images: How many teach it.
+    """
+    steps = max(1, images // recipe.batch_size)
+    return replace(recipe, epochs=max(recipe.epochs, math.ceil(_LEAST_STEPS / steps)))
 
 
 def copied(model: keras.Model) -> keras.Model:

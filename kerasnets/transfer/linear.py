@@ -31,8 +31,9 @@ class LinearClassifier:
     Attributes:
         kernel: Float64 (features, classes); the standardisation is folded in.
         bias: Float64 (classes,), likewise.
-        strength: scikit-learn's C, chosen on the validation codes.
-        accuracy: Share of the validation codes that it gets right.
+        strength: scikit-learn's C, chosen by that accuracy.
+        accuracy: Share of the validation codes that it gets right, or in
+            cross-validation of the training codes.
         tried: That accuracy for each C.
     """
 
@@ -49,10 +50,11 @@ class LinearClassifier:
 
 def fit_linear(
     train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
     *,
     kind: Literal["softmax", "svm"] = "softmax",
     strengths: Sequence[float] = STRENGTHS,
+    folds: int = 5,
     seed: int = 0,
     progress: Progress = silent,
 ) -> LinearClassifier:
@@ -62,37 +64,74 @@ def fit_linear(
 
     Args:
         train: Codes (images, features) and their labels, 0 to classes - 1.
-        validation: Others, which choose C.
+        validation: Others, which choose C. None where there are too few to spare any:
+            cross-validation on the training images chooses then, and all of them
+            teach.
         kind: "softmax" (multinomial logistic regression) or "svm" (a linear SVM with
             squared hinge for each class against the rest).
         strengths: The values of C to try.
-        seed: Of the SVM's order.
+        folds: Of the cross-validation; fewer where a class has fewer images.
+        seed: Of the SVM's order, and of the folds.
         progress: Told how many values of C are tried.
 
     Raises:
         KerasnetsError: The codes are not finite, labels do not fit them, or a class has
-            no training image.
+            no training image (without validation images: fewer than two).
     """
     if kind not in ("softmax", "svm"):
         raise KerasnetsError(f"kind {kind!r} is unknown: softmax, svm")
-    for name, (codes, labels) in (("train", train), ("validation", validation)):
+    given = {"train": train} | ({"validation": validation} if validation else {})
+    for name, (codes, labels) in given.items():
         _check(name, codes, labels, np.shape(train[0])[-1])
-    classes = int(max(np.max(train[1]), np.max(validation[1]))) + 1
-    missing = sorted(set(range(max(classes, 2))) - set(np.unique(train[1]).tolist()))
-    if missing:
+    classes = max(int(np.max(labels)) for _, labels in given.values()) + 1
+    counts = np.bincount(train[1], minlength=max(classes, 2))
+    least = 1 if validation else 2
+    if counts.min() < least:
+        few = int(counts.argmin())
         raise KerasnetsError(
-            f"class {missing[0]} has no training image: at least one of each of two or "
-            "more classes is needed"
+            f"class {few} has {counts[few] or 'no'} training image: at least {least} "
+            "of each of two or more classes is needed"
         )
     fitted: list[LinearClassifier] = []
     for done, strength in enumerate(sorted(strengths), start=1):
-        kernel, bias = _fit(*train, kind, strength, seed)
-        right = (validation[0] @ kernel + bias).argmax(axis=1) == validation[1]
+        if validation:
+            kernel, bias = _fit(*train, kind, strength, seed)
+            right = _right(kernel, bias, *validation)
+        else:
+            folds = min(folds, int(counts.min()))
+            right = _cross_validated(*train, kind, strength, folds, seed)
+            kernel, bias = _fit(*train, kind, strength, seed)
         fitted.append(LinearClassifier(kernel, bias, strength, float(right.mean()), {}))
         progress(done, len(strengths), f"C {strength:g}")
     best = max(fitted, key=lambda one: one.accuracy)  # the first of equals
     tried = {one.strength: one.accuracy for one in fitted}
     return LinearClassifier(best.kernel, best.bias, best.strength, best.accuracy, tried)
+
+
+def _right(
+    kernel: np.ndarray, bias: np.ndarray, codes: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Of which codes the label has the largest score."""
+    return (codes @ kernel + bias).argmax(axis=1) == labels
+
+
+def _cross_validated(
+    codes: np.ndarray,
+    labels: np.ndarray,
+    kind: str,
+    strength: float,
+    folds: int,
+    seed: int,
+) -> np.ndarray:
+    """Of which codes a classifier of the other folds is right."""
+    from sklearn.model_selection import StratifiedKFold
+
+    right = np.zeros(len(labels), bool)
+    parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    for learned, asked in parts.split(codes, labels):
+        fitted = _fit(codes[learned], labels[learned], kind, strength, seed)
+        right[asked] = _right(*fitted, codes[asked], labels[asked])
+    return right
 
 
 def with_linear(body: keras.Model, classifier: LinearClassifier) -> keras.Model:

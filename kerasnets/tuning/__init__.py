@@ -10,6 +10,7 @@ from kerasnets.tuning.networks import (
 from kerasnets.tuning.plan import SearchPlan, read_plan
 from kerasnets.tuning.pretrained import (
     PHONE_NETWORKS,
+    SIDES,
     build_body,
     pretrained_candidates,
     pretrained_files,
@@ -19,6 +20,7 @@ from kerasnets.tuning.space import Budget, Candidate, Cost
 
 __all__ = [
     "PHONE_NETWORKS",
+    "SIDES",
     "Budget",
     "Candidate",
     "Cost",

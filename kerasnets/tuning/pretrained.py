@@ -44,11 +44,11 @@ def pretrained_candidates(
         classes: Number of classes of the data.
 
     Returns:
-        Candidates with the values "network", those of the builder, and "side".
+        Candidates with the values "network", those of the builder, and "at", the side.
     """
     return [
         Candidate(
-            {"network": file.network, **file.arguments, "side": side},
+            {"network": file.network, **file.arguments, "at": side},
             _cost(file, side, classes),
         )
         for file in files

@@ -44,8 +44,11 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """Its values in words: "alpha 0.25 rho 0.8"."""
-        return " ".join(f"{name} {_text(value)}" for name, value in self.values.items())
+        """Its values in words: "alpha 0.25 rho 0.8", "MobileNet alpha 0.25 at 128"."""
+        return " ".join(
+            _text(value) if name == "network" else f"{name} {_text(value)}"
+            for name, value in self.values.items()
+        )
 
     def __str__(self) -> str:
         return f"{self.label} ({self.cost.size}x{self.cost.size})".lstrip()

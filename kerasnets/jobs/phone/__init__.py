@@ -1,25 +1,35 @@
 """The main job: a set of images in, a verified LiteRT file for a phone out.
 
-``run`` and ``run_with`` take the stages one after another; ``stages`` holds what each
-of them does, ``settings`` what can be chosen.
+``run`` and ``run_with`` take the stages one after another. A run begins with networks
+that know ImageNet (``pretrained`` holds its stages, ``ranking`` how they are ranked,
+``pretrained_settings`` what can be chosen) or with random weights (``stages``,
+``settings``): ``start`` decides. ``files`` is what both begin and end with.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
-from kerasnets.jobs.phone.settings import Choices, Settings, choose_settings
+from kerasnets.jobs.phone import pretrained, stages
+from kerasnets.jobs.phone.choices import Choice, choose
+from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
+from kerasnets.jobs.phone.settings import Choices, Settings
 from kerasnets.jobs.phone.stages import MODELS, STAGES
-from kerasnets.runs import Display, run_stages
+from kerasnets.runs import Display, Stage, run_stages
 
 __all__ = [
     "MODELS",
     "STAGES",
+    "Choice",
     "PhoneResult",
+    "PretrainedSettings",
     "Settings",
+    "choose",
     "choose_settings",
     "run",
     "run_with",
+    "stages_of",
 ]
 
 
@@ -32,9 +42,9 @@ class PhoneResult:
         int8_file: the file for the phone.
         float_file: The same network in float32.
         card: The model card.
-        models: For each of ``MODELS`` its ``params``, ``madds``, ``accuracy`` (share of
-            the test images), ``agreement`` with its Keras model, ``bytes``,
-            ``gzip_bytes``, ``latency_ms`` (one thread) and ``sparsity``.
+        models: For each file of the run, by name, its ``params``, ``madds``,
+            ``accuracy`` (share of the test images), ``agreement`` with its Keras model,
+            ``bytes``, ``gzip_bytes``, ``latency_ms`` (one thread) and ``sparsity``.
         test_images: On how many the accuracy was measured.
         notes: What a person should know besides, a sentence each: files that were left
             out, mirroring that is off, stages that were not taken.
@@ -49,11 +59,24 @@ class PhoneResult:
     notes: tuple[str, ...]
 
 
+def choose_settings(**choices: Unpack[Choices]) -> Settings | PretrainedSettings:
+    """The settings of a run from the few that one usually chooses: see ``choose``."""
+    return choose(**choices).settings
+
+
+def stages_of(settings: Settings | PretrainedSettings) -> tuple[Stage[Any], ...]:
+    """What a run with these settings does, in its order."""
+    if isinstance(settings, PretrainedSettings):
+        return pretrained.STAGES
+    return stages.STAGES
+
+
 def run(
     *,
     out: Path | str | None = None,
     fresh: bool = False,
     display: Display | None = None,
+    on_start: Callable[[Choice], None] | None = None,
     **choices: Unpack[Choices],
 ) -> PhoneResult:
     """Do the job as ``kerasnets phone`` does: the usual settings but for those given.
@@ -62,19 +85,24 @@ def run(
         out: As for ``run_with``.
         fresh: As for ``run_with``.
         display: As for ``run_with``.
-        **choices: Those of ``choose_settings``: ``data``, ``teacher``, ``student``,
-            ``max_madds``, ``max_bytes``, ``trials``, ``search_file``, ``resolution``,
-            ``precision``, ``seed``, ``skip_bad_images`` and ``mirror``.
+        on_start: Told what the run will do, before its first stage.
+        **choices: Those of ``choose``: ``data``, ``start``, ``max_madds``,
+            ``max_bytes``, ``max_latency``, ``max_loss``, ``teacher``, ``student``,
+            ``trials``, ``search_file``, ``resolution``, ``precision``, ``seed``,
+            ``skip_bad_images`` and ``mirror``.
 
     Raises:
         KerasnetsError: A setting, the data or the folder cannot be used, no network
             meets the budget, or the file does not answer like its model.
     """
-    return run_with(choose_settings(**choices), out, fresh=fresh, display=display)
+    choice = choose(**choices)
+    if on_start is not None:
+        on_start(choice)
+    return run_with(choice.settings, out, fresh=fresh, display=display)
 
 
 def run_with(
-    settings: Settings,
+    settings: Settings | PretrainedSettings,
     out: Path | str | None = None,
     *,
     fresh: bool = False,
@@ -90,7 +118,7 @@ def run_with(
         settings: All of them; ``choose_settings`` gives the usual ones, and
             ``dataclasses.replace`` changes any.
         out: Folder of the run, made if it is missing; by default
-            saved_models/DATA-STUDENT-seedN.
+            that of the settings, saved_models/DATA-STUDENT-seedN.
         fresh: Delete what an earlier run left in the folder.
         display: Entered for each stage as ``display(name, done_before)``; gives what
             the stage tells its progress to.
@@ -104,7 +132,7 @@ def run_with(
     folder = settings.default_folder() if out is None else Path(out)
     results = run_stages(
         folder,
-        STAGES,
+        stages_of(settings),
         settings,
         identity={"data": settings.data, "seed": settings.seed},
         fingerprint=open_source(settings.data).fingerprint,
@@ -114,11 +142,21 @@ def run_with(
     return PhoneResult(
         folder=folder,
         int8_file=folder / "int8.tflite",
-        float_file=folder / f"{results['prune']['taken']}.tflite",
+        float_file=folder / f"{_float_network(results)}.tflite",
         card=folder / "README.md",
         models=results["verify"]["models"],
         test_images=results["verify"]["test_images"],
         notes=tuple(
             note for result in results.values() for note in result.get("notes", ())
         ),
+    )
+
+
+def _float_network(results: dict[str, dict]) -> str:
+    """Name of the network that the int8 file was made from."""
+    made_from = results["quantise"].get("taken", results["prune"]["taken"])
+    return (
+        made_from
+        if made_from in results["verify"]["models"]
+        else (results["distil"]["taken"])
     )

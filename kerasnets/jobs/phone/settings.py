@@ -21,10 +21,13 @@ class Choices(TypedDict, total=False):
     """Arguments of ``choose_settings``, all of which may be left out."""
 
     data: str
-    teacher: str
-    student: str
-    max_madds: int
+    teacher: str | None
+    student: str | None
+    max_madds: int | None
     max_bytes: int
+    max_latency: float | None
+    max_loss: float
+    start: defaults.Start
     trials: int | None
     search_file: Path | None
     resolution: int | None
@@ -78,47 +81,32 @@ class Settings:
 
     def default_folder(self) -> Path:
         """saved_models/DATA-STUDENT-seedN, without what is special in file names."""
-        kind, _, rest = self.data.partition(":")
-        data = Path(rest).stem if rest else kind
-        return Path("saved_models") / f"{data}-{self.student}-seed{self.seed}"
+        return default_folder(self.data, self.student, self.seed)
 
 
-def choose_settings(
+def default_folder(data: str, network: str, seed: int) -> Path:
+    """saved_models/DATA-NETWORK-seedN, without what is special in file names."""
+    kind, _, rest = data.partition(":")
+    name = Path(rest).stem if rest else kind
+    return Path("saved_models") / f"{name}-{network}-seed{seed}"
+
+
+def choose_scratch(
     *,
-    data: str = defaults.DATA,
-    teacher: str = defaults.TEACHER,
-    student: str = defaults.STUDENT,
-    max_madds: int = defaults.MAX_MADDS,
-    max_bytes: int = defaults.MAX_BYTES,
-    trials: int | None = None,
-    search_file: Path | None = None,
-    resolution: int | None = None,
-    precision: str = defaults.PRECISION,
-    seed: int = 0,
-    skip_bad_images: bool = False,
-    mirror: bool = True,
+    data: str,
+    teacher: str,
+    student: str,
+    max_madds: int,
+    max_bytes: int,
+    trials: int | None,
+    search_file: Path | None,
+    resolution: int | None,
+    precision: str,
+    seed: int,
+    skip_bad_images: bool,
+    mirror: bool,
 ) -> Settings:
-    """The settings of a run from the few that one usually chooses.
-
-    Args:
-        data: digits, tfds:NAME, folder:PATH or npz:FILE.
-        teacher: Name of any classifier of the zoo.
-        student: Name of the network for the phone.
-        max_madds: The most multiply-adds for one image.
-        max_bytes: The most bytes of the int8 file.
-        trials: The most networks to try; None for the number in the search file.
-        search_file: TOML file of the search; None for the one of the digits.
-        resolution: Side in pixels at which the images are kept; None for 40 (digits),
-            32 (npz) or 96 (tfds, folder).
-        precision: auto, float32, mixed_float16 or mixed_bfloat16.
-        seed: Repeats a run bit for bit.
-        skip_bad_images: Leave out files that cannot be decoded.
-        mirror: Mirror half of the training photos (folder), unless a look at them
-            tells that this confuses classes, as with arrows.
-
-    Raises:
-        KerasnetsError: The data, a network, a number or the search file cannot be used.
-    """
+    """The settings of a run from random weights: see ``choose_settings``."""
     for network in (teacher, student):
         applications.check_classifier(network)
     kind = open_source(data).spec.partition(":")[0]

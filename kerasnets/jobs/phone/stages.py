@@ -7,27 +7,22 @@ from dataclasses import asdict, replace
 
 import keras
 
-from kerasnets import __version__, applications, compression, export, transfer, tuning
-from kerasnets.analysis import count_madds, count_params, shapes_only
+from kerasnets import applications, compression, export, transfer, tuning
+from kerasnets.analysis import shapes_only
 from kerasnets.data import (
-    Source,
-    Split,
+    Examples,
     batches,
-    check_source,
     load_prepared,
-    open_source,
-    prepare,
-    resize_images,
 )
 from kerasnets.errors import KerasnetsError
-from kerasnets.evaluation import confidence_figures, evaluate
+from kerasnets.evaluation import evaluate, standard_error
 from kerasnets.files import write_bytes, write_text
 from kerasnets.jobs.images import DATA_FILES
 from kerasnets.jobs.mirroring import look_at_mirroring
+from kerasnets.jobs.phone import files
 from kerasnets.jobs.phone.settings import Settings
-from kerasnets.pixels import describe, pixels_of
 from kerasnets.reports.card import model_card
-from kerasnets.reports.notes import left_out_line, mirroring_line, not_taken_line
+from kerasnets.reports.notes import mirroring_line, not_taken_line
 from kerasnets.runs import Job as AnyJob, Stage
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
@@ -46,37 +41,13 @@ MODELS = ("teacher", "student", "distilled", "pruned", "int8")
 
 def prepare_data(job: Job) -> dict:
     """Decode every image once, split the set, keep it as arrays."""
-    source = open_source(job.settings.data)
-    _check(job, source)
-    data = prepare(
-        source,
-        job.folder / "data",
-        resolution=job.settings.resolution,
-        seed=job.settings.seed,
-        skip_bad_images=job.settings.skip_bad_images,
-        progress=job.progress,
-    )
-    count = sum(len(split.labels) for _, split in _splits(data))
-    job.progress(count, count, f"{count:,} images")
-    return {
-        "classes": list(data.class_names),
-        "licence": data.licence,
-        "images": {name: len(split.labels) for name, split in _splits(data)},
-        "skipped": len(data.skipped),
-        "left_out": data.left_out,
-        "notes": [left_out_line(data.left_out)] if data.left_out else [],
-    }
 
+    def check(examples: Examples) -> None:
+        classes = len(examples.class_names)
+        shapes_only(lambda: _build_teacher(job, classes))
+        _candidates(job, classes)
 
-def _check(job: Job, source: Source) -> None:
-    """Raise where the data, a network or the budget cannot be used: decode nothing."""
-    settings = job.settings
-    examples = check_source(
-        source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
-    )
-    classes = len(examples.class_names)
-    shapes_only(lambda: _build_teacher(job, classes))
-    _candidates(job, classes)
+    return files.prepare_images(job, check)
 
 
 def _build_teacher(job: Job, classes: int) -> keras.Model:
@@ -243,7 +214,7 @@ def prune(job: Job) -> dict:
     data = load_prepared(job.folder / "data")
     old = job.results["distil"][before]["validation"]
     new = asdict(evaluate(model, data.validation))
-    error = _standard_error(old["accuracy"], len(data.validation.labels))
+    error = standard_error(old["accuracy"], len(data.validation.labels))
     good = new["accuracy"] >= old["accuracy"] - error
     return {
         "sparsity": compression.sparsity(model),
@@ -251,15 +222,6 @@ def prune(job: Job) -> dict:
         "taken": "pruned" if good else before,
         "notes": [] if good else [not_taken_line("pruning", old, new)],
     }
-
-
-def _standard_error(share: float, count: int) -> float:
-    """Of a share that was counted, by two successes and two failures more.
-
-    Without these it is 0 where all are right (Agresti and Coull 1998, section 3).
-    """
-    share = (share * count + 2) / (count + 4)
-    return math.sqrt(share * (1 - share) / (count + 4))
 
 
 def quantise(job: Job) -> dict:
@@ -274,78 +236,18 @@ def quantise(job: Job) -> dict:
     )
     (job.folder / "work").mkdir(exist_ok=True)
     bare = export.convert(model, calibration=calibration.images)
-    write_bytes(job.folder / "work" / "int8.tflite", bare)
+    write_bytes(job.folder / files.BARE, bare)
     return {"calibration": calibration.report()}
 
 
 def write_files(job: Job) -> dict:
     """Write the files for the phone: with labels, normalisation and licence inside."""
-    data = load_prepared(job.folder / "data")
-    sizes = {}
-    for done, name in enumerate(MODELS):
-        job.progress(done, len(MODELS), name)
-        origin = job.results["prune"]["taken"] if name == "int8" else name
-        model = load_model(job.folder / f"{origin}.keras")
-        if name == "int8":
-            bare = (job.folder / "work" / "int8.tflite").read_bytes()
-        else:
-            bare = export.convert(model)
-        pixels = describe(pixels_of(model))
-        content = export.add_metadata(
-            bare,
-            name=f"{job.settings.data} {name}",
-            description=f"{_description(job, name)} ({pixels})",
-            labels=data.class_names,
-            author=f"kerasnets {__version__}",
-            licence=f"data: {data.licence}",
-        )
-        write_bytes(job.folder / f"{name}.tflite", content)
-        sizes[name] = len(content)
-    if sizes["int8"] > job.settings.max_bytes:
-        raise KerasnetsError(
-            f"int8.tflite has {sizes['int8']:,} bytes, more than the "
-            f"{job.settings.max_bytes:,} asked for: give --max-size {sizes['int8']}"
-        )
-    return {"bytes": sizes}
+    return files.write_files(job, _origins(job), lambda name: _description(job, name))
 
 
 def verify(job: Job) -> dict:
     """Run each file over the test images beside its Keras model; measure it."""
-    test = load_prepared(job.folder / "data").test
-    paths = {name: job.folder / f"{name}.tflite" for name in MODELS}
-    latency = export.measure_latency(paths)
-    models = {}
-    for index, name in enumerate(MODELS):
-        origin = job.results["prune"]["taken"] if name == "int8" else name
-        model = load_model(job.folder / f"{origin}.keras")
-        proof = export.verify(
-            paths[name],
-            model,
-            resize_images(test.images, model.input_shape[1]),
-            test.labels,
-            sqnr=False,
-            progress=lambda done, total, note="", index=index: job.progress(
-                index * total + done, len(MODELS) * total, note
-            ),
-        )
-        (answers,) = proof.outputs
-        models[name] = {
-            "params": count_params(model),
-            "madds": count_madds(model),
-            "accuracy": answers.accuracy,
-            "agreement": answers.agreement,
-            "max_abs_difference": answers.max_abs_difference,
-            "sparsity": export.file_sparsity(paths[name]),
-            "bytes": proof.size,
-            "gzip_bytes": proof.gzip_size,
-            "latency_ms": latency[name],
-            "preprocessing": str(applications.preprocessing(model)),
-        }
-    file = export.Classifier(paths["int8"])
-    models["int8"] |= confidence_figures(
-        file.predict(resize_images(test.images, file.input_size[0])), test.labels
-    )
-    return {"test_images": len(test.labels), "threads": 1, "models": models}
+    return files.verify_files(job, _origins(job))
 
 
 def report(job: Job) -> dict:
@@ -359,8 +261,10 @@ def report(job: Job) -> dict:
     return {}
 
 
-def _splits(data) -> list[tuple[str, Split]]:
-    return [(name, getattr(data, name)) for name in ("train", "validation", "test")]
+def _origins(job: Job) -> dict[str, str]:
+    """For each file the network that it is of."""
+    taken = job.results["prune"]["taken"]
+    return {n: f"{taken if n == 'int8' else n}.keras" for n in MODELS}
 
 
 def _candidates(job: Job, classes: int) -> list[tuning.Candidate]:
@@ -434,7 +338,7 @@ STAGES = (
         scratch=("work",),
     ),
     Stage("prune", prune, uses=("pruning",), files=("pruned.keras",)),
-    Stage("quantise", quantise, uses=("calibration",), files=("work/int8.tflite",)),
+    Stage("quantise", quantise, uses=("calibration",), files=(files.BARE,)),
     Stage(
         "export",
         write_files,

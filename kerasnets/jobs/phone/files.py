@@ -1,0 +1,153 @@
+"""What a run starts from and ends in, whatever its network knew before.
+
+The images are decoded once; the files for the phone are described, proven and measured.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kerasnets import __version__, applications, export
+from kerasnets.analysis import count_madds, count_params
+from kerasnets.data import (
+    Examples,
+    check_source,
+    load_prepared,
+    open_source,
+    prepare,
+    resize_images,
+)
+from kerasnets.data.store import PARTS
+from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import confidence_figures
+from kerasnets.files import write_bytes
+from kerasnets.pixels import describe, pixels_of
+from kerasnets.reports.notes import left_out_line
+from kerasnets.runs import Job
+from kerasnets.saving import load_model
+
+# the int8 file before it is told what it is
+BARE = "work/int8.tflite"
+
+
+def prepare_images(job: Job[Any], check: Callable[[Examples], None]) -> dict:
+    """Decode every image once, split the set, keep it as arrays.
+
+    Args:
+        job: Of settings with data, resolution, seed and skip_bad_images.
+        check: Raises where the networks cannot learn these classes; nothing is decoded
+            then.
+    """
+    settings = job.settings
+    source = open_source(settings.data)
+    check(
+        check_source(
+            source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
+        )
+    )
+    data = prepare(
+        source,
+        job.folder / "data",
+        resolution=settings.resolution,
+        seed=settings.seed,
+        skip_bad_images=settings.skip_bad_images,
+        progress=job.progress,
+    )
+    images = {part: len(getattr(data, part).labels) for part in PARTS}
+    count = sum(images.values())
+    job.progress(count, count, f"{count:,} images")
+    return {
+        "classes": list(data.class_names),
+        "licence": data.licence,
+        "images": images,
+        "skipped": len(data.skipped),
+        "left_out": data.left_out,
+        "notes": [left_out_line(data.left_out)] if data.left_out else [],
+    }
+
+
+def described(
+    job: Job[Any], bare: bytes, model: Any, *, name: str, description: str
+) -> bytes:
+    """Give a file what a phone shows of it: labels, licence, what it is."""
+    data = job.results["data"]
+    return export.add_metadata(
+        bare,
+        name=f"{job.settings.data} {name}",
+        description=f"{description} ({describe(pixels_of(model))})",
+        labels=data["classes"],
+        author=f"kerasnets {__version__}",
+        licence=f"data: {data['licence']}",
+    )
+
+
+def write_files(
+    job: Job[Any], origins: Mapping[str, str], description: Callable[[str], str]
+) -> dict:
+    """Write the files for the phone: with labels, normalisation and licence inside.
+
+    Args:
+        job: Of settings with data and max_bytes.
+        origins: For each file the ``.keras`` file of its network; "int8" is quantised
+            already.
+        description: Of a file, by its name.
+    """
+    sizes = {}
+    for done, (name, origin) in enumerate(origins.items()):
+        job.progress(done, len(origins), name)
+        model = load_model(job.folder / origin)
+        if name == "int8":
+            bare = (job.folder / BARE).read_bytes()
+        else:
+            bare = export.convert(model)
+        content = described(job, bare, model, name=name, description=description(name))
+        write_bytes(job.folder / f"{name}.tflite", content)
+        sizes[name] = len(content)
+    if sizes["int8"] > job.settings.max_bytes:
+        raise KerasnetsError(
+            f"int8.tflite has {sizes['int8']:,} bytes, more than the "
+            f"{job.settings.max_bytes:,} asked for: give --max-size {sizes['int8']}"
+        )
+    return {"bytes": sizes}
+
+
+def verify_files(job: Job[Any], origins: Mapping[str, str]) -> dict:
+    """Run each file over the test images beside its Keras model; measure it.
+
+    Args:
+        job: Of a run whose files are written.
+        origins: As for ``write_files``.
+    """
+    test = load_prepared(job.folder / "data").test
+    paths = {name: job.folder / f"{name}.tflite" for name in origins}
+    latency = export.measure_latency(paths)
+    models = {}
+    for index, (name, origin) in enumerate(origins.items()):
+        model = load_model(job.folder / origin)
+        proof = export.verify(
+            paths[name],
+            model,
+            resize_images(test.images, model.input_shape[1]),
+            test.labels,
+            sqnr=False,
+            progress=lambda done, total, note="", index=index: job.progress(
+                index * total + done, len(origins) * total, note
+            ),
+        )
+        (answers,) = proof.outputs
+        models[name] = {
+            "params": count_params(model),
+            "madds": count_madds(model),
+            "accuracy": answers.accuracy,
+            "agreement": answers.agreement,
+            "max_abs_difference": answers.max_abs_difference,
+            "sparsity": export.file_sparsity(paths[name]),
+            "bytes": proof.size,
+            "gzip_bytes": proof.gzip_size,
+            "latency_ms": latency[name],
+            "preprocessing": str(applications.preprocessing(model)),
+        }
+    file = export.Classifier(paths["int8"])
+    models["int8"] |= confidence_figures(
+        file.predict(resize_images(test.images, file.input_size[0])), test.labels
+    )
+    return {"test_images": len(test.labels), "threads": 1, "models": models}

@@ -1,0 +1,104 @@
+"""What the stages of a run from ImageNet weights share."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from kerasnets import export, transfer, tuning
+from kerasnets.data import load_prepared
+from kerasnets.errors import KerasnetsError
+from kerasnets.files import sha256
+from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
+from kerasnets.jobs.phone.ranking import Ranking, within
+from kerasnets.pretrained import ImageNetFile
+from kerasnets.runs import Job as AnyJob
+from kerasnets.saving import load_model
+from kerasnets.training import Recipe
+
+Job = AnyJob[PretrainedSettings]
+
+
+def weights_of(job: Job) -> list[ImageNetFile]:
+    """The files that the run may take.
+
+    Raises:
+        KerasnetsError: One is no longer here, or another one.
+    """
+    here = {file.path.name: file for file in tuning.pretrained_files()}
+    for name, digest in job.settings.weights:
+        if name not in here:
+            raise KerasnetsError(
+                f"the ImageNet weights {name} that this run began with are not here "
+                "any more: put them back, or start over with --fresh"
+            )
+        if sha256(here[name].path) != digest:
+            raise KerasnetsError(
+                f"{here[name].path} is another file than the one that this run began "
+                "with: start over with --fresh"
+            )
+    return [here[name] for name, _ in job.settings.weights]
+
+
+def candidates_of(job: Job, classes: int) -> list[tuning.Candidate]:
+    """The networks within the budget, the cheapest first."""
+    return within(
+        tuning.pretrained_candidates(weights_of(job), classes=classes),
+        max_madds=job.settings.max_madds,
+        max_bytes=job.settings.max_bytes,
+    )
+
+
+def ranking_of(job: Job) -> Ranking:
+    """Rank networks; codes that an earlier stage made are used again."""
+    return Ranking(
+        load_prepared(job.folder / "data"),
+        weights_of(job),
+        job.folder / "search",
+        fingerprint=sha256(job.folder / "data" / "splits.json"),
+        seed=job.settings.seed,
+    )
+
+
+def to_int8(job: Job, model: keras.Model) -> bytes:
+    """A network in 8 bits, its ranges set by training images."""
+    return export.convert(model, calibration=calibration_of(job, model).images)
+
+
+def calibration_of(job: Job, model: keras.Model) -> export.Calibration:
+    """Draw the training images that set the ranges of a network's int8 file."""
+    return export.calibration_images(
+        load_prepared(job.folder / "data").train,
+        size=model.input_shape[1],
+        seed=job.settings.seed,
+        count=job.settings.calibration,
+    )
+
+
+def stays_linear(job: Job) -> bool:
+    """Whether the images are so few that tuning would fit their accidents.
+
+    The lecture's case of few images, similar to those that the network knows; what is
+    tuned could not be judged by so few validation images either.
+    """
+    data = job.results["data"]
+    images = data["images"]["train"] + data["images"]["validation"]
+    few = images < transfer.SMALL * len(data["classes"])
+    return few and job.results["search"]["by_cross_validation"]
+
+
+def share_right(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Give the share of images whose largest logit is the label's."""
+    return float((logits.argmax(axis=-1) == labels).mean())
+
+
+def load(job: Job, name: str) -> keras.Model:
+    """Open a network of the run."""
+    return load_model(job.folder / f"{name}.keras")
+
+
+def as_seen(job: Job, recipe: Recipe) -> Recipe:
+    """The recipe without mirroring, where that confuses classes."""
+    if recipe.augment is not None and job.results["search"]["mirroring"]["confuses"]:
+        return replace(recipe, augment=replace(recipe.augment, flip=False))
+    return recipe

@@ -1,0 +1,95 @@
+"""What can be chosen about a run that starts from ImageNet weights."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kerasnets.compression import PruneSettings, QATSettings
+from kerasnets.data import Augment
+from kerasnets.jobs.phone.settings import default_folder
+from kerasnets.training import Recipe
+
+# photographs lose more of their border, and vary in light
+_MOVES = Augment(translate=0.1, rotate=10.0, zoom=0.2, brightness=0.1, contrast=0.2)
+_TUNING = Recipe(
+    epochs=12, learning_rate=0.01, batch_size=32, weight_decay=1e-4, augment=_MOVES
+)
+_TEACHING = replace(_TUNING, epochs=6)
+_DISTILLING = replace(_TUNING, epochs=20, temperature=2.0, soft_weight=0.7)
+_BRIEF = replace(_TUNING, epochs=2, learning_rate=1e-4, optimizer="adam", warmup=0.0)
+# weights of ImageNet files that were once quantised come in few sizes
+_PRUNING = PruneSettings(end=0.5, exact=False, recipe=_BRIEF)
+_AWARENESS = QATSettings(recipe=_BRIEF)
+
+
+@dataclass(frozen=True)
+class PretrainedSettings:
+    """All settings of a run from ImageNet weights; ``choose_settings`` gives them.
+
+    Attributes:
+        data: folder:PATH, tfds:NAME or npz:FILE.
+        seed: Of everything that draws.
+        weights: Name and SHA-256 of each file of weights that it may take.
+        max_madds: The most multiply-adds for one image.
+        max_bytes: The most bytes of the int8 file.
+        max_latency: The most milliseconds for one image on one thread of this machine;
+            None for any.
+        max_loss: Points of accuracy on the validation images that pruning and
+            quantisation may cost together.
+        resolution: Side in pixels at which the images are kept: the largest that a
+            network here takes.
+        skip_bad_images: Leave out files that cannot be decoded.
+        teacher_madds: The most multiply-adds of a network that teaches.
+        teacher_recipe: How the best of them is tuned.
+        views: How many versions of each training image the teacher is asked for.
+        student_recipe: How the student is tuned on labels.
+        distil_recipe: How it is tuned with the teacher's answers.
+        decay: Rate of a stage beside that of the one above it, while tuning.
+        sparsities: Shares of zeros to try, the largest first.
+        pruning: How the student is pruned to each.
+        awareness: How it learns to live with 8 bits, where calibration loses too much.
+        calibration: How many training images set the ranges of the int8 file.
+    """
+
+    data: str
+    seed: int
+    weights: tuple[tuple[str, str], ...]
+    max_madds: int
+    max_bytes: int
+    max_latency: float | None
+    max_loss: float
+    resolution: int
+    skip_bad_images: bool
+    teacher_madds: int = 330_000_000
+    teacher_recipe: Recipe = _TEACHING
+    views: int = 4
+    student_recipe: Recipe = _TUNING
+    distil_recipe: Recipe = _DISTILLING
+    decay: float = 0.5
+    sparsities: tuple[float, ...] = (0.5, 0.3)
+    pruning: PruneSettings = _PRUNING
+    awareness: QATSettings = _AWARENESS
+    calibration: int = 200
+
+    def default_folder(self) -> Path:
+        """saved_models/DATA-imagenet-seedN, without what is special in file names."""
+        return default_folder(self.data, "imagenet", self.seed)
+
+    def mirrored(self, mirror: bool) -> "PretrainedSettings":
+        """The settings whose trainings mirror half of the images, or none."""
+
+        def changed(recipe: Recipe) -> Recipe:
+            assert recipe.augment is not None
+            return replace(recipe, augment=replace(recipe.augment, flip=mirror))
+
+        pruning, awareness = (
+            replace(step, recipe=changed(step.recipe))
+            for step in (self.pruning, self.awareness)
+        )
+        return replace(
+            self,
+            teacher_recipe=changed(self.teacher_recipe),
+            student_recipe=changed(self.student_recipe),
+            distil_recipe=changed(self.distil_recipe),
+            pruning=pruning,
+            awareness=awareness,
+        )

@@ -1,0 +1,196 @@
+"""Pretrained networks ranked by what a linear classifier makes of their codes."""
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnets import export, transfer, tuning
+from kerasnets.data import PreparedData
+from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import share_interval
+from kerasnets.files import sha256, write_bytes
+from kerasnets.pretrained import ImageNetFile
+from kerasnets.transfer import LinearClassifier
+
+# with fewer validation images, of which one is more than a point, the training images
+# are asked in cross-validation
+LEAST_VALIDATION = 100
+# that latency is measured by; what a file answers does not matter for it
+_CALIBRATION = 8
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A network and what its codes are worth.
+
+    Attributes:
+        candidate: The network, its side and its cost.
+        accuracy: Of a linear classifier, on the validation images or in
+            cross-validation.
+        images: How many images that is a share of.
+        classifier: It.
+    """
+
+    candidate: tuning.Candidate
+    accuracy: float
+    images: int
+    classifier: LinearClassifier
+
+    @property
+    def order(self) -> tuple[float, int]:
+        """The most accurate first, of equals the one with fewer multiply-adds."""
+        return -self.accuracy, self.candidate.cost.madds
+
+    def as_json(self) -> dict[str, Any]:
+        """Tell it, without the weights of the classifier."""
+        right = round(self.accuracy * self.images)
+        interval = share_interval(right, self.images)
+        return {
+            **asdict(self.candidate),
+            "label": self.candidate.label,
+            "accuracy": self.accuracy,
+            "images": self.images,
+            "interval": [interval.low, interval.high],
+        }
+
+
+class Ranking:
+    """Ranks networks one by one; what is known of one is kept on disk.
+
+    Args:
+        data: The images.
+        files: Weights that may be taken.
+        folder: Where codes and classifiers are kept.
+        seed: Of the classifiers.
+    """
+
+    def __init__(
+        self,
+        data: PreparedData,
+        files: Sequence[ImageNetFile],
+        folder: Path,
+        *,
+        fingerprint: str,
+        seed: int,
+    ):
+        self.data, self.files, self.folder, self.seed = data, files, folder, seed
+        self._fingerprint = fingerprint
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def by_cross_validation(self) -> bool:
+        """Whether there are too few validation images to choose by."""
+        return len(self.data.validation.labels) < LEAST_VALIDATION
+
+    def file_of(self, candidate: tuning.Candidate) -> ImageNetFile:
+        """Give the weights of a candidate."""
+        return next(
+            file
+            for file in self.files
+            if {"network": file.network, **file.arguments}.items()
+            <= dict(candidate.values).items()
+        )
+
+    def body(self, candidate: tuning.Candidate) -> keras.Model:
+        """Build a candidate from images to codes, with its weights."""
+        return tuning.build_body(candidate, self.file_of(candidate))
+
+    def network(self, ranked: Ranked) -> keras.Model:
+        """Build the network that ends in the linear classifier."""
+        return transfer.with_linear(self.body(ranked.candidate), ranked.classifier)
+
+    def rank(self, candidate: tuning.Candidate) -> Ranked:
+        """Fit a linear classifier to the codes of a candidate."""
+        parts = (self.data.train, self.data.validation)
+        codes = self._codes(candidate)
+        sets = [(x, split.labels) for x, split in zip(codes, parts, strict=True)]
+        if self.by_cross_validation:
+            both = tuple(np.concatenate(arrays) for arrays in zip(*sets, strict=True))
+            classifier = transfer.fit_linear((both[0], both[1]), seed=self.seed)
+            images = len(both[1])
+        else:
+            classifier = transfer.fit_linear(*sets, seed=self.seed)
+            images = len(sets[1][1])
+        return Ranked(candidate, classifier.accuracy, images, classifier)
+
+    def _codes(self, candidate: tuning.Candidate) -> tuple[np.ndarray, np.ndarray]:
+        """Of the training and the validation images."""
+        weights = self.file_of(candidate)
+        key = json.dumps(
+            [dict(candidate.values), sha256(weights.path), self._fingerprint]
+        )
+        path = self.folder / f"{candidate.label.replace(' ', '_')}.npz"
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+                if str(kept["key"]) == key:
+                    return kept["train"], kept["validation"]
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+            pass
+        body = self.body(candidate)
+        train, validation = (
+            transfer.features(body, split, layer=body.layers[-1].name)
+            for split in (self.data.train, self.data.validation)
+        )
+        content = io.BytesIO()
+        np.savez(content, key=np.array(key), train=train, validation=validation)
+        write_bytes(path, content.getvalue())
+        return train, validation
+
+
+def within(
+    candidates: Sequence[tuning.Candidate],
+    *,
+    max_madds: int,
+    max_bytes: int,
+) -> list[tuning.Candidate]:
+    """Pick those that fit a budget, each network at the largest side that does.
+
+    Accuracy grows with the side. The cheapest comes first.
+
+    Raises:
+        KerasnetsError: None fits; it says what the smallest costs.
+    """
+    budget = tuning.Budget(max_madds, max_bytes)
+    fitting = [each for each in candidates if budget.admits(each.cost)]
+    if not fitting:
+        smallest = min(candidates, key=lambda c: (c.cost.madds, c.cost.int8_bytes))
+        lightest = min(candidates, key=lambda c: (c.cost.int8_bytes, c.cost.madds))
+        named = dict.fromkeys((smallest, lightest))
+        needs = "; ".join(
+            f"{c.label} needs --max-madds {c.cost.madds} and --max-size "
+            f"{c.cost.int8_bytes}"
+            for c in named
+        )
+        raise KerasnetsError(
+            f"no pretrained network fits {max_madds:,} multiply-adds and "
+            f"{max_bytes:,} bytes: {needs}; --start scratch could make one that does"
+        )
+    largest: dict[tuple, tuning.Candidate] = {}
+    for each in sorted(fitting, key=lambda c: c.cost.size):
+        largest[_network_of(each)] = each
+    return sorted(largest.values(), key=lambda c: c.cost.madds)
+
+
+def latency_of(ranking: Ranking, candidate: tuning.Candidate, folder: Path) -> float:
+    """Measure the milliseconds of an image on one thread of this machine, untrained."""
+    body = ranking.body(candidate)
+    logits = keras.layers.Dense(len(ranking.data.class_names), name="logits")
+    model = keras.Model(body.inputs, logits(body.output))
+    images = export.calibration_images(
+        ranking.data.train, size=candidate.cost.size, seed=0, count=_CALIBRATION
+    )
+    path = folder / "latency.tflite"
+    write_bytes(path, export.convert(model, calibration=images.images))
+    return export.measure_latency({"candidate": path})["candidate"]
+
+
+def _network_of(candidate: tuning.Candidate) -> tuple:
+    """All but the side."""
+    return tuple((k, v) for k, v in candidate.values.items() if k != "at")

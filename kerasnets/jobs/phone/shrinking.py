@@ -1,0 +1,160 @@
+"""The stages in which a tuned network is pruned and quantised."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import keras
+
+from kerasnets import compression, export, transfer
+from kerasnets.data import load_prepared, resize_images
+from kerasnets.evaluation import evaluate, fit_temperature, predict_logits
+from kerasnets.files import write_bytes
+from kerasnets.jobs.phone import files
+from kerasnets.jobs.phone.pretrained_common import (
+    Job,
+    as_seen,
+    calibration_of,
+    load,
+    share_right,
+    stays_linear,
+    to_int8,
+)
+from kerasnets.saving import load_model, save_model
+from kerasnets.training import release_memory
+
+
+def prune(job: Job) -> dict:
+    """Prune the student as far as the validation images allow."""
+    settings = job.settings
+    data = load_prepared(job.folder / "data")
+    before = job.results["distil"]["taken"]
+    old = job.results["distil"][before]["validation"]["accuracy"]
+    tried = []
+    if stays_linear(job):
+        return {"tried": tried, "taken": before}
+    for sparsity in settings.sparsities:
+        release_memory()  # the child process needs as much again
+        step = replace(settings.pruning, sparsity=sparsity)
+        out = job.folder / "pruned.keras"
+        compression.compress(
+            job.folder / f"{before}.keras",
+            out,
+            data=job.folder / "data",
+            recipe=[replace(step, recipe=as_seen(job, step.recipe))],
+            seed=settings.seed,
+            progress=job.progress,
+        )
+        accuracy = evaluate(load_model(out), data.validation).accuracy
+        tried.append({"sparsity": sparsity, "accuracy": accuracy})
+        if 100 * (old - accuracy) <= settings.max_loss:
+            return {"tried": tried, "taken": "pruned", "notes": []}
+    return {
+        "tried": tried,
+        "taken": before,
+        "notes": [_not_pruned(tried, old, settings.max_loss)],
+    }
+
+
+def _not_pruned(tried: Sequence[dict], old: float, most: float) -> str:
+    each = ", ".join(f"{x['sparsity']:.0%} zeros {x['accuracy']:.2%}" for x in tried)
+    return (
+        f"nothing is pruned: of the validation images are right {each}, {old:.2%} "
+        f"without zeros; {most:g} points may go"
+    )
+
+
+def quantise(job: Job) -> dict:
+    """Calibrate the probabilities, then quantise what loses least.
+
+    The ways are tried in turn until one keeps within the points that may go: ranges set
+    by training images, of the pruned network and of the one before it, and
+    quantisation-aware training.
+    """
+    settings = job.settings
+    before = job.results["distil"]["taken"]
+    reference = job.results["distil"][before]["validation"]["accuracy"]
+    release_memory()
+    found: dict[str, dict] = {}
+    names = dict.fromkeys((job.results["prune"]["taken"], before))
+    ways: list[tuple[str, Callable[[], tuple[keras.Model, bytes, float]]]] = [
+        (name, functools.partial(_by_calibration, job, name)) for name in names
+    ]
+    ways.append(("quantisation-aware", functools.partial(_by_awareness, job, before)))
+    kept = None
+    for name, way in ways:
+        model, bare, temperature = way()
+        accuracy = _file_accuracy(job, bare, model)
+        loss = 100 * (reference - accuracy)
+        found[name] = {"accuracy": accuracy, "temperature": temperature, "loss": loss}
+        if kept is None or accuracy > found[kept]["accuracy"]:
+            kept = name
+            (job.folder / "work").mkdir(exist_ok=True)
+            write_bytes(job.folder / files.BARE, bare)
+            save_model(model, job.folder / "phone.keras")
+        if loss <= settings.max_loss:
+            break
+    assert kept is not None
+    notes = []
+    if found[kept]["loss"] > settings.max_loss:
+        notes.append(
+            f"the int8 file loses {found[kept]['loss']:.2f} points of the validation "
+            f"images, more than the {settings.max_loss:g} that may go: no way of "
+            f"quantising lost less"
+        )
+    model = load_model(job.folder / "phone.keras")
+    return {
+        "tried": found,
+        "taken": kept,
+        "temperature": found[kept]["temperature"],
+        "calibration": calibration_of(job, model).report(),
+        "notes": notes,
+    }
+
+
+def _by_calibration(job: Job, name: str) -> tuple[keras.Model, bytes, float]:
+    model = load(job, name)
+    temperature = _calibrate(job, model)
+    return model, to_int8(job, model), temperature
+
+
+def _by_awareness(job: Job, name: str) -> tuple[keras.Model, bytes, float]:
+    out = job.folder / "work" / "aware.keras"
+    source = job.folder / "work" / "calibrated.keras"
+    model = load(job, name)
+    temperature = _calibrate(job, model)
+    save_model(model, source)
+    step = job.settings.awareness
+    compression.compress(
+        source,
+        out,
+        data=job.folder / "data",
+        recipe=[replace(step, recipe=as_seen(job, step.recipe))],
+        seed=job.settings.seed,
+        progress=job.progress,
+    )
+    return load_model(out), out.with_suffix(".tflite").read_bytes(), temperature
+
+
+def _calibrate(job: Job, model: keras.Model) -> float:
+    """Fold into a network the temperature that fits the validation images.
+
+    A handful of them would not tell it.
+    """
+    if job.results["search"]["by_cross_validation"]:
+        return 1.0
+    validation = load_prepared(job.folder / "data").validation
+    temperature = fit_temperature(predict_logits(model, validation), validation.labels)
+    transfer.with_temperature(model, temperature)
+    return temperature
+
+
+def _file_accuracy(job: Job, bare: bytes, model: keras.Model) -> float:
+    """Share of the validation images that a file gets right."""
+    validation = load_prepared(job.folder / "data").validation
+    path = job.folder / "work" / "tried.tflite"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(files.described(job, bare, model, name="tried", description=""))
+    file = export.Classifier(path)
+    images = resize_images(validation.images, file.input_size[0])
+    return share_right(file.predict(images), validation.labels)

@@ -1,0 +1,88 @@
+"""From which weights a run starts: random ones, or those that know ImageNet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from kerasnets.errors import KerasnetsError
+from kerasnets.jobs.defaults import Start
+from kerasnets.pretrained import ImageNetFile, imagenet_files
+from kerasnets.tuning import PHONE_NETWORKS, pretrained_files
+
+# below this side photographs show too little for networks that learned from 128 pixels
+# and more
+LEAST_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Where a run starts.
+
+    Attributes:
+        files: ImageNet weights that it may take; none where it starts from scratch.
+        reason: What is taken or why not, a sentence.
+    """
+
+    files: tuple[ImageNetFile, ...]
+    reason: str
+
+
+def choose_start(
+    start: Start,
+    *,
+    photographs: bool,
+    resolution: int | None,
+    student: str | None,
+    scratch_only: Sequence[str] = (),
+) -> Chosen:
+    """Decide from which weights a run starts; nothing is fetched.
+
+    Args:
+        start: "imagenet", "scratch", or "auto": ImageNet weights for photographs of 64
+            pixels or more, where they are cached.
+        photographs: Whether the data are a folder of pictures.
+        resolution: Side of the images that was asked for; None for any.
+        student: Network that was asked for; None for any small one.
+        scratch_only: What was asked for that only a run from scratch knows.
+
+    Raises:
+        KerasnetsError: ``start`` is unknown, or ImageNet weights are asked for and not
+            to be had.
+    """
+    if start not in get_args(Start):
+        raise KerasnetsError(
+            f"start {start!r} is unknown: {', '.join(get_args(Start))} are accepted"
+        )
+    if start == "scratch":
+        return Chosen((), "from random weights, as asked")
+    why_not = ""
+    networks = PHONE_NETWORKS if student is None else (student,)
+    files = tuple(pretrained_files(networks))
+    if scratch_only:
+        why_not = f"{' and '.join(scratch_only)} belong to a run from scratch"
+    elif start == "auto" and not photographs:
+        why_not = "the images are no folder of photographs"
+    elif resolution is not None and resolution < LEAST_SIDE:
+        why_not = f"images of {resolution} pixels are smaller than {LEAST_SIDE}"
+    elif not files:
+        why_not = _missing(networks)
+    if not why_not:
+        names = ", ".join(file.path.name for file in files)
+        return Chosen(files, f"from ImageNet weights: {names}")
+    if start == "imagenet":
+        raise KerasnetsError(f"--start imagenet: {why_not}")
+    return Chosen((), f"from random weights: {why_not}")
+
+
+def _missing(networks: Sequence[str]) -> str:
+    """Which file one could put where."""
+    known = [file for network in networks for file in imagenet_files(network)]
+    if not known:
+        return f"keras.applications has no weights of {' or '.join(networks)}"
+    first = known[0]
+    call = f"keras.applications.{first.network}(({first.side}, {first.side}, 3)"
+    alpha = "".join(f", {key}={value}" for key, value in first.arguments.items())
+    return (
+        f"no ImageNet weights of {', '.join(networks)} are here; {first.path.name} "
+        f"belongs in {first.path.parent}, where {call}{alpha}) fetches it to"
+    )

@@ -1,0 +1,219 @@
+"""The stages in which a pretrained network is tuned, and taught by others."""
+
+import functools
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+import keras
+import numpy as np
+
+from kerasnets import transfer, tuning
+from kerasnets.data import batches, load_prepared
+from kerasnets.evaluation import (
+    Evaluation,
+    evaluate,
+    predict_logits,
+    standard_error,
+)
+from kerasnets.files import write_bytes
+from kerasnets.jobs.phone.pretrained_common import (
+    Job,
+    as_seen,
+    load,
+    ranking_of,
+    share_right,
+    stays_linear,
+)
+from kerasnets.jobs.phone.ranking import Ranking
+from kerasnets.pixels import pixels_of
+from kerasnets.progress import Progress
+from kerasnets.saving import save_model
+from kerasnets.training import Recipe, seed_everything
+
+# an ensemble of more costs more than it brings
+_MOST_TEACHERS = 3
+SOFT = "soft_targets.npy"
+
+
+def teach(job: Job) -> dict:
+    """Make the best teacher that can be afforded, and ask it for its answers once.
+
+    The network that ranks best is tuned; others join where the validation images say
+    so. There is none where nothing is tuned.
+    """
+    settings, ranking = job.settings, ranking_of(job)
+    if stays_linear(job):
+        return {"rows": [], "members": []}
+    classes = len(ranking.data.class_names)
+    affordable = _teachers(
+        tuning.pretrained_candidates(ranking.files, classes=classes),
+        ranking,
+        settings.teacher_madds,
+    )
+    total = len(affordable) + 2
+    ranked = []
+    for done, candidate in enumerate(affordable):
+        job.progress(done, total, candidate.label)
+        ranked.append(ranking.rank(candidate))
+    ranked.sort(key=lambda each: each.order)
+    best = ranking.network(ranked[0])
+    validation = ranking.data.validation
+    right = functools.partial(share_right, labels=validation.labels)
+    linear = evaluate(best, validation)
+    before = best.get_weights()
+    checkpoint = job.checkpoint("teacher")
+    _tune(job, best, settings.teacher_recipe, checkpoint=checkpoint)
+    tuned = evaluate(best, validation)
+    if (tuned.accuracy, -tuned.loss) <= (linear.accuracy, -linear.loss):
+        best.set_weights(before)
+    members = {ranked[0].candidate.label: best}
+    logits = predict_logits(best, validation)
+    for other in ranked[1:]:
+        if len(members) == _MOST_TEACHERS:
+            break
+        model = ranking.network(other)
+        joined = logits + predict_logits(model, validation)
+        if right(joined) > right(logits):
+            members[other.candidate.label], logits = model, joined
+    content = io.BytesIO()
+    np.save(content, _ask(job, list(members.values())), allow_pickle=False)
+    write_bytes(job.folder / SOFT, content.getvalue())
+    checkpoint.remove()
+    accuracy = right(logits)
+    job.progress(total, total, f"{' + '.join(members)}: {accuracy:.1%}")
+    return {
+        "rows": [each.as_json() for each in ranked],
+        "members": list(members),
+        "linear": asdict(linear),
+        "tuned": asdict(tuned),
+        "validation": {"accuracy": accuracy, "images": len(validation.labels)},
+    }
+
+
+def _teachers(
+    candidates: Sequence[tuning.Candidate], ranking: Ranking, most: int
+) -> list[tuning.Candidate]:
+    """Each network at the side that it was trained at, if that is affordable."""
+    trained = [
+        each for each in candidates if each.cost.size == ranking.file_of(each).side
+    ]
+    return [each for each in trained if each.cost.madds <= most] or trained[:1]
+
+
+def _ask(job: Job, members: Sequence[keras.Model]) -> np.ndarray:
+    """Mean logits of the teachers for each view of each training image."""
+    settings = job.settings
+    split = load_prepared(job.folder / "data").train
+    recipe = as_seen(job, settings.distil_recipe)
+    assert recipe.augment is not None
+    answers = 0.0
+    for index, member in enumerate(members):
+        answers = answers + transfer.soft_targets(
+            member,
+            split,
+            augment=recipe.augment,
+            views=settings.views,
+            seed=settings.seed,
+            folder=job.folder / "work" / f"soft-{job.key[:16]}-{index}",
+            progress=job.progress,
+        )
+    return (answers / len(members)).astype("float32")
+
+
+def tune(job: Job) -> dict:
+    """Tune the student on labels, and anew on the teacher's answers; take the best."""
+    settings = job.settings
+    data = load_prepared(job.folder / "data")
+    recipes = {"student": settings.student_recipe, "distilled": settings.distil_recipe}
+    if stays_linear(job):
+        recipes = {}
+    epochs = [recipe.epochs for recipe in recipes.values()]
+    found = {"linear": evaluate(load(job, "linear"), data.validation)}
+    for index, (name, recipe) in enumerate(recipes.items()):
+        model = load(job, "linear")
+        soft = None
+        if name == "distilled":
+            soft = np.load(job.folder / SOFT, mmap_mode="r", allow_pickle=False)
+        _tune(
+            job,
+            model,
+            recipe,
+            soft=soft,
+            checkpoint=job.checkpoint(name),
+            progress=_part(job.progress, sum(epochs[:index]), sum(epochs), name),
+        )
+        save_model(model, job.folder / f"{name}.keras")
+        found[name] = evaluate(model, data.validation)
+    for name in recipes:
+        job.checkpoint(name).remove()
+    taken = _best(found, few=job.results["search"]["by_cross_validation"])
+    return {
+        "taken": taken,
+        "notes": [] if recipes else [_few_line(job)],
+        **{name: {"validation": asdict(each)} for name, each in found.items()},
+    }
+
+
+def _best(found: Mapping[str, Evaluation], *, few: bool) -> str:
+    """The way that is most often right; of equals the one that knows most.
+
+    A handful of images does not overrule what is known of many sets: there a way gives
+    place to an earlier one that is better by more than a standard error.
+    """
+    names = list(found)
+    taken = names[-1]
+    for name in reversed(names):
+        new, old = found[name], found[taken]
+        spare = standard_error(old.accuracy, old.examples) if few else 0.0
+        if new.accuracy > old.accuracy + spare:
+            taken = name
+    return taken
+
+
+def _few_line(job: Job) -> str:
+    images = job.results["data"]["images"]
+    return (
+        f"with {images['train'] + images['validation']} images of "
+        f"{len(job.results['data']['classes'])} classes nothing is tuned: the network "
+        "ends in a linear classifier on its codes"
+    )
+
+
+def _part(progress: Progress, before: int, total: int, name: str) -> Progress:
+    """Progress of one training as a part of several."""
+    whole = total
+
+    def report(done: int, total: int, note: str = "") -> None:
+        del total
+        progress(before + done, whole, f"{name}: {note}")
+
+    return report
+
+
+def _tune(job: Job, model: keras.Model, recipe: Recipe, *, soft=None, **how) -> None:
+    """Train a network on from its linear classifier, in place."""
+    split = load_prepared(job.folder / "data").train
+    recipe = as_seen(job, recipe)
+    # of few images a batch is what there is
+    recipe = replace(recipe, batch_size=min(recipe.batch_size, len(split.labels)))
+    recipe = transfer.enough_epochs(recipe, len(split.labels))
+    seed_everything(job.settings.seed)
+    feed = batches(
+        split,
+        size=model.input_shape[1],
+        batch_size=recipe.batch_size,
+        seed=job.settings.seed,
+        augment=recipe.augment,
+        preprocessing=pixels_of(model),
+        views=0 if soft is None else job.settings.views,
+        targets={} if soft is None else {"soft": soft},
+    )
+    transfer.train_stages(
+        model,
+        feed,
+        recipe,
+        decay=job.settings.decay,
+        batch_norm="batch",
+        **{"progress": job.progress, **how},
+    )
