@@ -1,25 +1,28 @@
-"""What pretrained codes are worth on photographs: the figures of docs/benchmarks.md.
+"""What photographs come to: the figures of docs/benchmarks.md.
 
-    python benchmarks/photos.py FOLDER --weights FOLDER [--seeds 0 1 2]
+    python benchmarks/photos.py codes|jobs|guide FOLDER --weights FOLDER [--seeds 0 1 2]
 
-A linear classifier is fitted to the codes of MobileNets whose ImageNet weights lie in
-the second folder, in the files that keras.applications looks for; its C is chosen on
-the validation images. Printed are what it gets right of the test images, the seconds
-from decoded images to the classifier, and the multiply-adds of the network.
+The second folder holds ImageNet weights in the files that keras.applications looks for;
+test images are the fifth of train that the job keeps apart, another one for each seed.
+
+codes   a linear classifier on the codes of MobileNets: what it gets right of the test
+        images, the seconds from decoded images to the classifier, multiply-adds
+jobs    ``kerasnets phone`` under two budgets: accuracy of the files, seconds, memory
+guide   ``transfer.finetune`` beside the recipe of Keras's guide to transfer learning
+        (frozen base and dropout, then all of it at a rate of 1e-5), with the same
+        network, weights, photographs, epochs and augmentation
 """
 
 import argparse
+import json
+import os
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
-
-import keras
-
-from kerasnets import transfer
-from kerasnets.analysis import count_madds
-from kerasnets.data import open_source, prepare
-from kerasnets.evaluation import evaluate
 
 # alpha, side and name of the file
 NETWORKS = (
@@ -27,20 +30,82 @@ NETWORKS = (
     (0.5, 160, "mobilenet_5_0_160_tf.h5"),
     (0.75, 192, "mobilenet_7_5_192_tf.h5"),
 )
+BUDGETS = (("15M", "350kB"), ("250M", "3MB"))
+EPOCHS = 12
 
 
 def main() -> None:
-    """Fit each network's classifier for each seed and print the table."""
+    """Print one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("codes", "jobs", "guide"))
     parser.add_argument("folder")
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--budgets", nargs="+", default=[b for b, _ in BUDGETS])
     arguments = parser.parse_args()
+    # the files lie in the folder models of KERAS_HOME
+    os.environ["KERAS_HOME"] = str(arguments.weights.absolute().parent)
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line does
+    if arguments.what == "jobs":
+        for madds, size in BUDGETS:
+            if madds in arguments.budgets:
+                print_jobs(arguments.folder, madds, size, arguments.seeds)
+    elif arguments.what == "codes":
+        print_codes(arguments.folder, arguments.weights, arguments.seeds)
+    else:
+        print_guide(arguments.folder, arguments.weights, arguments.seeds)
+
+
+def print_jobs(folder: str, madds: str, size: str, seeds: list[int]) -> None:
+    """Run the job under a budget for each seed, and print what its files get right."""
+    rows: dict[str, list[float]] = {}
+    for seed in seeds:
+        found, seconds = run_job(folder, madds, size, seed)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+        for name, figures in found["models"].items():
+            rows.setdefault(f"{name}, %", []).append(100 * figures["accuracy"])
+        stages = {each["name"]: each for each in found["stages"]}
+        ready = ("data", "search", "first")
+        rows.setdefault("first.tflite after, s", []).append(
+            sum(stages[name]["seconds"] for name in ready)
+        )
+        rows.setdefault("int8, kB", []).append(found["models"]["int8"]["bytes"] / 1e3)
+        rows.setdefault("job, s", []).append(seconds)
+        rows.setdefault("peak so far, GB", []).append(peak)
+        taken = [stages[name]["results"]["taken"] for name in ("distil", "quantise")]
+        label = stages["search"]["results"]["best"]["label"]
+        print(f"# seed {seed}: {label}, {', then '.join(taken)}", flush=True)
+    print(f"--max-madds {madds} --max-size {size}, seeds {seeds}")
+    for name, values in rows.items():
+        each = "  ".join(f"{value:8.2f}" for value in values)
+        print(f"{name:24} {each}   mean {statistics.mean(values):8.2f}", flush=True)
+
+
+def run_job(folder: str, madds: str, size: str, seed: int) -> tuple[dict, float]:
+    """``run.json`` of a job, and its seconds."""
+    with tempfile.TemporaryDirectory() as kept:
+        out = Path(kept) / "run"
+        started = time.perf_counter()
+        subprocess.run(
+            [
+                *(sys.executable, "-m", "kerasnets", "phone"),
+                *("--data", f"folder:{folder}", "--out", str(out)),
+                *("--max-madds", madds, "--max-size", size, "--seed", str(seed)),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        seconds = time.perf_counter() - started
+        return json.loads((out / "run.json").read_text("utf-8")), seconds
+
+
+def print_codes(folder: str, weights: Path, seeds: list[int]) -> None:
+    """Fit each network's classifier for each seed and print the table."""
     for alpha, side, name in NETWORKS:
         accuracies, seconds, madds = [], [], 0
-        for seed in arguments.seeds:
-            accuracy, taken, madds = measure(
-                arguments.folder, alpha, side, arguments.weights / name, seed
+        for seed in seeds:
+            accuracy, taken, madds = measure_codes(
+                folder, alpha, side, weights / name, seed
             )
             accuracies.append(100 * accuracy)
             seconds.append(taken)
@@ -53,13 +118,16 @@ def main() -> None:
         )
 
 
-def measure(
+def measure_codes(
     folder: str, alpha: float, side: int, weights: Path, seed: int
 ) -> tuple[float, float, int]:
     """Accuracy on the test images, seconds and multiply-adds."""
-    base = keras.applications.MobileNet(
-        (side, side, 3), alpha=alpha, weights=str(weights)
-    )
+    from kerasnets import applications, transfer
+    from kerasnets.analysis import count_madds
+    from kerasnets.data import open_source, prepare
+    from kerasnets.evaluation import evaluate
+
+    base = applications.MobileNet((side, side, 3), alpha=alpha, weights=weights)
     with tempfile.TemporaryDirectory() as kept:
         source = open_source(f"folder:{folder}")
         data = prepare(source, Path(kept), resolution=side, seed=seed)
@@ -72,6 +140,73 @@ def measure(
         seconds = time.perf_counter() - started
         model = transfer.with_linear(transfer.body(base), head)
         return evaluate(model, data.test).accuracy, seconds, count_madds(model)
+
+
+def print_guide(folder: str, weights: Path, seeds: list[int]) -> None:
+    """Tune the smallest network both ways, and print accuracies and seconds."""
+    from kerasnets.data import open_source, prepare
+
+    alpha, side, name = NETWORKS[0]
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as kept:
+            source = open_source(f"folder:{folder}")
+            data = prepare(source, Path(kept), resolution=side, seed=seed)
+            for way in (tune_ours, tune_as_guide):
+                started = time.perf_counter()
+                accuracy = way(data, alpha, side, weights / name, seed)
+                seconds = time.perf_counter() - started
+                print(f"seed {seed} {way.__name__}: {accuracy:.2%}, {seconds:.0f} s")
+
+
+def tune_ours(data, alpha: float, side: int, weights: Path, seed: int) -> float:
+    """A linear classifier first, then rates by stage: accuracy on the test images."""
+    from kerasnets import applications, transfer
+    from kerasnets.data import Augment
+    from kerasnets.evaluation import evaluate
+    from kerasnets.training import Recipe, seed_everything
+
+    seed_everything(seed)
+    base = applications.MobileNet((side, side, 3), alpha=alpha, weights=weights)
+    moves = Augment(flip=True, rotate=36.0)
+    recipe = Recipe(EPOCHS, learning_rate=0.01, batch_size=32, augment=moves)
+    tuned = transfer.finetune(base, data.train, data.validation, recipe, seed=seed)
+    return evaluate(tuned.model, data.test).accuracy
+
+
+def tune_as_guide(data, alpha: float, side: int, weights: Path, seed: int) -> float:
+    """As keras.io/guides/transfer_learning: half of the epochs on the frozen base."""
+    import keras
+    import numpy as np
+
+    keras.utils.set_random_seed(seed)
+    base = keras.applications.MobileNet(
+        (side, side, 3), alpha=alpha, weights=None, include_top=False
+    )
+    whole = keras.applications.MobileNet(
+        (side, side, 3), alpha=alpha, weights=str(weights)
+    )
+    base.set_weights(whole.get_weights()[: len(base.weights)])
+    base.trainable = False
+    image = keras.Input((side, side, 3))
+    x = keras.layers.RandomFlip("horizontal")(image)
+    x = keras.layers.RandomRotation(0.1)(x)
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(x)
+    x = base(x, training=False)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.2)(x)
+    model = keras.Model(image, keras.layers.Dense(len(data.class_names))(x))
+    pixels = np.asarray(data.train.images)
+    for trainable, rate in ((False, 1e-3), (True, 1e-5)):
+        base.trainable = trainable
+        model.compile(
+            keras.optimizers.Adam(rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        model.fit(
+            pixels, data.train.labels, batch_size=32, epochs=EPOCHS // 2, verbose=0
+        )
+    answers = model.predict(np.asarray(data.test.images), verbose=0)
+    return float((answers.argmax(axis=1) == data.test.labels).mean())
 
 
 if __name__ == "__main__":

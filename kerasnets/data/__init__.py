@@ -10,7 +10,7 @@ from kerasnets.data.encoded import EncodedSplit
 from kerasnets.data.feed import Feed
 from kerasnets.data.image_store import ImageStore
 from kerasnets.data.images import Window, decode_image, read_image, resize_images
-from kerasnets.data.pipeline import Augment, Batches, View, batches
+from kerasnets.data.pipeline import Augment, Batches, View, batches, images_at_once
 from kerasnets.data.sources import (
     Examples,
     LeftOut,
@@ -59,6 +59,7 @@ __all__ = [
     "check_source",
     "crop_batches",
     "decode_image",
+    "images_at_once",
     "load_prepared",
     "open_source",
     "prepare",

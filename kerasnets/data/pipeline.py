@@ -190,6 +190,17 @@ def steps_per_epoch(images: int, batch_size: int, shuffle: bool) -> int:
     return -(-images // batch_size)
 
 
+def images_at_once(side: int | None) -> int:
+    """Return how many images a network answers at once, as their maps fit in memory.
+
+    256 of up to 64 pixels, and as many pixels of larger ones: 64 of 128, 20 of 224.
+
+    Args:
+        side: Of the images, in pixels; None where it is not known.
+    """
+    return max(1, min(256, 256 * 64**2 // (side or 224) ** 2))
+
+
 def indices_of_step(step, images: int, batch_size: int, seed: int, shuffle: bool):
     """Return which images a step sees: those of its place in the epoch's permutation.
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kerasnets.applications import without_auxiliary
-from kerasnets.data import Feed, Split, batches
+from kerasnets.data import Feed, Split, batches, images_at_once
 from kerasnets.evaluation.intervals import Interval, share_interval
 from kerasnets.losses import class_logits
 from kerasnets.pixels import Preprocessing, pixels_of
@@ -41,7 +41,7 @@ def evaluate(
     model: keras.Model,
     images: Split | Feed,
     *,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     pixels: Preprocessing | None = None,
 ) -> Evaluation:
     """Judge a classifier that returns logits.
@@ -53,7 +53,7 @@ def evaluate(
             is left out.
         images: A split, which gets the pixels that the network wants, or a feed of
             batches that are as the network takes them: one epoch of it.
-        batch_size: Images a batch of a split.
+        batch_size: Images a batch of a split; None for ``data.images_at_once``.
         pixels: What the model wants done to the pixels of a split; None for what
             ``pixels_of`` says.
     """
@@ -70,7 +70,7 @@ def predict_logits(
     model: keras.Model,
     images: Split | Feed,
     *,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     pixels: Preprocessing | None = None,
 ) -> np.ndarray:
     """Return the logits (images, ..., classes) of a split or a feed, in its order.
@@ -83,7 +83,7 @@ def predict_logits(
 def _answers(
     model: keras.Model,
     images: Split | Feed,
-    batch_size: int,
+    batch_size: int | None,
     pixels: Preprocessing | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Logits and labels of each batch."""
@@ -92,7 +92,7 @@ def _answers(
         images = batches(
             images,
             size=model.input_shape[1],
-            batch_size=batch_size,
+            batch_size=batch_size or images_at_once(model.input_shape[1]),
             seed=0,
             shuffle=False,
             preprocessing=pixels_of(model, pixels),

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerasnets.applications import at_size, without_auxiliary
-from kerasnets.data import Feed, Split, batches
+from kerasnets.data import Feed, Split, batches, images_at_once
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import maker
 from kerasnets.pixels import Preprocessing, pixels_of
@@ -34,7 +34,7 @@ def features(
     *,
     layer: str | None = None,
     size: int | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     pixels: Preprocessing | None = None,
     progress: Progress = silent,
 ) -> np.ndarray:
@@ -47,7 +47,7 @@ def features(
         layer: As for ``body``.
         size: Side in pixels to which the images of a split are resized; None for the
             network's own.
-        batch_size: Images a batch of a split.
+        batch_size: Images a batch of a split; None for ``data.images_at_once``.
         pixels: What the network wants done to the pixels of a split; None for what
             ``pixels_of`` says.
         progress: Told how many batches are done.
@@ -67,7 +67,7 @@ def features(
         images = batches(
             images,
             size=side,
-            batch_size=batch_size,
+            batch_size=batch_size or images_at_once(side),
             seed=0,
             shuffle=False,
             preprocessing=pixels_of(model, pixels),

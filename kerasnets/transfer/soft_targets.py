@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnets.data import Augment, Split, batches
+from kerasnets.data import Augment, Split, batches, images_at_once
 from kerasnets.files import write_bytes
 from kerasnets.pixels import pixels_of
 from kerasnets.probabilities import check_logits
@@ -27,7 +27,7 @@ def soft_targets(
     views: int,
     seed: int,
     folder: Path,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     progress: Progress = silent,
 ) -> np.ndarray:
     """Return a teacher's logits of fixed views of each image.
@@ -44,7 +44,7 @@ def soft_targets(
         seed: Of the changes.
         folder: Where the answers to each view are kept, as viewN.npy; whoever calls
             keeps one for each teacher and set of arguments.
-        batch_size: Images a step.
+        batch_size: Images a step; None for ``data.images_at_once``.
         progress: Told how many batches are done.
 
     Returns:
@@ -57,7 +57,7 @@ def soft_targets(
     feed = batches(
         split,
         size=teacher.input_shape[1],
-        batch_size=batch_size,
+        batch_size=batch_size or images_at_once(teacher.input_shape[1]),
         seed=seed,
         augment=augment,
         shuffle=False,

@@ -13,6 +13,7 @@ from kerasnets.data import (
     Feed,
     Split,
     batches,
+    images_at_once,
     load_prepared,
     open_source,
     prepare,
@@ -346,3 +347,8 @@ def test_another_process_gets_the_same_batches(tmp_path, save_images):
         )
         ours = b"".join(images.tobytes() for images, _ in taken(stream.dataset(1, 3)))
         assert theirs.stdout.strip() == hashlib.sha256(ours).hexdigest()
+
+
+def test_larger_images_are_answered_fewer_at_once():
+    sides = {side: images_at_once(side) for side in (28, 64, 128, 224, None, 4_000)}
+    assert sides == {28: 256, 64: 256, 128: 64, 224: 20, None: 20, 4_000: 1}

@@ -180,3 +180,20 @@ def test_folder_of_somebody_else_is_not_deleted(run, tmp_path, name):
     with pytest.raises(KerasnetsError, match="is no run of kerasnets"):
         run(deliver=lambda: pytest.fail("it delivered"))
     assert (tmp_path / name).read_text() == "mine"
+
+
+def test_file_that_a_stage_leaves_in_some_cases_is_its_own(run, tmp_path):
+    def work(job):
+        if job.settings.epochs > 2:
+            (job.folder / "extra.txt").write_text(f"{job.settings.epochs}")
+        return {}
+
+    stages = (Stage("train", work, uses=("epochs",), may_leave=("extra.txt",)),)
+    for epochs, left in ((3, "3"), (2, None), (4, "4")):
+        assert run(Settings(epochs), stages=stages)[1] == {"train": False}
+        extra = tmp_path / "extra.txt"
+        assert (extra.read_text() if extra.exists() else None) == left
+        assert run(Settings(epochs), stages=stages)[1] == {"train": True}
+    extra.write_text("touched")
+    assert run(Settings(4), stages=stages)[1] == {"train": False}
+    assert extra.read_text() == "4"

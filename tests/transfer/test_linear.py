@@ -92,6 +92,35 @@ def test_the_strength_is_chosen_on_validation():
     assert found.strength == min(c for c, right in found.tried.items() if right == best)
 
 
+def test_without_validation_images_folds_choose_and_all_images_teach():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    codes, labels = clouds(3)
+    found = transfer.fit_linear((codes, labels), folds=4, seed=1)
+    folds = StratifiedKFold(4, shuffle=True, random_state=1)
+    for strength, accuracy in found.tried.items():
+        theirs = make_pipeline(
+            StandardScaler(), LogisticRegression(C=strength, max_iter=1000)
+        )
+        scores = cross_val_score(theirs, codes, labels, cv=folds)
+        # folds of one size
+        assert accuracy == pytest.approx(scores.mean())
+    theirs = make_pipeline(
+        StandardScaler(), LogisticRegression(C=found.strength, max_iter=1000)
+    ).fit(codes, labels)
+    np.testing.assert_array_equal(found(codes).argmax(axis=1), theirs.predict(codes))
+
+
+def test_a_class_of_one_image_has_no_folds():
+    codes, labels = clouds(3)
+    labels = np.where(np.arange(len(labels)) == 0, 3, labels)
+    with pytest.raises(KerasnetsError, match="class 3 has 1 training image: at least"):
+        transfer.fit_linear((codes, labels))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -47,13 +47,18 @@ def prune(job: Job) -> dict:
         )
         accuracy = evaluate(load_model(out), data.validation).accuracy
         tried.append({"sparsity": sparsity, "accuracy": accuracy})
-        if 100 * (old - accuracy) <= settings.max_loss:
+        if points_lost(old, accuracy) <= settings.max_loss:
             return {"tried": tried, "taken": "pruned", "notes": []}
     return {
         "tried": tried,
         "taken": before,
         "notes": [_not_pruned(tried, old, settings.max_loss)],
     }
+
+
+def points_lost(before: float, after: float) -> float:
+    """Tell how many points of accuracy were lost; of shares, without their rounding."""
+    return round(100 * (before - after), 6)
 
 
 def _not_pruned(tried: Sequence[dict], old: float, most: float) -> str:
@@ -85,7 +90,7 @@ def quantise(job: Job) -> dict:
     for name, way in ways:
         model, bare, temperature = way()
         accuracy = _file_accuracy(job, bare, model)
-        loss = 100 * (reference - accuracy)
+        loss = points_lost(reference, accuracy)
         found[name] = {"accuracy": accuracy, "temperature": temperature, "loss": loss}
         if kept is None or accuracy > found[kept]["accuracy"]:
             kept = name

@@ -29,7 +29,7 @@ from kerasnets.jobs.phone.ranking import Ranking
 from kerasnets.pixels import pixels_of
 from kerasnets.progress import Progress
 from kerasnets.saving import save_model
-from kerasnets.training import Recipe, seed_everything
+from kerasnets.training import Recipe, release_memory, seed_everything
 
 # an ensemble of more costs more than it brings
 _MOST_TEACHERS = 3
@@ -64,6 +64,7 @@ def teach(job: Job) -> dict:
     before = best.get_weights()
     checkpoint = job.checkpoint("teacher")
     _tune(job, best, settings.teacher_recipe, checkpoint=checkpoint)
+    release_memory()
     tuned = evaluate(best, validation)
     if (tuned.accuracy, -tuned.loss) <= (linear.accuracy, -linear.loss):
         best.set_weights(before)
@@ -144,6 +145,7 @@ def tune(job: Job) -> dict:
             progress=_part(job.progress, sum(epochs[:index]), sum(epochs), name),
         )
         save_model(model, job.folder / f"{name}.keras")
+        release_memory()
         found[name] = evaluate(model, data.validation)
     for name in recipes:
         job.checkpoint(name).remove()

@@ -1,0 +1,225 @@
+"""What the phone job decides about a pretrained network, and the whole of it once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from support import tiny_pretrained
+
+from kerasnets.data import Split
+from kerasnets.evaluation import Evaluation
+from kerasnets.export import Classifier
+from kerasnets.files import sha256
+from kerasnets.jobs.phone import shrinking, teaching
+from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
+from kerasnets.progress import silent
+from kerasnets.runs import Job
+
+SETTINGS = PretrainedSettings(
+    data="folder:photos",
+    seed=0,
+    weights=(),
+    max_madds=1,
+    max_bytes=1,
+    max_latency=None,
+    max_loss=1.0,
+    resolution=8,
+    skip_bad_images=False,
+)
+
+
+def found(*accuracies, images=500):
+    names = ("linear", "student", "distilled")
+    return {
+        name: Evaluation(accuracy, 1.0, images)
+        for name, accuracy in zip(names, accuracies, strict=False)
+    }
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "few", "taken"),
+    [
+        ((0.8, 0.85, 0.86), False, "distilled"),
+        ((0.8, 0.86, 0.86), False, "distilled"),
+        ((0.8, 0.87, 0.86), False, "student"),
+        ((0.88, 0.87, 0.86), False, "linear"),
+        ((0.8,), False, "linear"),
+        # of ten images a standard error is 13 points
+        ((0.9, 0.9, 0.8), True, "distilled"),
+        ((0.8, 0.7, 0.5), True, "student"),
+        ((1.0, 0.4, 0.5), True, "linear"),
+    ],
+)
+def test_best_on_validation_is_taken(accuracies, few, taken):
+    images = 10 if few else 500
+    assert teaching._best(found(*accuracies, images=images), few=few) == taken
+
+
+def results(**more):
+    images = {"train": 1_000, "validation": 200, "test": 100}
+    return {
+        "data": {"classes": ["a", "b"], "images": images},
+        "search": {
+            "by_cross_validation": False,
+            "mirroring": {"confuses": False},
+            "best": {"label": "MobileNet alpha 0.25 at 128"},
+        },
+        "distil": {"taken": "student", "student": {"validation": {"accuracy": 0.9}}},
+        **more,
+    }
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """Makes a job whose networks are stand-ins."""
+    split = Split(np.zeros((200, 8, 8, 3), "uint8"), np.zeros(200, "int64"), ())
+    data = SimpleNamespace(train=split, validation=split)
+    for room in (teaching, shrinking):
+        monkeypatch.setattr(room, "load_prepared", lambda _: data)
+    for name in ("load_model", "release_memory", "save_model"):
+        monkeypatch.setattr(shrinking, name, lambda *_: None)
+    monkeypatch.setattr(shrinking.compression, "compress", lambda *_, **__: None)
+
+    def make(**more):
+        return Job(tmp_path, SETTINGS, "key", results(**more), silent)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "taken"),
+    [
+        ([0.895], "pruned"),
+        ([0.89], "pruned"),  # a point less: what may go
+        ([0.85, 0.9], "pruned"),
+        ([0.85, 0.88], "student"),
+    ],
+)
+def test_most_zeros_that_hold_are_taken(job, monkeypatch, accuracies, taken):
+    given = iter(accuracies)
+    monkeypatch.setattr(
+        shrinking, "evaluate", lambda *_: Evaluation(next(given), 1.0, 200)
+    )
+    outcome = shrinking.prune(job())
+    assert [row["sparsity"] for row in outcome["tried"]] == [0.5, 0.3][
+        : len(accuracies)
+    ]
+    assert outcome["taken"] == taken
+    assert len(outcome["notes"]) == (taken == "student")
+
+
+@pytest.mark.parametrize(
+    ("by_way", "taken", "tried"),
+    [
+        ({"pruned": 0.9}, "pruned", 1),
+        ({"pruned": 0.88, "student": 0.895}, "student", 2),
+        ({"pruned": 0.87, "student": 0.88, "aware": 0.9}, "quantisation-aware", 3),
+        # none keeps within a point: the best of them, and it is said
+        ({"pruned": 0.85, "student": 0.88, "aware": 0.87}, "student", 3),
+    ],
+)
+def test_ways_of_quantising_are_tried_until_one_loses_little(
+    job, monkeypatch, by_way, taken, tried
+):
+    monkeypatch.setattr(
+        shrinking, "_by_calibration", lambda _, name: (name, name.encode(), 1.5)
+    )
+    monkeypatch.setattr(
+        shrinking, "_by_awareness", lambda _, name: ("aware", b"aware", 1.5)
+    )
+    monkeypatch.setattr(
+        shrinking, "_file_accuracy", lambda _, bare, __: by_way[bare.decode()]
+    )
+    monkeypatch.setattr(
+        shrinking, "calibration_of", lambda *_: SimpleNamespace(report=dict)
+    )
+    made = job(prune={"taken": "pruned"})
+    outcome = shrinking.quantise(made)
+    assert outcome["taken"] == taken
+    assert len(outcome["tried"]) == tried
+    kept = (made.folder / "work" / "int8.tflite").read_text()
+    assert kept == {"quantisation-aware": "aware"}.get(taken, taken)
+    short = max(by_way.values()) < 0.89
+    assert len(outcome["notes"]) == short
+
+
+def test_each_setting_redoes_a_stage():
+    from kerasnets.jobs.phone.pretrained import STAGES
+
+    used = {name for stage in STAGES for name in stage.uses}
+    assert used == set(vars(SETTINGS))
+
+
+# --- the whole of it, with drawn weights in the place of ImageNet's ------------------
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder of Keras with a file of weights, and images of three colours."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    tiny_pretrained.make(folder)
+    return folder
+
+
+def start(home, out):
+    return subprocess.Popen(
+        [sys.executable, tiny_pretrained.__file__, str(home), str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={
+            **os.environ,
+            "KERAS_HOME": str(home),
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        },
+    )
+
+
+def finish(process):
+    """Read what it prints to its end; the exit code."""
+    for _ in process.stdout:
+        pass
+    process.stdout.close()
+    return process.wait()
+
+
+@pytest.mark.slow
+def test_run_that_is_killed_ends_with_the_same_bytes(home, tmp_path):
+    assert finish(start(home, tmp_path / "whole")) == 0
+    for stage in ("search", "teacher", "distil", "quantise"):
+        process = start(home, tmp_path / "killed")
+        for line in process.stdout:
+            # once a piece of the stage's work is done, where it tells of any
+            told = "started" if stage == "quantise" else "1 "
+            if line.startswith(f"{stage} {told}"):
+                break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    assert finish(start(home, tmp_path / "killed")) == 0
+    run = json.loads((tmp_path / "whole" / "run.json").read_text())
+    results = {stage["name"]: stage["results"] for stage in run["stages"]}
+    assert results["search"]["best"]["label"] == "MobileNet alpha 0.25 at 96"
+    assert {"linear", "student", "distilled"} <= results["distil"].keys()
+    for file in (
+        "first.tflite",
+        "int8.tflite",
+        *(f"{n}.tflite" for n in run["models"]),
+    ):
+        first, second = (tmp_path / way / file for way in ("whole", "killed"))
+        assert sha256(first) == sha256(second), file
+    # colours are easy, even for drawn weights
+    assert run["models"]["int8"]["accuracy"] > 0.9
+    classifier = Classifier(tmp_path / "whole" / "int8.tflite")
+    red = np.full((1, 96, 96, 3), (170, 50, 50), "uint8")
+    assert classifier.predict(red).argmax() == 0
+    card = (tmp_path / "whole" / "README.md").read_text()
+    assert "| MobileNet alpha 0.25 at 96 | 7.4" in card
+    model = keras.saving.load_model(tmp_path / "whole" / "phone.keras")
+    assert model.input_shape == (None, 96, 96, 3)
