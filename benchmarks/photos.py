@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 # alpha, side and name of the file
 NETWORKS = (
@@ -179,13 +180,12 @@ def tune_as_guide(data, alpha: float, side: int, weights: Path, seed: int) -> fl
     import numpy as np
 
     keras.utils.set_random_seed(seed)
-    base = keras.applications.MobileNet(
-        (side, side, 3), alpha=alpha, weights=None, include_top=False
-    )
     whole = keras.applications.MobileNet(
         (side, side, 3), alpha=alpha, weights=str(weights)
     )
-    base.set_weights(whole.get_weights()[: len(base.weights)])
+    # its last map, as include_top=False gives it
+    last = whole.get_layer("conv_pw_13_relu").output
+    base: Any = keras.Model(whole.inputs, last)
     base.trainable = False
     image = keras.Input((side, side, 3))
     x = keras.layers.RandomFlip("horizontal")(image)
@@ -196,6 +196,7 @@ def tune_as_guide(data, alpha: float, side: int, weights: Path, seed: int) -> fl
     x = keras.layers.Dropout(0.2)(x)
     model = keras.Model(image, keras.layers.Dense(len(data.class_names))(x))
     pixels = np.asarray(data.train.images)
+    silent: Any = 0  # annotated as a text
     for trainable, rate in ((False, 1e-3), (True, 1e-5)):
         base.trainable = trainable
         model.compile(
@@ -203,9 +204,9 @@ def tune_as_guide(data, alpha: float, side: int, weights: Path, seed: int) -> fl
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
         model.fit(
-            pixels, data.train.labels, batch_size=32, epochs=EPOCHS // 2, verbose=0
+            pixels, data.train.labels, batch_size=32, epochs=EPOCHS // 2, verbose=silent
         )
-    answers = model.predict(np.asarray(data.test.images), verbose=0)
+    answers = model.predict(np.asarray(data.test.images), verbose=silent)
     return float((answers.argmax(axis=1) == data.test.labels).mean())
 
 

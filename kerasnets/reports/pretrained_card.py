@@ -118,15 +118,14 @@ def _decisions(settings: Mapping, results: Mapping) -> str:
     """What each stage came to on the validation images, and what was taken."""
     images = results["data"]["images"]["validation"]
     distil, teacher = results["distil"], results["teacher"]
+    heat = f"temperature {settings['distil_recipe']['temperature']:g}"
     ways = {
         "linear": "linear classifier",
-        "student": f"tuned on labels, {settings['student_recipe']['epochs']} epochs",
-        "distilled": "tuned on the teacher's answers, "
-        f"{settings['distil_recipe']['epochs']} epochs, temperature "
-        f"{settings['distil_recipe']['temperature']:g}",
+        "student": "tuned on labels, {} epochs",
+        "distilled": f"tuned on the teacher's answers, {{}} epochs, {heat}",
     }
     tried = {
-        text: distil[name]["validation"]["accuracy"]
+        text.format(distil["epochs"].get(name)): distil[name]["validation"]["accuracy"]
         for name, text in ways.items()
         if name in distil
     }

@@ -11,10 +11,10 @@ from kerasnets.training import Recipe
 # photographs lose more of their border, and vary in light
 _MOVES = Augment(translate=0.1, rotate=10.0, zoom=0.2, brightness=0.1, contrast=0.2)
 _TUNING = Recipe(
-    epochs=12, learning_rate=0.01, batch_size=32, weight_decay=1e-4, augment=_MOVES
+    epochs=10, learning_rate=0.01, batch_size=32, weight_decay=1e-4, augment=_MOVES
 )
-_TEACHING = replace(_TUNING, epochs=6)
-_DISTILLING = replace(_TUNING, epochs=20, temperature=2.0, soft_weight=0.7)
+_TEACHING = replace(_TUNING, epochs=5)
+_DISTILLING = replace(_TUNING, epochs=16, temperature=2.0, soft_weight=0.7)
 _BRIEF = replace(_TUNING, epochs=2, learning_rate=1e-4, optimizer="adam", warmup=0.0)
 # weights of ImageNet files that were once quantised come in few sizes
 _PRUNING = PruneSettings(end=0.5, exact=False, recipe=_BRIEF)
@@ -43,6 +43,8 @@ class PretrainedSettings:
         views: How many versions of each training image the teacher is asked for.
         student_recipe: How the student is tuned on labels.
         distil_recipe: How it is tuned with the teacher's answers.
+        costly_madds: Multiply-adds above which the student is tuned in half of the
+            epochs: it knows more than a small one, and each costs more.
         decay: Rate of a stage beside that of the one above it, while tuning.
         sparsities: Shares of zeros to try, the largest first.
         pruning: How the student is pruned to each.
@@ -64,6 +66,7 @@ class PretrainedSettings:
     views: int = 4
     student_recipe: Recipe = _TUNING
     distil_recipe: Recipe = _DISTILLING
+    costly_madds: int = 100_000_000
     decay: float = 0.5
     sparsities: tuple[float, ...] = (0.5, 0.3)
     pruning: PruneSettings = _PRUNING
