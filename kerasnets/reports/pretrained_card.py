@@ -13,6 +13,8 @@ from kerasnets.reports.card import (
 from kerasnets.reports.tables import accuracy_text
 from kerasnets.units import format_bytes, format_count
 
+# picture of what was ranked, beside the card
+RANKING = "ranking.svg"
 _ROLES = {
     "linear": "ImageNet weights, a linear classifier on their codes, float32",
     "student": "the same network tuned on labels, float32",
@@ -78,6 +80,8 @@ by a linear classifier on its codes, {how}
 (in brackets the 95 % interval):
 
 {_ranking(search["rows"])}
+
+![accuracy against cost]({RANKING})
 
 {_larger(settings, results)}"""
 

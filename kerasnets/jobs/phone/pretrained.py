@@ -27,7 +27,8 @@ from kerasnets.jobs.phone.pretrained_common import (
 )
 from kerasnets.jobs.phone.ranking import Ranked, Ranking, latency_of
 from kerasnets.reports.notes import mirroring_line
-from kerasnets.reports.pretrained_card import pretrained_card
+from kerasnets.reports.pretrained_card import RANKING, pretrained_card
+from kerasnets.reports.ranking import draw_ranking
 from kerasnets.runs import Stage
 from kerasnets.saving import load_model, save_model
 
@@ -163,7 +164,14 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def report(job: Job) -> dict:
-    """Write the model card."""
+    """Write the model card, and the picture of accuracy against cost in it."""
+    search = job.results["search"]
+    draw_ranking(
+        job.folder / RANKING,
+        [*search["rows"], *job.results["teacher"]["rows"]],
+        chosen=search["best"]["label"],
+        max_madds=job.settings.max_madds,
+    )
     card = pretrained_card(
         name=job.folder.resolve().name,
         settings=asdict(job.settings),
@@ -222,5 +230,5 @@ STAGES = (
         may_leave=tuple(f"{name}.tflite" for name in MODELS[1:-1]),
     ),
     Stage("verify", verify),
-    Stage("report", report, files=("README.md",)),
+    Stage("report", report, files=("README.md", RANKING)),
 )
