@@ -24,6 +24,7 @@ from kerasnets.runs import Job
 SETTINGS = PretrainedSettings(
     data="folder:photos",
     seed=0,
+    networks=("MobileNet",),
     weights=(),
     max_madds=1,
     max_bytes=1,

@@ -93,6 +93,7 @@ def test_settings_know_the_weights_by_their_digest(home, photos):
     # SHA-256 of "weights", by sha256sum
     digest = "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
     assert settings.weights == ((QUARTER, digest),)
+    assert settings.networks == ("MobileNet",)
     assert (settings.max_madds, settings.max_bytes) == (15_000_000, 350_000)
     assert settings.resolution == 224
     assert settings.default_folder().name == "photos-imagenet-seed3"

@@ -132,6 +132,7 @@ def _pretrained(
     """Images are kept at the largest side that a network takes, or as asked for."""
     side = max(SIDES) if resolution is None else check_whole("resolution", resolution)
     return PretrainedSettings(
+        networks=tuple(dict.fromkeys(file.network for file in chosen.files)),
         weights=tuple((file.path.name, sha256(file.path)) for file in chosen.files),
         resolution=side,
         **values,

@@ -191,7 +191,7 @@ STAGES = (
     Stage(
         "search",
         search,
-        uses=("weights", "max_madds", "max_bytes", "max_latency"),
+        uses=("networks", "weights", "max_madds", "max_bytes", "max_latency"),
         files=("linear.keras",),
         scratch=("search",),
     ),

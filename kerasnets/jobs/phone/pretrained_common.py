@@ -11,7 +11,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.files import sha256
 from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
 from kerasnets.jobs.phone.ranking import Ranking, within
-from kerasnets.pretrained import ImageNetFile
+from kerasnets.pretrained import ImageNetFile, imagenet_files
 from kerasnets.runs import Job as AnyJob
 from kerasnets.saving import load_model
 from kerasnets.training import Recipe
@@ -25,7 +25,12 @@ def weights_of(job: Job) -> list[ImageNetFile]:
     Raises:
         KerasnetsError: One is no longer here, or another one.
     """
-    here = {file.path.name: file for file in tuning.pretrained_files()}
+    here = {
+        file.path.name: file
+        for network in job.settings.networks
+        for file in imagenet_files(network)
+        if file.is_cached
+    }
     for name, digest in job.settings.weights:
         if name not in here:
             raise KerasnetsError(

@@ -28,7 +28,8 @@ class PretrainedSettings:
     Attributes:
         data: folder:PATH, tfds:NAME or npz:FILE.
         seed: Of everything that draws.
-        weights: Name and SHA-256 of each file of weights that it may take.
+        networks: Names of those that it may take.
+        weights: Name and SHA-256 of the file of each of their widths.
         max_madds: The most multiply-adds for one image.
         max_bytes: The most bytes of the int8 file.
         max_latency: The most milliseconds for one image on one thread of this machine;
@@ -54,6 +55,7 @@ class PretrainedSettings:
 
     data: str
     seed: int
+    networks: tuple[str, ...]
     weights: tuple[tuple[str, str], ...]
     max_madds: int
     max_bytes: int
