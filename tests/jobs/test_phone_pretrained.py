@@ -81,8 +81,7 @@ def job(tmp_path, monkeypatch):
     """Makes a job whose networks are stand-ins."""
     split = Split(np.zeros((200, 8, 8, 3), "uint8"), np.zeros(200, "int64"), ())
     data = SimpleNamespace(train=split, validation=split)
-    for room in (teaching, shrinking):
-        monkeypatch.setattr(room, "load_prepared", lambda _: data)
+    monkeypatch.setattr(shrinking, "student_data", lambda _: data)
     for name in ("load_model", "release_memory", "save_model"):
         monkeypatch.setattr(shrinking, name, lambda *_: None)
     monkeypatch.setattr(shrinking.compression, "compress", lambda *_, **__: None)

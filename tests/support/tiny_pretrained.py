@@ -35,7 +35,7 @@ def settings(folder: Path) -> phone.PretrainedSettings:
         data=f"npz:{folder / 'blobs.npz'}",
         start="imagenet",
         max_madds=8_000_000,
-        resolution=96,
+        resolution=112,
     )
     assert isinstance(usual, phone.PretrainedSettings)
 

@@ -12,8 +12,8 @@ from kerasnets import __version__, applications, export
 from kerasnets.analysis import count_madds, count_params
 from kerasnets.data import (
     Examples,
+    Split,
     check_source,
-    load_prepared,
     open_source,
     prepare,
     resize_images,
@@ -122,14 +122,14 @@ def write_files(
     return {"bytes": sizes}
 
 
-def verify_files(job: Job[Any], origins: Mapping[str, str]) -> dict:
+def verify_files(job: Job[Any], origins: Mapping[str, str], test: Split) -> dict:
     """Run each file over the test images beside its Keras model; measure it.
 
     Args:
         job: Of a run whose files are written.
         origins: As for ``write_files``.
+        test: The images, at the side of the int8 file or a larger one.
     """
-    test = load_prepared(job.folder / "data").test
     paths = {name: job.folder / f"{name}.tflite" for name in origins}
     latency = export.measure_latency(paths)
     bounds = int8_bounds(paths["int8"], len(test.labels))

@@ -1,13 +1,21 @@
 """The stages of a run that starts from networks that know ImageNet."""
 
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
 
 from kerasnets import export, tuning
-from kerasnets.data import Examples, load_prepared, resize_images
+from kerasnets.data import (
+    Examples,
+    load_prepared,
+    open_source,
+    prepare,
+    resize_images,
+)
+from kerasnets.data.store import PARTS
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import (
     calibration_error,
@@ -22,6 +30,8 @@ from kerasnets.jobs.phone.pretrained_common import (
     candidates_of,
     load,
     ranking_of,
+    student_data,
+    student_folder,
     to_int8,
     weights_of,
 )
@@ -59,8 +69,6 @@ def search(job: Job) -> dict:
     ranked.sort(key=lambda each: each.order)
     best = ranked[0]
     job.progress(len(fitting), len(fitting), _told(best))
-    model = ranking.network(best)
-    save_model(model, job.folder / "linear.keras")
     return {
         "best": {**asdict(best.candidate), "label": best.candidate.label},
         "rows": [each.as_json() for each in ranked],
@@ -97,9 +105,40 @@ def _told(ranked: Ranked) -> str:
     return f"{ranked.candidate.label}: {ranked.accuracy:.1%} by a linear classifier"
 
 
+def begin_student(job: Job) -> dict:
+    """Decode every image at the student's side, and fit its linear classifier to them.
+
+    As a phone will decode them: an image that was resized twice is a blurred one.
+    """
+    settings, best = job.settings, job.results["search"]["best"]
+    if best["cost"]["size"] != settings.resolution:
+        data = load_prepared(job.folder / "data")
+        own = prepare(
+            open_source(settings.data),
+            job.folder / "images",
+            resolution=best["cost"]["size"],
+            seed=settings.seed,
+            skip_bad_images=settings.skip_bad_images,
+            progress=job.progress,
+        )
+        parts = [(getattr(own, p).ids, getattr(data, p).ids) for p in PARTS]
+        if any(here != there for here, there in parts):
+            # images that are equal at one side and not at the other stay together, so
+            # that the splits differ: those at hand are resized then
+            shutil.rmtree(job.folder / "images")
+    ranking = ranking_of(job, student_folder(job))
+    candidates = candidates_of(job, len(ranking.data.class_names))
+    ranked = ranking.rank(
+        next(each for each in candidates if each.label == best["label"])
+    )
+    save_model(ranking.network(ranked), job.folder / "linear.keras")
+    job.progress(1, 1, _told(ranked))
+    return ranked.as_json()
+
+
 def first_file(job: Job) -> dict:
     """Export the linear classifier: a file that works, before anything is tuned."""
-    data = load_prepared(job.folder / "data")
+    data = student_data(job)
     model = load_model(job.folder / "linear.keras")
     bare = to_int8(job, model)
     label = job.results["search"]["best"]["label"]
@@ -147,8 +186,8 @@ def write_files(job: Job) -> dict:
 
 def verify(job: Job) -> dict:
     """Run each file over the test images beside its Keras model; measure it."""
-    found = files.verify_files(job, _origins(job))
-    test = load_prepared(job.folder / "data").test
+    test = student_data(job).test
+    found = files.verify_files(job, _origins(job), test)
     temperature = job.results["quantise"]["temperature"]
     logits = temperature * predict_logits(load(job, "phone"), test)
     found["models"]["int8"]["calibration"] |= {
@@ -192,8 +231,13 @@ STAGES = (
         "search",
         search,
         uses=("networks", "weights", "max_madds", "max_bytes", "max_latency"),
-        files=("linear.keras",),
         scratch=("search",),
+    ),
+    Stage(
+        "images",
+        begin_student,
+        files=("linear.keras",),
+        may_leave=tuple(file.replace("data/", "images/", 1) for file in DATA_FILES),
     ),
     Stage("first", first_file, uses=("calibration",), files=("first.tflite",)),
     Stage(

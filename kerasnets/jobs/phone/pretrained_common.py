@@ -1,12 +1,13 @@
 """What the stages of a run from ImageNet weights share."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from kerasnets import export, transfer, tuning
-from kerasnets.data import load_prepared
+from kerasnets.data import PreparedData, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import sha256
 from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
@@ -54,15 +55,32 @@ def candidates_of(job: Job, classes: int) -> list[tuning.Candidate]:
     )
 
 
-def ranking_of(job: Job) -> Ranking:
-    """Rank networks; codes that an earlier stage made are used again."""
+def ranking_of(job: Job, images: Path | None = None) -> Ranking:
+    """Rank networks; codes that an earlier stage made are used again.
+
+    Args:
+        job: Of a run whose images are decoded.
+        images: Their folder; None for those at the side at which all are kept.
+    """
+    images = images or job.folder / "data"
     return Ranking(
-        load_prepared(job.folder / "data"),
+        load_prepared(images),
         weights_of(job),
-        job.folder / "search",
-        fingerprint=sha256(job.folder / "data" / "splits.json"),
+        job.folder / "search" / images.name,
+        fingerprint=sha256(images / "splits.json"),
         seed=job.settings.seed,
     )
+
+
+def student_folder(job: Job) -> Path:
+    """Folder of the images as the student takes them."""
+    own = job.folder / "images"
+    return own if (own / "splits.json").is_file() else job.folder / "data"
+
+
+def student_data(job: Job) -> PreparedData:
+    """Open the images as the student takes them: as a phone will decode them."""
+    return load_prepared(student_folder(job))
 
 
 def to_int8(job: Job, model: keras.Model) -> bytes:
@@ -73,7 +91,7 @@ def to_int8(job: Job, model: keras.Model) -> bytes:
 def calibration_of(job: Job, model: keras.Model) -> export.Calibration:
     """Draw the training images that set the ranges of a network's int8 file."""
     return export.calibration_images(
-        load_prepared(job.folder / "data").train,
+        student_data(job).train,
         size=model.input_shape[1],
         seed=job.settings.seed,
         count=job.settings.calibration,

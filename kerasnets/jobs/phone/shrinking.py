@@ -7,7 +7,7 @@ from dataclasses import replace
 import keras
 
 from kerasnets import compression, export, transfer
-from kerasnets.data import load_prepared, resize_images
+from kerasnets.data import resize_images
 from kerasnets.evaluation import evaluate, fit_temperature, predict_logits
 from kerasnets.files import write_bytes
 from kerasnets.jobs.phone import files
@@ -18,6 +18,8 @@ from kerasnets.jobs.phone.pretrained_common import (
     load,
     share_right,
     stays_linear,
+    student_data,
+    student_folder,
     to_int8,
 )
 from kerasnets.saving import load_model, save_model
@@ -27,7 +29,7 @@ from kerasnets.training import release_memory
 def prune(job: Job) -> dict:
     """Prune the student as far as the validation images allow."""
     settings = job.settings
-    data = load_prepared(job.folder / "data")
+    data = student_data(job)
     before = job.results["distil"]["taken"]
     old = job.results["distil"][before]["validation"]["accuracy"]
     tried = []
@@ -40,7 +42,7 @@ def prune(job: Job) -> dict:
         compression.compress(
             job.folder / f"{before}.keras",
             out,
-            data=job.folder / "data",
+            data=student_folder(job),
             recipe=[replace(step, recipe=as_seen(job, step.recipe))],
             seed=settings.seed,
             progress=job.progress,
@@ -133,7 +135,7 @@ def _by_awareness(job: Job, name: str) -> tuple[keras.Model, bytes, float]:
     compression.compress(
         source,
         out,
-        data=job.folder / "data",
+        data=student_folder(job),
         recipe=[replace(step, recipe=as_seen(job, step.recipe))],
         seed=job.settings.seed,
         progress=job.progress,
@@ -148,7 +150,7 @@ def _calibrate(job: Job, model: keras.Model) -> float:
     """
     if job.results["search"]["by_cross_validation"]:
         return 1.0
-    validation = load_prepared(job.folder / "data").validation
+    validation = student_data(job).validation
     temperature = fit_temperature(predict_logits(model, validation), validation.labels)
     transfer.with_temperature(model, temperature)
     return temperature
@@ -156,7 +158,7 @@ def _calibrate(job: Job, model: keras.Model) -> float:
 
 def _file_accuracy(job: Job, bare: bytes, model: keras.Model) -> float:
     """Share of the validation images that a file gets right."""
-    validation = load_prepared(job.folder / "data").validation
+    validation = student_data(job).validation
     path = job.folder / "work" / "tried.tflite"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(files.described(job, bare, model, name="tried", description=""))

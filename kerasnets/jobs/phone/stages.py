@@ -247,7 +247,8 @@ def write_files(job: Job) -> dict:
 
 def verify(job: Job) -> dict:
     """Run each file over the test images beside its Keras model; measure it."""
-    return files.verify_files(job, _origins(job))
+    test = load_prepared(job.folder / "data").test
+    return files.verify_files(job, _origins(job), test)
 
 
 def report(job: Job) -> dict:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kerasnets import transfer, tuning
-from kerasnets.data import Split, batches, load_prepared, resize_images
+from kerasnets.data import Split, batches, load_prepared
 from kerasnets.evaluation import (
     Evaluation,
     evaluate,
@@ -25,6 +25,7 @@ from kerasnets.jobs.phone.pretrained_common import (
     ranking_of,
     share_right,
     stays_linear,
+    student_data,
 )
 from kerasnets.jobs.phone.ranking import Ranking
 from kerasnets.pixels import pixels_of
@@ -35,8 +36,6 @@ from kerasnets.training import Recipe, release_memory, seed_everything
 # an ensemble of more costs more than it brings
 _MOST_TEACHERS = 3
 SOFT = "soft_targets.npy"
-# images are changed at this multiple of the side that a network takes
-_SPARE = 1.25
 
 
 def teach(job: Job) -> dict:
@@ -67,7 +66,7 @@ def teach(job: Job) -> dict:
     before = best.get_weights()
     checkpoint = job.checkpoint("teacher")
     recipe = _for_images(job, settings.teacher_recipe)
-    _tune(job, best, recipe, checkpoint=checkpoint)
+    _tune(job, best, ranking.data.train, recipe, checkpoint=checkpoint)
     release_memory()
     tuned = evaluate(best, validation)
     if (tuned.accuracy, -tuned.loss) <= (linear.accuracy, -linear.loss):
@@ -128,7 +127,7 @@ def _ask(job: Job, members: Sequence[keras.Model]) -> np.ndarray:
 
 def tune(job: Job) -> dict:
     """Tune the student on labels, and anew on the teacher's answers; take the best."""
-    data = load_prepared(job.folder / "data")
+    data = student_data(job)
     recipes = {} if stays_linear(job) else _recipes(job)
     epochs = [recipe.epochs for recipe in recipes.values()]
     found = {"linear": evaluate(load(job, "linear"), data.validation)}
@@ -140,6 +139,7 @@ def tune(job: Job) -> dict:
         _tune(
             job,
             model,
+            data.train,
             recipe,
             soft=soft,
             checkpoint=job.checkpoint(name),
@@ -215,13 +215,14 @@ def _part(progress: Progress, before: int, total: int, name: str) -> Progress:
     return report
 
 
-def _tune(job: Job, model: keras.Model, recipe: Recipe, *, soft=None, **how) -> None:
+def _tune(
+    job: Job, model: keras.Model, split: Split, recipe: Recipe, *, soft=None, **how
+) -> None:
     """Train a network on from its linear classifier, in place."""
     seed_everything(job.settings.seed)
-    size = model.input_shape[1]
     feed = batches(
-        _training_images(job, size),
-        size=size,
+        split,
+        size=model.input_shape[1],
         batch_size=recipe.batch_size,
         seed=job.settings.seed,
         augment=recipe.augment,
@@ -237,23 +238,3 @@ def _tune(job: Job, model: keras.Model, recipe: Recipe, *, soft=None, **how) -> 
         batch_norm="batch",
         **{"progress": job.progress, **how},
     )
-
-
-def _training_images(job: Job, size: int) -> Split:
-    """The training images, hardly larger than the network takes them.
-
-    Changing images of 224 pixels for a network of 128 would take half of the time of a
-    step. What is changed is a share of the side, so that views stay the same.
-    """
-    split = load_prepared(job.folder / "data").train
-    side = round(_SPARE * size)
-    if split.images.shape[1] <= side:
-        return split
-    path = job.folder / "work" / f"train-{job.key[:16]}-{side}.npy"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        content = io.BytesIO()
-        np.save(content, resize_images(split.images, side), allow_pickle=False)
-        write_bytes(path, content.getvalue())
-    images = np.load(path, mmap_mode="r", allow_pickle=False)
-    return replace(split, images=images)
