@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         add_metadata,
         read_labels,
         read_metadata,
+        without_metadata,
     )
     from kerasnets.export.runtime.classifier import Classifier
     from kerasnets.export.runtime.interpreter import LiteRTModel
@@ -76,6 +77,7 @@ __all__ = [
     "read_metadata",
     "report",
     "verify",
+    "without_metadata",
 ]
 
 # The folders are not called like the functions (conversion, not convert): importing a
@@ -114,5 +116,6 @@ __getattr__, __dir__ = names_of(
         "read_metadata": "metadata.tflite",
         "report": "verification.report",
         "verify": "verification.report",
+        "without_metadata": "metadata.tflite",
     },
 )

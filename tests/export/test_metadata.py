@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.export import add_metadata, convert, read_labels
+from kerasnets.export import add_metadata, convert, read_labels, without_metadata
 from kerasnets.export.metadata.tflite import read_metadata
 from kerasnets.pixels import UNIT
 
@@ -46,6 +46,25 @@ def test_the_interpreter_answers_as_before(small, images):
         pixels = images[:1].astype(np.float32)
         answers.append(classify(image=pixels)["probabilities"])
     np.testing.assert_array_equal(*answers)
+
+
+def test_metadata_that_was_taken_out_gives_place_to_other(small, images):
+    plain = convert(small)
+    described = add_metadata(plain, name="one", labels=LABELS)
+    bare = without_metadata(described)
+    assert read_labels(add_metadata(bare, name="two", labels=LABELS[::-1])) == tuple(
+        LABELS[::-1]
+    )
+    labels = b"class 0\nclass 1\n"
+    assert labels in described
+    assert labels not in bare
+    answers = []
+    for buffer in plain, bare, without_metadata(plain):
+        interpreter = Interpreter(model_content=buffer)
+        classify = interpreter.get_signature_runner("serving_default")
+        answers.append(classify(image=images[:1].astype("float32"))["probabilities"])
+    np.testing.assert_array_equal(answers[0], answers[1])
+    np.testing.assert_array_equal(answers[0], answers[2])
 
 
 def test_equal_arguments_give_equal_bytes(small):

@@ -14,6 +14,7 @@ import pytest
 from support import tiny_pretrained
 
 from kerasnets.data import Split
+from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import Evaluation
 from kerasnets.files import sha256
 from kerasnets.jobs.phone import shrinking, teaching
@@ -147,6 +148,26 @@ def test_ways_of_quantising_are_tried_until_one_loses_little(
     assert kept == {"quantisation-aware": "aware"}.get(taken, taken)
     short = max(by_way.values()) < 0.89
     assert len(outcome["notes"]) == short
+
+
+def test_way_that_cannot_be_done_is_left_out_and_told(job, monkeypatch):
+    def refuse(*_):
+        raise KerasnetsError("has zeros that qat would lose")
+
+    monkeypatch.setattr(
+        shrinking, "_by_calibration", lambda _, name: (name, name.encode(), 1.5)
+    )
+    monkeypatch.setattr(shrinking, "_by_awareness", refuse)
+    monkeypatch.setattr(shrinking, "_file_accuracy", lambda *_: 0.85)
+    monkeypatch.setattr(
+        shrinking, "calibration_of", lambda *_: SimpleNamespace(report=dict)
+    )
+    outcome = shrinking.quantise(job(prune={"taken": "student"}))
+    assert outcome["taken"] == "student"
+    assert "qat would lose" in outcome["notes"][0]
+    monkeypatch.setattr(shrinking, "_by_calibration", refuse)
+    with pytest.raises(KerasnetsError, match="no way of quantising can be done: stud"):
+        shrinking.quantise(job(prune={"taken": "student"}))
 
 
 def test_each_setting_redoes_a_stage():

@@ -113,6 +113,16 @@ def add_metadata(
     )
 
 
+def without_metadata(buffer: bytes) -> bytes:
+    """Take what ``add_metadata`` added out of a LiteRT file, so that other can be."""
+    model = unpack(read_bytes(buffer))
+    for entry in model.metadata or ():
+        if entry.name == _BUFFER_NAME:
+            model.buffers[entry.buffer].data = None
+    model.metadata = [e for e in model.metadata or () if e.name != _BUFFER_NAME]
+    return pack(model)
+
+
 def _shapes(graph: Any) -> tuple[Sequence[int], Sequence[int]]:
     """Return the shapes of image and answer; raise unless there is one of each."""
     shapes = [

@@ -8,6 +8,7 @@ import keras
 
 from kerasnets import compression, export, transfer
 from kerasnets.data import resize_images
+from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate, fit_temperature, predict_logits
 from kerasnets.files import write_bytes
 from kerasnets.jobs.phone import files
@@ -88,9 +89,13 @@ def quantise(job: Job) -> dict:
         (name, functools.partial(_by_calibration, job, name)) for name in names
     ]
     ways.append(("quantisation-aware", functools.partial(_by_awareness, job, before)))
-    kept = None
+    kept, notes = None, []
     for name, way in ways:
-        model, bare, temperature = way()
+        try:
+            model, bare, temperature = way()
+        except KerasnetsError as error:  # of a network that a way cannot be done with
+            notes.append(f"{name} quantising is left out: {error}")
+            continue
         accuracy = _file_accuracy(job, bare, model)
         loss = points_lost(reference, accuracy)
         found[name] = {"accuracy": accuracy, "temperature": temperature, "loss": loss}
@@ -101,8 +106,8 @@ def quantise(job: Job) -> dict:
             save_model(model, job.folder / "phone.keras")
         if loss <= settings.max_loss:
             break
-    assert kept is not None
-    notes = []
+    if kept is None:
+        raise KerasnetsError(f"no way of quantising can be done: {'; '.join(notes)}")
     if found[kept]["loss"] > settings.max_loss:
         notes.append(
             f"the int8 file loses {found[kept]['loss']:.2f} points of the validation "
@@ -140,7 +145,8 @@ def _by_awareness(job: Job, name: str) -> tuple[keras.Model, bytes, float]:
         seed=job.settings.seed,
         progress=job.progress,
     )
-    return load_model(out), out.with_suffix(".tflite").read_bytes(), temperature
+    bare = export.without_metadata(out.with_suffix(".tflite").read_bytes())
+    return load_model(out), bare, temperature
 
 
 def _calibrate(job: Job, model: keras.Model) -> float:
