@@ -152,6 +152,7 @@ def test_killed_run_goes_on_in_a_new_process(tune, folder, data, tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_other_options_do_again_what_they_change(tune):
     tune = functools.partial(tune, epochs=1)
     with pytest.raises(KeyboardInterrupt):

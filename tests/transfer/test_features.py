@@ -39,9 +39,14 @@ def test_the_classifier_reads_the_codes(name):
     [
         ("MobileNet", 64, {"alpha": 0.25}),
         ("MobileNetV2", 64, {"alpha": 0.35}),
-        ("MobileNetV3Small", 64, {"minimalistic": True}),
-        ("ResNet50", 40, {}),
-        ("EfficientNetB0", 40, {}),
+        *(
+            pytest.param(*row, marks=pytest.mark.slow)
+            for row in (
+                ("MobileNetV3Small", 64, {"minimalistic": True}),
+                ("ResNet50", 40, {}),
+                ("EfficientNetB0", 40, {}),
+            )
+        ),
     ],
 )
 def test_codes_of_keras_networks_are_those_without_their_top(builder, side, arguments):
