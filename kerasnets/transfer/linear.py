@@ -92,20 +92,20 @@ def fit_linear(
             f"class {few} has {counts[few] or 'no'} training image: at least {least} "
             "of each of two or more classes is needed"
         )
-    fitted: list[LinearClassifier] = []
+    tried: dict[float, float] = {}
+    fitted: dict[float, tuple[np.ndarray, np.ndarray]] = {}
+    folds = min(folds, int(counts.min()))
     for done, strength in enumerate(sorted(strengths), start=1):
         if validation:
-            kernel, bias = _fit(*train, kind, strength, seed)
-            right = _right(kernel, bias, *validation)
+            fitted[strength] = _fit(*train, kind, strength, seed)
+            right = _right(*fitted[strength], *validation)
         else:
-            folds = min(folds, int(counts.min()))
             right = _cross_validated(*train, kind, strength, folds, seed)
-            kernel, bias = _fit(*train, kind, strength, seed)
-        fitted.append(LinearClassifier(kernel, bias, strength, float(right.mean()), {}))
+        tried[strength] = float(right.mean())
         progress(done, len(strengths), f"C {strength:g}")
-    best = max(fitted, key=lambda one: one.accuracy)  # the first of equals
-    tried = {one.strength: one.accuracy for one in fitted}
-    return LinearClassifier(best.kernel, best.bias, best.strength, best.accuracy, tried)
+    best = max(tried, key=lambda strength: tried[strength])  # the first of equals
+    kernel, bias = fitted.get(best) or _fit(*train, kind, best, seed)
+    return LinearClassifier(kernel, bias, best, tried[best], tried)
 
 
 def _right(

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import numpy as np
+from scipy.special import softmax
 
 from kerasnets import export, tuning
 from kerasnets.data import (
@@ -192,14 +192,9 @@ def verify(job: Job) -> dict:
     logits = temperature * predict_logits(load(job, "phone"), test)
     found["models"]["int8"]["calibration"] |= {
         "temperature": temperature,
-        "ece_before": calibration_error(_softmax(logits), test.labels),
+        "ece_before": calibration_error(softmax(logits, axis=-1), test.labels),
     }
     return found
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def report(job: Job) -> dict:
