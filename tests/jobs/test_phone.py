@@ -108,6 +108,50 @@ def test_card_states_figures_data_and_licence(finished):
     assert f"| 0.5 | {first['answered']} (" in card
 
 
+def test_temperature_is_inside_the_file_for_the_phone(finished):
+    temperature = results_of(finished.folder, "quantise")["temperature"]
+    assert temperature != 1
+    taken = results_of(finished.folder, "prune")["taken"]
+    images = load_prepared(finished.folder / "data").test.images[:8].astype("float32")
+    before, after = (
+        keras.saving.load_model(finished.folder / f"{name}.keras").predict_on_batch(
+            images / 255
+        )
+        for name in (taken, "phone")
+    )
+    np.testing.assert_allclose(after * temperature, before, rtol=1e-5, atol=1e-5)
+    calibration = finished.models["int8"]["calibration"]
+    assert calibration["temperature"] == temperature
+    assert f"{calibration['ece_before']:.3f} without it" in finished.card.read_text()
+
+
+def test_network_without_weights_at_its_end_keeps_its_probabilities(
+    tmp_path, monkeypatch
+):
+    def refuse(*_):
+        raise KerasnetsError("'student' ends in 'max', a Maximum")
+
+    monkeypatch.setattr(stages.files, "calibrate", refuse)
+    for name in ("load_prepared", "load_model", "save_model", "write_bytes"):
+        stand_in = SimpleNamespace(
+            train=None, validation=None, input_shape=(None, 8, 8, 3)
+        )
+        monkeypatch.setattr(stages, name, lambda *_, it=stand_in: it)
+    calibration = SimpleNamespace(images=None, report=dict)
+    monkeypatch.setattr(
+        stages.export, "calibration_images", lambda *_, **__: calibration
+    )
+    monkeypatch.setattr(stages.export, "convert", lambda *_, **__: b"")
+    results = {"prune": {"taken": "student"}}
+    job = Job(tmp_path, tiny_run.tiny_settings(), "key", results, silent)
+    outcome = stages.quantise(job)
+    assert outcome["temperature"] == 1
+    assert outcome["notes"] == [
+        "probabilities are as the network gives them: 'student' ends in 'max', a "
+        "Maximum"
+    ]
+
+
 def test_test_images_are_never_trained_on(finished):
     counts = results_of(finished.folder, "data")["images"]
     assert counts == {"train": 1_259, "validation": 179, "test": 359}

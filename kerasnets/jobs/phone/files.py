@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kerasnets import __version__, applications, export
+from scipy.special import softmax
+
+from kerasnets import __version__, applications, export, transfer
 from kerasnets.analysis import count_madds, count_params
 from kerasnets.data import (
     Examples,
@@ -20,8 +22,14 @@ from kerasnets.data import (
 )
 from kerasnets.data.store import PARTS
 from kerasnets.errors import KerasnetsError
-from kerasnets.evaluation import confidence_figures
+from kerasnets.evaluation import (
+    calibration_error,
+    confidence_figures,
+    fit_temperature,
+    predict_logits,
+)
 from kerasnets.files import write_bytes
+from kerasnets.jobs.phone.ranking import LEAST_VALIDATION
 from kerasnets.pixels import describe, pixels_of
 from kerasnets.reports.notes import left_out_line
 from kerasnets.runs import Job
@@ -29,6 +37,8 @@ from kerasnets.saving import load_model
 
 # the int8 file before it is told what it is
 BARE = "work/int8.tflite"
+# its network, the temperature folded in
+PHONE = "phone.keras"
 
 
 def prepare_images(job: Job[Any], check: Callable[[Examples], None]) -> dict:
@@ -65,6 +75,26 @@ def prepare_images(job: Job[Any], check: Callable[[Examples], None]) -> dict:
         "left_out": data.left_out,
         "notes": [left_out_line(data.left_out)] if data.left_out else [],
     }
+
+
+def calibrate(model: Any, validation: Split) -> float:
+    """Fold into a network the temperature that fits the validation images.
+
+    Args:
+        model: From images to logits; it is changed in place.
+        validation: The images.
+
+    Returns:
+        The temperature; 1 where there are too few images to tell it.
+
+    Raises:
+        KerasnetsError: The network does not end in weights that give its logits.
+    """
+    if len(validation.labels) < LEAST_VALIDATION:
+        return 1.0
+    temperature = fit_temperature(predict_logits(model, validation), validation.labels)
+    transfer.with_temperature(model, temperature)
+    return temperature
 
 
 def described(
@@ -122,13 +152,16 @@ def write_files(
     return {"bytes": sizes}
 
 
-def verify_files(job: Job[Any], origins: Mapping[str, str], test: Split) -> dict:
+def verify_files(
+    job: Job[Any], origins: Mapping[str, str], test: Split, temperature: float
+) -> dict:
     """Run each file over the test images beside its Keras model; measure it.
 
     Args:
         job: Of a run whose files are written.
         origins: As for ``write_files``.
         test: The images, at the side of the int8 file or a larger one.
+        temperature: That is folded into the network of the int8 file.
     """
     paths = {name: job.folder / f"{name}.tflite" for name in origins}
     latency = export.measure_latency(paths)
@@ -164,4 +197,10 @@ def verify_files(job: Job[Any], origins: Mapping[str, str], test: Split) -> dict
     models["int8"] |= confidence_figures(
         file.predict(resize_images(test.images, file.input_size[0])), test.labels
     )
+    phone = load_model(job.folder / origins["int8"])
+    as_before = softmax(temperature * predict_logits(phone, test), axis=-1)
+    models["int8"]["calibration"] |= {
+        "temperature": temperature,
+        "ece_before": calibration_error(as_before, test.labels),
+    }
     return {"test_images": len(test.labels), "threads": 1, "models": models}

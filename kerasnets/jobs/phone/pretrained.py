@@ -5,8 +5,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from scipy.special import softmax
-
 from kerasnets import export, tuning
 from kerasnets.data import (
     Examples,
@@ -17,10 +15,6 @@ from kerasnets.data import (
 )
 from kerasnets.data.store import PARTS
 from kerasnets.errors import KerasnetsError
-from kerasnets.evaluation import (
-    calibration_error,
-    predict_logits,
-)
 from kerasnets.files import write_bytes, write_text
 from kerasnets.jobs.images import DATA_FILES
 from kerasnets.jobs.mirroring import look_at_mirroring
@@ -28,7 +22,6 @@ from kerasnets.jobs.phone import files, shrinking, teaching
 from kerasnets.jobs.phone.pretrained_common import (
     Job,
     candidates_of,
-    load,
     ranking_of,
     student_data,
     student_folder,
@@ -174,7 +167,7 @@ def first_file(job: Job) -> dict:
 def _origins(job: Job) -> dict[str, str]:
     """For each file the network that it is of; what was not made has none."""
     made = {n: f"{n}.keras" for n in MODELS if (job.folder / f"{n}.keras").is_file()}
-    return {**made, "int8": "phone.keras"}
+    return {**made, "int8": files.PHONE}
 
 
 def write_files(job: Job) -> dict:
@@ -187,14 +180,8 @@ def write_files(job: Job) -> dict:
 def verify(job: Job) -> dict:
     """Run each file over the test images beside its Keras model; measure it."""
     test = student_data(job).test
-    found = files.verify_files(job, _origins(job), test)
     temperature = job.results["quantise"]["temperature"]
-    logits = temperature * predict_logits(load(job, "phone"), test)
-    found["models"]["int8"]["calibration"] |= {
-        "temperature": temperature,
-        "ece_before": calibration_error(softmax(logits, axis=-1), test.labels),
-    }
-    return found
+    return files.verify_files(job, _origins(job), test, temperature)
 
 
 def report(job: Job) -> dict:
@@ -259,7 +246,7 @@ STAGES = (
         "quantise",
         shrinking.quantise,
         uses=("awareness",),
-        files=(files.BARE, "phone.keras"),
+        files=(files.BARE, files.PHONE),
         scratch=("work",),
     ),
     Stage(

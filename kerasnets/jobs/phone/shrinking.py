@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import keras
 
-from kerasnets import compression, export, transfer
+from kerasnets import compression, export
 from kerasnets.data import resize_images
 from kerasnets.errors import KerasnetsError
-from kerasnets.evaluation import evaluate, fit_temperature, predict_logits
+from kerasnets.evaluation import evaluate
 from kerasnets.files import write_bytes
 from kerasnets.jobs.phone import files
 from kerasnets.jobs.phone.pretrained_common import (
@@ -103,7 +103,7 @@ def quantise(job: Job) -> dict:
             kept = name
             (job.folder / "work").mkdir(exist_ok=True)
             write_bytes(job.folder / files.BARE, bare)
-            save_model(model, job.folder / "phone.keras")
+            save_model(model, job.folder / files.PHONE)
         if loss <= settings.max_loss:
             break
     if kept is None:
@@ -114,7 +114,7 @@ def quantise(job: Job) -> dict:
             f"images, more than the {settings.max_loss:g} that may go: no way of "
             f"quantising lost less"
         )
-    model = load_model(job.folder / "phone.keras")
+    model = load_model(job.folder / files.PHONE)
     return {
         "tried": found,
         "taken": kept,
@@ -126,7 +126,7 @@ def quantise(job: Job) -> dict:
 
 def _by_calibration(job: Job, name: str) -> tuple[keras.Model, bytes, float]:
     model = load(job, name)
-    temperature = _calibrate(job, model)
+    temperature = files.calibrate(model, student_data(job).validation)
     return model, to_int8(job, model), temperature
 
 
@@ -134,7 +134,7 @@ def _by_awareness(job: Job, name: str) -> tuple[keras.Model, bytes, float]:
     out = job.folder / "work" / "aware.keras"
     source = job.folder / "work" / "calibrated.keras"
     model = load(job, name)
-    temperature = _calibrate(job, model)
+    temperature = files.calibrate(model, student_data(job).validation)
     save_model(model, source)
     step = job.settings.awareness
     compression.compress(
@@ -147,19 +147,6 @@ def _by_awareness(job: Job, name: str) -> tuple[keras.Model, bytes, float]:
     )
     bare = export.without_metadata(out.with_suffix(".tflite").read_bytes())
     return load_model(out), bare, temperature
-
-
-def _calibrate(job: Job, model: keras.Model) -> float:
-    """Fold into a network the temperature that fits the validation images.
-
-    A handful of them would not tell it.
-    """
-    if job.results["search"]["by_cross_validation"]:
-        return 1.0
-    validation = student_data(job).validation
-    temperature = fit_temperature(predict_logits(model, validation), validation.labels)
-    transfer.with_temperature(model, temperature)
-    return temperature
 
 
 def _file_accuracy(job: Job, bare: bytes, model: keras.Model) -> float:

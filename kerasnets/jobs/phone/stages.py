@@ -37,6 +37,8 @@ from kerasnets.training import (
 
 Job = AnyJob[Settings]
 MODELS = ("teacher", "student", "distilled", "pruned", "int8")
+# for each file the network that it is of
+_ORIGINS = {n: files.PHONE if n == "int8" else f"{n}.keras" for n in MODELS}
 
 
 def prepare_data(job: Job) -> dict:
@@ -225,9 +227,18 @@ def prune(job: Job) -> dict:
 
 
 def quantise(job: Job) -> dict:
-    """Convert the best student to int8, its ranges set by training images."""
+    """Calibrate the best student's probabilities, and convert it to int8.
+
+    Training images set the ranges.
+    """
     data = load_prepared(job.folder / "data")
     model = load_model(job.folder / f"{job.results['prune']['taken']}.keras")
+    notes, temperature = [], 1.0
+    try:
+        temperature = files.calibrate(model, data.validation)
+    except KerasnetsError as error:
+        notes.append(f"probabilities are as the network gives them: {error}")
+    save_model(model, job.folder / files.PHONE)
     calibration = export.calibration_images(
         data.train,
         size=model.input_shape[1],
@@ -237,18 +248,23 @@ def quantise(job: Job) -> dict:
     (job.folder / "work").mkdir(exist_ok=True)
     bare = export.convert(model, calibration=calibration.images)
     write_bytes(job.folder / files.BARE, bare)
-    return {"calibration": calibration.report()}
+    return {
+        "temperature": temperature,
+        "calibration": calibration.report(),
+        "notes": notes,
+    }
 
 
 def write_files(job: Job) -> dict:
     """Write the files for the phone: with labels, normalisation and licence inside."""
-    return files.write_files(job, _origins(job), lambda name: _description(job, name))
+    return files.write_files(job, _ORIGINS, lambda name: _description(job, name))
 
 
 def verify(job: Job) -> dict:
     """Run each file over the test images beside its Keras model; measure it."""
     test = load_prepared(job.folder / "data").test
-    return files.verify_files(job, _origins(job), test)
+    temperature = job.results["quantise"]["temperature"]
+    return files.verify_files(job, _ORIGINS, test, temperature)
 
 
 def report(job: Job) -> dict:
@@ -260,12 +276,6 @@ def report(job: Job) -> dict:
     )
     write_text(job.folder / "README.md", card)
     return {}
-
-
-def _origins(job: Job) -> dict[str, str]:
-    """For each file the network that it is of."""
-    taken = job.results["prune"]["taken"]
-    return {n: f"{taken if n == 'int8' else n}.keras" for n in MODELS}
 
 
 def _candidates(job: Job, classes: int) -> list[tuning.Candidate]:
@@ -339,7 +349,7 @@ STAGES = (
         scratch=("work",),
     ),
     Stage("prune", prune, uses=("pruning",), files=("pruned.keras",)),
-    Stage("quantise", quantise, uses=("calibration",), files=(files.BARE,)),
+    Stage("quantise", quantise, uses=("calibration",), files=(files.BARE, files.PHONE)),
     Stage(
         "export",
         write_files,
