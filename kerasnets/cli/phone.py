@@ -55,10 +55,13 @@ def phone(
     max_latency: Annotated[
         str | None,
         typer.Option(
-            help="Most time for one image on one thread here, like 5ms; from ImageNet "
+            help="Most time for one image on one thread, like 5ms; from ImageNet "
             "weights."
         ),
     ] = None,
+    on_phone: Annotated[
+        bool, typer.Option(help="Measure it on the phone that adb finds, not here.")
+    ] = False,
     max_loss: Annotated[
         float,
         typer.Option(
@@ -122,6 +125,7 @@ def phone(
         max_madds=None if max_madds is None else units.parse_count(max_madds),
         max_bytes=units.parse_bytes(max_size),
         max_latency=None if max_latency is None else units.parse_ms(max_latency),
+        on_phone=on_phone,
         max_loss=max_loss,
         trials=trials,
         search_file=search,

@@ -71,7 +71,8 @@ def _choice(settings: Mapping, results: Mapping) -> str:
         how = "on the validation images"
     latency = ""
     if settings["max_latency"] is not None:
-        latency = f", {settings['max_latency']:g} ms"
+        where = " on the phone" if settings["on_phone"] else ""
+        latency = f", {settings['max_latency']:g} ms{where}"
     return f"""## Choice
 
 Within {settings["max_madds"]:,} multiply-adds, {settings["max_bytes"]:,} bytes{latency}

@@ -30,6 +30,7 @@ SETTINGS = PretrainedSettings(
     max_madds=1,
     max_bytes=1,
     max_latency=None,
+    on_phone=False,
     max_loss=1.0,
     resolution=8,
     skip_bad_images=False,

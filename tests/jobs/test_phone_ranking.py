@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from kerasnets.data import Split
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs.phone import ranking
-from kerasnets.jobs.phone.ranking import Ranked, Ranking, within
+from kerasnets.jobs.phone.ranking import Ranked, Ranking, latency_of, within
 from kerasnets.pixels import UNIT, carry
 from kerasnets.pretrained import imagenet_files
 from kerasnets.tuning import Candidate, Cost, pretrained_candidates
@@ -144,3 +144,31 @@ def test_ranked_network_answers_as_its_classifier(made):
     np.testing.assert_allclose(
         model.predict(pixels, verbose=0), ranked.classifier(codes), atol=1e-5
     )
+
+
+@pytest.mark.parametrize(("median", "told"), [(2.5, 2.5), (None, 3.0)])
+def test_latency_is_that_of_the_phone_where_asked_for(
+    made, tmp_path, monkeypatch, median, told
+):
+    make, _, _ = made
+    asked = {}
+
+    def bench(paths):
+        asked.update(paths)
+        return (SimpleNamespace(median_ms=median, mean_ms=3.0),)
+
+    monkeypatch.setattr(ranking.export, "bench_on_phone", bench)
+    monkeypatch.setattr(
+        ranking.export, "measure_latency", lambda paths: dict.fromkeys(paths, 9.0)
+    )
+    monkeypatch.setattr(ranking.export, "convert", lambda *_, **__: b"file")
+    monkeypatch.setattr(
+        ranking.export,
+        "calibration_images",
+        lambda *_, **__: SimpleNamespace(images=None),
+    )
+    made_ranking = make()
+    assert latency_of(made_ranking, SPACE[0], tmp_path, on_phone=True) == told
+    (path,) = asked.values()
+    assert path.read_bytes() == b"file"
+    assert latency_of(made_ranking, SPACE[0], tmp_path, on_phone=False) == 9

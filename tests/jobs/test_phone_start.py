@@ -109,6 +109,7 @@ def test_settings_know_the_weights_by_their_digest(home, photos):
     [
         ({"max_latency": 5.0}, "--max-latency goes with a start from ImageNet"),
         ({"max_latency": 0.0}, "max_latency 0.0 ms: above 0"),
+        ({"on_phone": True}, "--on-phone goes with --max-latency"),
         ({"max_loss": -1.0}, "max_loss -1.0: 0 to 100 points"),
         ({"max_madds": 0}, "max_madds 0 is not a whole number"),
     ],

@@ -11,6 +11,7 @@ SETTINGS = {
     "max_madds": 15_000_000,
     "max_bytes": 350_000,
     "max_latency": None,
+    "on_phone": False,
     "max_loss": 1.0,
     "distil_recipe": {"temperature": 2.0},
 }

@@ -87,9 +87,9 @@ def run(
         display: As for ``run_with``.
         on_start: Told what the run will do, before its first stage.
         **choices: Those of ``choose``: ``data``, ``start``, ``max_madds``,
-            ``max_bytes``, ``max_latency``, ``max_loss``, ``teacher``, ``student``,
-            ``trials``, ``search_file``, ``resolution``, ``precision``, ``seed``,
-            ``skip_bad_images`` and ``mirror``.
+            ``max_bytes``, ``max_latency``, ``on_phone``, ``max_loss``, ``teacher``,
+            ``student``, ``trials``, ``search_file``, ``resolution``, ``precision``,
+            ``seed``, ``skip_bad_images`` and ``mirror``.
 
     Raises:
         KerasnetsError: A setting, the data or the folder cannot be used, no network

@@ -35,6 +35,7 @@ def choose(
     max_madds: int | None = None,
     max_bytes: int = defaults.MAX_BYTES,
     max_latency: float | None = None,
+    on_phone: bool = False,
     max_loss: float = defaults.MAX_LOSS,
     start: defaults.Start = "auto",
     trials: int | None = None,
@@ -55,8 +56,9 @@ def choose(
         max_madds: The most multiply-adds for one image; None for 2M from scratch and
             15M from ImageNet weights.
         max_bytes: The most bytes of the int8 file.
-        max_latency: The most milliseconds for one image on one thread of this machine,
-            from ImageNet weights.
+        max_latency: The most milliseconds for one image on one thread, from ImageNet
+            weights.
+        on_phone: Measure them on the phone that adb finds, not on this machine.
         max_loss: Points of accuracy on the validation images that pruning and
             quantisation may cost together, from ImageNet weights.
         start: "imagenet", "scratch", or "auto": from ImageNet weights for photographs
@@ -89,6 +91,8 @@ def choose(
     check_whole("max_bytes", max_bytes)
     if max_latency is not None and not max_latency > 0:
         raise KerasnetsError(f"max_latency {max_latency} ms: above 0 is accepted")
+    if on_phone and max_latency is None:
+        raise KerasnetsError("--on-phone goes with --max-latency")
     if not 0 <= max_loss <= 100:
         raise KerasnetsError(f"max_loss {max_loss}: 0 to 100 points are accepted")
     if chosen.files:
@@ -98,6 +102,7 @@ def choose(
             max_madds=max_madds or defaults.MAX_MADDS_PRETRAINED,
             max_bytes=max_bytes,
             max_latency=max_latency,
+            on_phone=on_phone,
             max_loss=max_loss,
             resolution=resolution,
             seed=check_whole("seed", seed, 0),

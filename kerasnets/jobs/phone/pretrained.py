@@ -80,7 +80,9 @@ def _fast_enough(
     if limit is None:
         return list(candidates), {}
     times = {
-        each.label: latency_of(ranking, each, job.folder / "search")
+        each.label: latency_of(
+            ranking, each, job.folder / "search", on_phone=job.settings.on_phone
+        )
         for each in candidates
     }
     fast = [each for each in candidates if times[each.label] <= limit]
@@ -212,7 +214,14 @@ STAGES = (
     Stage(
         "search",
         search,
-        uses=("networks", "weights", "max_madds", "max_bytes", "max_latency"),
+        uses=(
+            "networks",
+            "weights",
+            "max_madds",
+            "max_bytes",
+            "max_latency",
+            "on_phone",
+        ),
         scratch=("search",),
     ),
     Stage(

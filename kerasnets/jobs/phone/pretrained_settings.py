@@ -32,8 +32,8 @@ class PretrainedSettings:
         weights: Name and SHA-256 of the file of each of their widths.
         max_madds: The most multiply-adds for one image.
         max_bytes: The most bytes of the int8 file.
-        max_latency: The most milliseconds for one image on one thread of this machine;
-            None for any.
+        max_latency: The most milliseconds for one image on one thread; None for any.
+        on_phone: Measure them on the phone that adb finds, not on this machine.
         max_loss: Points of accuracy on the validation images that pruning and
             quantisation may cost together.
         resolution: Side in pixels at which the images are kept: the largest that a
@@ -60,6 +60,7 @@ class PretrainedSettings:
     max_madds: int
     max_bytes: int
     max_latency: float | None
+    on_phone: bool
     max_loss: float
     resolution: int
     skip_bad_images: bool

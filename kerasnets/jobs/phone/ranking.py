@@ -178,8 +178,20 @@ def within(
     return sorted(largest.values(), key=lambda c: c.cost.madds)
 
 
-def latency_of(ranking: Ranking, candidate: tuning.Candidate, folder: Path) -> float:
-    """Measure the milliseconds of an image on one thread of this machine, untrained."""
+def latency_of(
+    ranking: Ranking, candidate: tuning.Candidate, folder: Path, *, on_phone: bool
+) -> float:
+    """Measure the milliseconds of an image on one thread, untrained.
+
+    Args:
+        ranking: Of the images.
+        candidate: The network.
+        folder: Where its file is written.
+        on_phone: On the phone that adb finds, or on this machine.
+
+    Raises:
+        KerasnetsError: No phone answers.
+    """
     body = ranking.body(candidate)
     logits = keras.layers.Dense(len(ranking.data.class_names), name="logits")
     model = keras.Model(body.inputs, logits(body.output))
@@ -188,7 +200,11 @@ def latency_of(ranking: Ranking, candidate: tuning.Candidate, folder: Path) -> f
     )
     path = folder / "latency.tflite"
     write_bytes(path, export.convert(model, calibration=images.images))
-    return export.measure_latency({"candidate": path})["candidate"]
+    paths = {candidate.label: path}
+    if not on_phone:
+        return export.measure_latency(paths)[candidate.label]
+    (found,) = export.bench_on_phone(paths)
+    return found.mean_ms if found.median_ms is None else found.median_ms
 
 
 def _network_of(candidate: tuning.Candidate) -> tuple:

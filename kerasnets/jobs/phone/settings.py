@@ -26,6 +26,7 @@ class Choices(TypedDict, total=False):
     max_madds: int | None
     max_bytes: int
     max_latency: float | None
+    on_phone: bool
     max_loss: float
     start: defaults.Start
     trials: int | None
