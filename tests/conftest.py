@@ -14,6 +14,8 @@ import pytest
 
 # before TensorFlow is first imported
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# no test fetches weights
+os.environ["KERASNETS_OFFLINE"] = "1"
 
 # what a worker still held after it was last tidied, in GB
 _LEFT = pytest.StashKey[list[float]]()

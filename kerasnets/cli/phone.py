@@ -23,7 +23,7 @@ def phone(
         defaults.Start,
         typer.Option(
             help="Weights to begin with; auto takes ImageNet's for photos where they "
-            "are cached."
+            "are cached or can be fetched."
         ),
     ] = "auto",
     teacher: Annotated[

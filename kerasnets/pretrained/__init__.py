@@ -16,6 +16,7 @@ from kerasnets.pretrained.carry import from_keras, from_torch
 from kerasnets.pretrained.counterpart import AUXILIARY, HEAD, Counterpart, origin
 from kerasnets.pretrained.files import load_weights
 from kerasnets.pretrained.imagenet import (
+    OFFLINE,
     ImageNetFile,
     imagenet_files,
     trained_shape,
@@ -26,6 +27,7 @@ __all__ = [
     "CAFFE",
     "CIFAR",
     "HEAD",
+    "OFFLINE",
     "RAW",
     "TORCH",
     "UNIT",

@@ -3,10 +3,12 @@
 The names, and the hashes where Keras states one, stand in imagenet.csv.
 """
 
+import contextlib
 import csv
 import functools
 import hashlib
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -20,6 +22,10 @@ from kerasnets.errors import KerasnetsError, reason
 
 # of the arguments that make another network, those that no file is of
 _DEFAULTS = {"minimalistic": False, "depth_multiplier": 1}
+# set, it keeps anything from being fetched
+OFFLINE = "KERASNETS_OFFLINE"
+# without a byte, after which a download is given up
+_PATIENCE = 30.0
 # ends of columns in the table
 _WITH_TOP, _WITHOUT_TOP = "", "_without_top"
 
@@ -48,6 +54,17 @@ class ImageNetFile:
     def is_cached(self) -> bool:
         """Whether the file is there."""
         return self.path.is_file()
+
+    def fetch(self) -> None:
+        """Have Keras fetch the file, where it is not there.
+
+        Raises:
+            KerasnetsError: It is not to be had.
+        """
+        if not self.is_cached:
+            square = (self.side, self.side, 3)
+            arguments = {**self.arguments, "input_shape": square}
+            fetch(self.network, arguments, include_top=True)
 
     def as_json(self) -> dict[str, Any]:
         """The file for ``json.dumps``."""
@@ -160,11 +177,15 @@ def fetch(
 
     Raises:
         KerasnetsError: They are not to be had: which file is missing, where it
-            belongs, and what of the same width is there.
+            belongs, and what of the same width is there. Nothing is fetched where the
+            environment has ``KERASNETS_OFFLINE``.
     """
     build = getattr(keras.applications, network)
     try:
-        return build(weights="imagenet", include_top=include_top, **arguments)
+        if os.environ.get(OFFLINE):
+            raise OSError(f"{OFFLINE} is set")
+        with _patience():
+            return build(weights="imagenet", include_top=include_top, **arguments)
     except Exception as error:  # of the network, of the hash, of the arguments
         files = _same_network(network, arguments, include_top=include_top)
         missing = [f.path for f in files if f.side == _side(arguments, f)]
@@ -180,6 +201,17 @@ def fetch(
             + (f"weights= may name what is: {', '.join(near)}; " if near else "")
             + reason(error)
         ) from error
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """Give up a connection that stays silent, inside; Keras itself would wait."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def read(network: str, path: Path, arguments: Mapping[str, Any]) -> keras.Model:

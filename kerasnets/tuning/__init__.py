@@ -12,6 +12,7 @@ from kerasnets.tuning.pretrained import (
     PHONE_NETWORKS,
     SIDES,
     build_body,
+    files_to_fetch,
     pretrained_candidates,
     pretrained_files,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "check_axes",
     "cost_of",
     "feasible_candidates",
+    "files_to_fetch",
     "pretrained_candidates",
     "pretrained_files",
     "read_plan",

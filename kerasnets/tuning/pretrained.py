@@ -9,12 +9,14 @@ from kerasnets.analysis import count_madds, count_params
 from kerasnets.graph import shapes_only
 from kerasnets.pretrained import ImageNetFile, imagenet_files
 from kerasnets.tuning.networks import estimate_int8_bytes
-from kerasnets.tuning.space import Candidate, Cost
+from kerasnets.tuning.space import Budget, Candidate, Cost
 
 # small networks with trained weights, which a phone answers fast with
 PHONE_NETWORKS = ("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large")
 # a network learns on at sides that its strides divide; weights do not depend on them
 SIDES = (96, 128, 160, 192, 224)
+# the costliest of those that fit are the likeliest to be chosen
+_FETCHED = 3
 
 
 def pretrained_files(networks: Sequence[str] = PHONE_NETWORKS) -> list[ImageNetFile]:
@@ -32,6 +34,51 @@ def pretrained_files(networks: Sequence[str] = PHONE_NETWORKS) -> list[ImageNetF
             if file.is_cached:
                 found[network, *sorted(file.arguments.items())] = file
     return list(found.values())
+
+
+def files_to_fetch(
+    networks: Sequence[str], budget: Budget, *, teacher_madds: int
+) -> list[ImageNetFile]:
+    """List the few files of ImageNet weights that are worth fetching.
+
+    Args:
+        networks: Names of the networks.
+        budget: Of the network for the phone.
+        teacher_madds: The most multiply-adds of a network that teaches it.
+
+    Returns:
+        Of the three costliest networks within the budget, each at the side nearest to
+        the largest that fits, and of the costliest that may teach; none where nothing
+        fits.
+    """
+    widths: dict[tuple, dict[int, ImageNetFile]] = {}
+    for network in networks:
+        for file in imagenet_files(network):
+            sides = widths.setdefault((network, *sorted(file.arguments.items())), {})
+            sides[file.side] = file
+    students: list[tuple[int, ImageNetFile]] = []
+    teachers: list[tuple[int, ImageNetFile]] = []
+    for sides in widths.values():
+        *_, any_side = sides.values()
+        costs = [c.cost for c in pretrained_candidates([any_side], classes=2)]
+        if fitting := [cost for cost in costs if budget.admits(cost)]:
+            largest = fitting[-1]
+            near = min(sides, key=lambda side: abs(side - largest.size))
+            students.append((largest.madds, sides[near]))
+        teachers += [
+            (cost.madds, sides[cost.size])
+            for cost in costs
+            if cost.size in sides and cost.madds <= teacher_madds
+        ]
+    if not students:
+        return []
+    chosen = sorted(students, key=_madds, reverse=True)[:_FETCHED]
+    chosen += sorted(teachers, key=_madds)[-1:]
+    return list({file.path: file for _, file in chosen}.values())
+
+
+def _madds(found: tuple[int, ImageNetFile]) -> int:
+    return found[0]
 
 
 def pretrained_candidates(

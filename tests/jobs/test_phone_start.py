@@ -1,14 +1,18 @@
 """Whether the phone job starts from ImageNet weights, and what it says of that."""
 
+import warnings
+
 import pytest
 from PIL import Image
 
-from kerasnets.errors import KerasnetsError
+from kerasnets.errors import KerasnetsError, KerasnetsWarning
 from kerasnets.jobs import phone
 from kerasnets.jobs.phone.start import choose_start
-from kerasnets.tuning import pretrained_files
+from kerasnets.pretrained import OFFLINE, ImageNetFile
+from kerasnets.tuning import Budget, files_to_fetch, pretrained_files
 
 QUARTER = "mobilenet_2_5_128_tf.h5"
+SMALL = Budget(15_000_000, 350_000)
 
 
 @pytest.fixture
@@ -32,6 +36,7 @@ def photos(tmp_path):
 
 def start(start="auto", **changes):
     usual = {"photographs": True, "resolution": None, "student": None}
+    usual["budget"] = SMALL
     return choose_start(start, **{**usual, **changes})
 
 
@@ -45,11 +50,82 @@ def test_photographs_start_from_what_is_cached(home):
     assert chosen.reason == f"from ImageNet weights: {', '.join(names)}"
 
 
-def test_where_nothing_is_cached_it_says_which_file_belongs_where(home):
-    chosen = start()
-    assert chosen.files == ()
-    assert f"{QUARTER} belongs in {home}, where" in chosen.reason
-    assert "keras.applications.MobileNet((128, 128, 3), alpha=0.25)" in chosen.reason
+# MobileNet 0.25 at 128 pixels fits 15M, of the networks that may teach MobileNet 0.75
+# has the most multiply-adds
+WANTED = [QUARTER, "mobilenet_7_5_224_tf.h5"]
+
+
+@pytest.mark.parametrize("asked", ["auto", "imagenet"])
+def test_what_is_not_cached_is_named_and_then_fetched(home, monkeypatch, asked):
+    told = []
+
+    def fetch(file):
+        assert told  # before the first of them
+        file.path.write_bytes(b"weights")
+
+    monkeypatch.setattr(ImageNetFile, "fetch", fetch)
+    monkeypatch.delenv(OFFLINE)
+    with warnings.catch_warnings():
+        monkeypatch.setattr(
+            warnings, "warn", lambda text, kind, stacklevel: told.append((text, kind))
+        )
+        chosen = start(asked)
+    assert told == [
+        (
+            f"ImageNet weights {', '.join(WANTED)} belong in {home}: fetching them",
+            KerasnetsWarning,
+        )
+    ]
+    assert [file.path.name for file in chosen.files] == WANTED
+    # what is here is not fetched again
+    start(asked)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_what_cannot_be_fetched_is_told(home, monkeypatch, kept):
+    def fetch(file):
+        if file.path.name not in WANTED[:kept]:
+            raise KerasnetsError("no route to host")
+        file.path.write_bytes(b"weights")
+
+    monkeypatch.setattr(ImageNetFile, "fetch", fetch)
+    monkeypatch.delenv(OFFLINE)
+    with pytest.warns(KerasnetsWarning, match="fetching them"):
+        chosen = start()
+    assert [file.path.name for file in chosen.files] == WANTED[:kept]
+    if not kept:
+        assert chosen.reason == (
+            "from random weights: no ImageNet weights are here: "
+            f"{', '.join(WANTED)} belong in {home}; no route to host"
+        )
+        with (
+            pytest.warns(KerasnetsWarning),
+            pytest.raises(KerasnetsError, match="--start imagenet: no ImageNet weigh"),
+        ):
+            start("imagenet")
+
+
+def test_nothing_is_fetched_offline_or_for_a_budget_that_nothing_meets(home):
+    assert start().reason.endswith(
+        f"{', '.join(WANTED)} belong in {home}, and KERASNETS_OFFLINE is set"
+    )
+    chosen = start(budget=Budget(1_000_000, 350_000))
+    assert chosen.reason == (
+        "from random weights: no network with ImageNet weights fits 1,000,000 "
+        "multiply-adds and 350,000 bytes"
+    )
+
+
+def test_few_files_are_worth_fetching(home):
+    """Multiply-adds of MobileNets at 128 to 224 pixels: their papers' tables."""
+    budget = Budget(60_000_000, 1_000_000)
+    files = files_to_fetch(["MobileNet"], budget, teacher_madds=600_000_000)
+    assert [file.path.name for file in files] == [
+        "mobilenet_5_0_128_tf.h5",  # 49M; 0.25 at 224 pixels has 41M
+        "mobilenet_2_5_224_tf.h5",
+        "mobilenet_1_0_224_tf.h5",  # 569M
+    ]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +145,7 @@ def test_auto_says_why_it_starts_from_scratch(home, changes, why):
 
 
 def test_imagenet_that_cannot_be_is_an_error(home):
-    with pytest.raises(KerasnetsError, match=f"--start imagenet: .*{QUARTER}"):
+    with pytest.raises(KerasnetsError, match=r"--start imagenet: .*OFFLINE is set"):
         start("imagenet")
     (home / QUARTER).write_bytes(b"weights")
     with pytest.raises(KerasnetsError, match="--trials belong to a run from scratch"):

@@ -46,6 +46,7 @@ def home(monkeypatch, tmp_path):
         raise OSError("URL fetch failure:\n no route to host")
 
     monkeypatch.setattr(GET_FILE, get_file)
+    monkeypatch.delenv("KERASNETS_OFFLINE")  # which says so before Keras is asked
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     (tmp_path / "models").mkdir()
     return tmp_path

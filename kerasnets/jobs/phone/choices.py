@@ -11,7 +11,7 @@ from kerasnets.jobs.checks import check_whole
 from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
 from kerasnets.jobs.phone.settings import Settings, choose_scratch
 from kerasnets.jobs.phone.start import Chosen, choose_start
-from kerasnets.tuning import SIDES
+from kerasnets.tuning import SIDES, Budget
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def choose(
         max_loss: Points of accuracy on the validation images that pruning and
             quantisation may cost together, from ImageNet weights.
         start: "imagenet", "scratch", or "auto": from ImageNet weights for photographs
-            of 64 pixels or more, where they are cached.
+            of 64 pixels or more, where they are cached or can be fetched.
         trials: The most networks to try, from scratch; None for the number in the
             search file.
         search_file: TOML file of the search, from scratch; None for that of the digits.
@@ -79,14 +79,6 @@ def choose(
         KerasnetsError: The data, a network, a number or the search file cannot be used,
             or ImageNet weights are asked for and not to be had.
     """
-    of_scratch = {"--teacher": teacher, "--trials": trials, "--search": search_file}
-    chosen = choose_start(
-        start,
-        photographs=open_source(data).spec.startswith("folder:"),
-        resolution=resolution,
-        student=student,
-        scratch_only=[name for name, value in of_scratch.items() if value is not None],
-    )
     check_whole("max_madds", max_madds)
     check_whole("max_bytes", max_bytes)
     if max_latency is not None and not max_latency > 0:
@@ -95,6 +87,15 @@ def choose(
         raise KerasnetsError("--on-phone goes with --max-latency")
     if not 0 <= max_loss <= 100:
         raise KerasnetsError(f"max_loss {max_loss}: 0 to 100 points are accepted")
+    of_scratch = {"--teacher": teacher, "--trials": trials, "--search": search_file}
+    chosen = choose_start(
+        start,
+        photographs=open_source(data).spec.startswith("folder:"),
+        resolution=resolution,
+        student=student,
+        budget=Budget(max_madds or defaults.MAX_MADDS_PRETRAINED, max_bytes),
+        scratch_only=[name for name, value in of_scratch.items() if value is not None],
+    )
     if chosen.files:
         settings = _pretrained(
             chosen,
