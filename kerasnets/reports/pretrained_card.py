@@ -65,9 +65,9 @@ multiply-adds), tuned and quantised by `kerasnets phone` on `{settings["data"]}`
 
 
 def _choice(settings: Mapping, results: Mapping) -> str:
-    search = results["search"]
+    search, rank = results["search"], results["rank"]
     how = "in cross-validation of the training and validation images"
-    if not search["by_cross_validation"]:
+    if not rank["by_cross_validation"]:
         how = "on the validation images"
     latency = ""
     if settings["max_latency"] is not None:
@@ -80,7 +80,7 @@ each network whose weights were here was taken at the largest side that fits, an
 by a linear classifier on its codes, {how}
 (in brackets the 95 % interval):
 
-{_ranking(search["rows"])}
+{_ranking(rank["rows"])}{_tuned_shortly(search["tuned"], results["data"])}
 
 ![accuracy against cost]({RANKING})
 
@@ -99,9 +99,21 @@ def _ranking(rows: Sequence[Mapping]) -> str:
 {lines}"""
 
 
+def _tuned_shortly(tuned: Mapping[str, float], data: Mapping) -> str:
+    """What decided between networks that ranked alike, where any did."""
+    if not tuned:
+        return ""
+    images = data["images"]["validation"]
+    each = "; ".join(f"{k}, {accuracy_text(v, images)}" for k, v in tuned.items())
+    return (
+        "\n\nChance alone may have put the first before the next, so each was tuned for"
+        f" a\nfew epochs, which decided: {each}."
+    )
+
+
 def _larger(settings: Mapping, results: Mapping) -> str:
     """What the next larger budget would bring."""
-    best = results["search"]["rows"][0]
+    best = results["rank"]["rows"][0]
     beyond = [
         row
         for row in results["teacher"]["rows"]

@@ -1,6 +1,8 @@
 """The space of networks that know ImageNet already: those whose weights are here."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
@@ -110,12 +112,25 @@ def build_body(candidate: Candidate, file: ImageNetFile) -> keras.Model:
         candidate: Of ``pretrained_candidates``.
         file: The candidate's weights.
     """
-    return _build(file, candidate.cost.size, weights=str(file.path), pooling="avg")
+    return _build(
+        file.network,
+        file.arguments,
+        candidate.cost.size,
+        weights=str(file.path),
+        pooling="avg",
+    )
 
 
 def _cost(file: ImageNetFile, side: int, classes: int) -> Cost:
+    return _cost_of(file.network, tuple(file.arguments.items()), side, classes)
+
+
+@functools.cache
+def _cost_of(network: str, arguments: tuple, side: int, classes: int) -> Cost:
+    """Building a network takes a quarter of a second: once will do."""
+
     def build() -> keras.Model:
-        body = _build(file, side, weights=None, pooling="avg")
+        body = _build(network, dict(arguments), side, weights=None, pooling="avg")
         logits = keras.layers.Dense(classes, name="logits")(body.output)
         return keras.Model(body.inputs, logits)
 
@@ -128,11 +143,13 @@ def _cost(file: ImageNetFile, side: int, classes: int) -> Cost:
     )
 
 
-def _build(file: ImageNetFile, side: int, **arguments) -> keras.Model:
+def _build(
+    network: str, chosen: Mapping[str, Any], side: int, **arguments
+) -> keras.Model:
     return applications.build(
-        file.network,
+        network,
         input_shape=(side, side, 3),
         include_top=False,
-        **file.arguments,
+        **chosen,
         **arguments,
     )

@@ -18,23 +18,9 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import Evaluation
 from kerasnets.files import sha256
 from kerasnets.jobs.phone import shrinking, teaching
-from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
 from kerasnets.progress import silent
 from kerasnets.runs import Job
-
-SETTINGS = PretrainedSettings(
-    data="folder:photos",
-    seed=0,
-    networks=("MobileNet",),
-    weights=(),
-    max_madds=1,
-    max_bytes=1,
-    max_latency=None,
-    on_phone=False,
-    max_loss=1.0,
-    resolution=8,
-    skip_bad_images=False,
-)
+from kerasnets.training import DivergedError
 
 
 def found(*accuracies, images=500):
@@ -68,11 +54,8 @@ def results(**more):
     images = {"train": 1_000, "validation": 200, "test": 100}
     return {
         "data": {"classes": ["a", "b"], "images": images},
-        "search": {
-            "by_cross_validation": False,
-            "mirroring": {"confuses": False},
-            "best": {"label": "MobileNet alpha 0.25 at 128"},
-        },
+        "rank": {"by_cross_validation": False, "mirroring": {"confuses": False}},
+        "search": {"best": {"label": "MobileNet alpha 0.25 at 128"}},
         "distil": {"taken": "student", "student": {"validation": {"accuracy": 0.9}}},
         **more,
     }
@@ -89,7 +72,7 @@ def job(tmp_path, monkeypatch):
     monkeypatch.setattr(shrinking.compression, "compress", lambda *_, **__: None)
 
     def make(**more):
-        return Job(tmp_path, SETTINGS, "key", results(**more), silent)
+        return Job(tmp_path, tiny_pretrained.SETTINGS, "key", results(**more), silent)
 
     return make
 
@@ -175,7 +158,76 @@ def test_each_setting_redoes_a_stage():
     from kerasnets.jobs.phone.pretrained import STAGES
 
     used = {name for stage in STAGES for name in stage.uses}
-    assert used == set(vars(SETTINGS))
+    assert used == set(vars(tiny_pretrained.SETTINGS))
+
+
+@pytest.fixture
+def teach(tmp_path, monkeypatch):
+    """The teacher's stage; networks are right on these shares of 400 images."""
+    labels = np.arange(400) % 2
+
+    def logits(right):
+        """Surer of what is right than of what is not."""
+        answers = np.where(np.arange(400) < 400 * right, labels, 1 - labels)
+        return np.eye(2)[answers] * np.where(answers == labels, 3, 1)[:, None]
+
+    def run(shares, diverges=False):
+        given = iter(shares)
+        split = Split(np.zeros((400, 8, 8, 3), "uint8"), labels, ())
+        networks = [SimpleNamespace(label=name) for name in "abc"[: len(shares)]]
+        model = SimpleNamespace(
+            get_weights=lambda: ["linear"], set_weights=lambda w: restored.append(w)
+        )
+        restored = []
+        ranking = SimpleNamespace(
+            data=SimpleNamespace(train=split, validation=split, class_names="ab"),
+            files=(),
+            rank=lambda x, some=False: SimpleNamespace(
+                candidate=x, order="abc".index(x.label), as_json=dict
+            ),
+            network=lambda _: model,
+        )
+
+        def train(*_, **__):
+            if diverges:
+                raise DivergedError(float("nan"), 1, tiny_pretrained.SETTINGS)
+
+        monkeypatch.setattr(teaching, "ranking_of", lambda _: ranking)
+        monkeypatch.setattr(teaching, "_teachers", lambda *_: networks)
+        monkeypatch.setattr(
+            teaching.tuning, "pretrained_candidates", lambda *_, **__: ()
+        )
+        monkeypatch.setattr(teaching, "train_on", train)
+        monkeypatch.setattr(teaching, "evaluate", lambda *_: Evaluation(0.9, 1.0, 400))
+        monkeypatch.setattr(teaching, "predict_logits", lambda *_: logits(next(given)))
+        monkeypatch.setattr(teaching, "_ask", lambda job, members: np.zeros(3))
+        made = Job(tmp_path, tiny_pretrained.SETTINGS, "key", results(), silent)
+        return teaching.teach(made), restored
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("shares", "members"),
+    [
+        # of 400 images 80 % right: a standard error of 2 points
+        ((0.8,), ["a"]),
+        ((0.8, 0.81), ["a"]),
+        ((0.8, 0.85), ["a", "b"]),
+        ((0.8, 0.81, 0.85), ["a", "c"]),
+        ((0.8, 0.85, 0.9), ["a", "b", "c"]),
+    ],
+)
+def test_teachers_join_where_that_helps_by_more_than_chance(teach, shares, members):
+    outcome, _ = teach(shares)
+    assert outcome["members"] == members
+
+
+def test_teacher_that_diverges_is_the_one_before(teach):
+    outcome, restored = teach((0.8,), diverges=True)
+    assert restored == [["linear"]]
+    assert "tuned" not in outcome
+    assert outcome["notes"][0].startswith("teacher: ")
 
 
 # --- the whole of it, on images of three colours -------------------------------------

@@ -95,9 +95,11 @@ def made(tmp_path, monkeypatch):
 
     monkeypatch.setattr(ranking.tuning, "build_body", build)
 
-    def make(validation=120, fingerprint="one"):
+    def make(train=60, validation=120, fingerprint="one"):
         data = SimpleNamespace(
-            train=split(60), validation=split(validation), class_names=("r", "g", "b")
+            train=split(train),
+            validation=split(validation),
+            class_names=("r", "g", "b"),
         )
         return Ranking(data, [file], tmp_path / "kept", fingerprint=fingerprint, seed=0)
 
@@ -115,6 +117,21 @@ def test_codes_are_computed_once_for_the_same_images_and_weights(made):
     weights.write_bytes(b"others")
     make(fingerprint="two").rank(SPACE[0])
     assert len(built) == 3
+
+
+def test_five_hundred_images_are_enough_to_ask_which_network_is_better(made):
+    make, _, _ = made
+    found = make(train=900, validation=700)
+    ranked = found.rank(SPACE[0], some=True)
+    assert ranked.images == 500
+    train, validation = found._some
+    assert sorted(np.bincount(train.labels)) == [166, 167, 167]
+    # as they come, so that shares are those of all
+    assert len(set(validation.ids)) == 500
+    assert found.rank(SPACE[0]).images == 700
+    few = make(train=90, fingerprint="few")
+    assert few._some[0] is few.data.train
+    assert few.rank(SPACE[0], some=True).accuracy == few.rank(SPACE[0]).accuracy
 
 
 def test_damaged_codes_are_computed_anew(made, tmp_path):

@@ -52,7 +52,8 @@ def results(**changes):
             "images": {"train": 1_000, "validation": 500, "test": 400},
             "skipped": 0,
         },
-        "search": {"best": SMALL, "rows": [SMALL], "by_cross_validation": False},
+        "rank": {"rows": [SMALL], "by_cross_validation": False},
+        "search": {"best": SMALL, "tuned": {}},
         "teacher": {
             "rows": [LARGE, SMALL],
             "members": ["MobileNet alpha 0.5 at 160"],
@@ -123,7 +124,7 @@ def test_shares_have_the_interval_of_the_images_that_they_are_of():
 
 def test_what_nobody_did_is_not_told():
     text = card(
-        search={"best": SMALL, "rows": [SMALL], "by_cross_validation": True},
+        rank={"rows": [SMALL], "by_cross_validation": True},
         teacher={"rows": [], "members": []},
         distil={"taken": "linear", "epochs": {}, "linear": validation(0.8)},
         prune={"taken": "linear", "tried": []},
@@ -135,8 +136,16 @@ def test_what_nobody_did_is_not_told():
     assert "in cross-validation of the training and validation images" in text
     assert "No network that was ranked beyond this budget is more accurate." in text
     assert "teacher" not in text
+    assert "Chance" not in text
     assert "zeros |" not in text.partition("## Decisions")[2]
 
 
+def test_what_short_tunings_decided_is_told():
+    text = card(search={"best": SMALL, "tuned": {"one": 0.8, "other": 0.7}})
+    assert "few epochs, which decided: one, 80.00% (76.3-83.3); other, 70.00%" in text
+
+
 def test_latency_is_part_of_the_budget():
-    assert "350,000 bytes, 5 ms each" in card({**SETTINGS, "max_latency": 5.0})
+    within = {**SETTINGS, "max_latency": 5.0}
+    assert "350,000 bytes, 5 ms each" in card(within)
+    assert "350,000 bytes, 5 ms on the phone each" in card({**within, "on_phone": True})

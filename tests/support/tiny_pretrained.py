@@ -14,6 +14,20 @@ import numpy as np
 from kerasnets import phone
 
 QUARTER = "mobilenet_2_5_128_tf.h5"
+# of no run: for stages whose networks are stand-ins
+SETTINGS = phone.PretrainedSettings(
+    data="folder:photos",
+    seed=0,
+    networks=("MobileNet",),
+    weights=(),
+    max_madds=1,
+    max_bytes=1,
+    max_latency=None,
+    on_phone=False,
+    max_loss=1.0,
+    resolution=8,
+    skip_bad_images=False,
+)
 
 
 def save_blobs(path: Path) -> None:

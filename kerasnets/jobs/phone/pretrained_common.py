@@ -7,15 +7,17 @@ import keras
 import numpy as np
 
 from kerasnets import export, transfer, tuning
-from kerasnets.data import PreparedData, load_prepared
+from kerasnets.data import PreparedData, Split, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import sha256
 from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
 from kerasnets.jobs.phone.ranking import Ranking, within
+from kerasnets.pixels import pixels_of
 from kerasnets.pretrained import ImageNetFile, imagenet_files
+from kerasnets.progress import Progress
 from kerasnets.runs import Job as AnyJob
 from kerasnets.saving import load_model
-from kerasnets.training import Recipe
+from kerasnets.training import Recipe, seed_everything
 
 Job = AnyJob[PretrainedSettings]
 
@@ -55,6 +57,12 @@ def candidates_of(job: Job, classes: int) -> list[tuning.Candidate]:
     )
 
 
+def candidate_of(job: Job, label: str) -> tuning.Candidate:
+    """The network within the budget that is called so."""
+    classes = len(job.results["data"]["classes"])
+    return next(each for each in candidates_of(job, classes) if each.label == label)
+
+
 def ranking_of(job: Job, images: Path | None = None) -> Ranking:
     """Rank networks; codes that an earlier stage made are used again.
 
@@ -83,15 +91,15 @@ def student_data(job: Job) -> PreparedData:
     return load_prepared(student_folder(job))
 
 
-def to_int8(job: Job, model: keras.Model) -> bytes:
+def to_int8(job: Job, model: keras.Model, split: Split) -> bytes:
     """A network in 8 bits, its ranges set by training images."""
-    return export.convert(model, calibration=calibration_of(job, model).images)
+    return export.convert(model, calibration=calibration_of(job, model, split).images)
 
 
-def calibration_of(job: Job, model: keras.Model) -> export.Calibration:
+def calibration_of(job: Job, model: keras.Model, split: Split) -> export.Calibration:
     """Draw the training images that set the ranges of a network's int8 file."""
     return export.calibration_images(
-        student_data(job).train,
+        split,
         size=model.input_shape[1],
         seed=job.settings.seed,
         count=job.settings.calibration,
@@ -107,7 +115,7 @@ def stays_linear(job: Job) -> bool:
     data = job.results["data"]
     images = data["images"]["train"] + data["images"]["validation"]
     few = images < transfer.SMALL * len(data["classes"])
-    return few and job.results["search"]["by_cross_validation"]
+    return few and job.results["rank"]["by_cross_validation"]
 
 
 def share_right(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -122,6 +130,67 @@ def load(job: Job, name: str) -> keras.Model:
 
 def as_seen(job: Job, recipe: Recipe) -> Recipe:
     """The recipe without mirroring, where that confuses classes."""
-    if recipe.augment is not None and job.results["search"]["mirroring"]["confuses"]:
+    if recipe.augment is not None and job.results["rank"]["mirroring"]["confuses"]:
         return replace(recipe, augment=replace(recipe.augment, flip=False))
     return recipe
+
+
+def for_images(job: Job, recipe: Recipe) -> Recipe:
+    """The recipe as it suits the training images: their number, and mirroring."""
+    images = job.results["data"]["images"]["train"]
+    # of few images a batch is what there is
+    recipe = replace(recipe, batch_size=min(recipe.batch_size, images))
+    return as_seen(job, transfer.enough_epochs(recipe, images))
+
+
+def part_of(progress: Progress, before: int, total: int, name: str) -> Progress:
+    """Tell of one training as a part of several.
+
+    Args:
+        progress: Told of all of them.
+        before: Epochs of those before it.
+        total: Epochs of all.
+        name: Of this one.
+    """
+
+    def report(done: int, _: int, note: str = "") -> None:
+        progress(before + done, total, f"{name}: {note}")
+
+    return report
+
+
+def train_on(
+    job: Job, model: keras.Model, split: Split, recipe: Recipe, *, soft=None, **how
+) -> None:
+    """Train a network on from its linear classifier, in place.
+
+    Args:
+        job: Of the run.
+        model: The network.
+        split: What it learns from.
+        recipe: How.
+        soft: A teacher's answers to fixed views of the images; None for labels alone.
+        **how: For ``transfer.train_stages``.
+
+    Raises:
+        DivergedError: The loss is not finite at the end of an epoch.
+    """
+    seed_everything(job.settings.seed)
+    feed = batches(
+        split,
+        size=model.input_shape[1],
+        batch_size=recipe.batch_size,
+        seed=job.settings.seed,
+        augment=recipe.augment,
+        preprocessing=pixels_of(model),
+        views=0 if soft is None else job.settings.views,
+        targets={} if soft is None else {"soft": soft},
+    )
+    transfer.train_stages(
+        model,
+        feed,
+        recipe,
+        decay=job.settings.decay,
+        batch_norm="batch",
+        **{"progress": job.progress, **how},
+    )

@@ -1,5 +1,6 @@
 """Pretrained networks ranked by what a linear classifier makes of their codes."""
 
+import functools
 import io
 import json
 import zipfile
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 
 from kerasnets import export, transfer, tuning
-from kerasnets.data import PreparedData
+from kerasnets.data import PreparedData, Split, spread
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import share_interval
 from kerasnets.files import sha256, write_bytes
@@ -22,6 +23,9 @@ from kerasnets.transfer import LinearClassifier
 # with fewer validation images, of which one is more than a point, the training images
 # are asked in cross-validation
 LEAST_VALIDATION = 100
+# of training and of validation images, at most, where it is only asked which network
+# is better
+_SOME = 500
 # that latency is measured by; what a file answers does not matter for it
 _CALIBRATION = 8
 
@@ -47,6 +51,11 @@ class Ranked:
     def order(self) -> tuple[float, int]:
         """The most accurate first, of equals the one with fewer multiply-adds."""
         return -self.accuracy, self.candidate.cost.madds
+
+    @property
+    def told(self) -> str:
+        """What it is and how often it is right, for a person."""
+        return f"{self.candidate.label}: {self.accuracy:.1%} by a linear classifier"
 
     def as_json(self) -> dict[str, Any]:
         """Tell it, without the weights of the classifier."""
@@ -106,10 +115,18 @@ class Ranking:
         """Build the network that ends in the linear classifier."""
         return transfer.with_linear(self.body(ranked.candidate), ranked.classifier)
 
-    def rank(self, candidate: tuning.Candidate) -> Ranked:
-        """Fit a linear classifier to the codes of a candidate."""
+    def rank(self, candidate: tuning.Candidate, *, some: bool = False) -> Ranked:
+        """Fit a linear classifier to the codes of a candidate.
+
+        Args:
+            candidate: The network.
+            some: Whether up to 500 training and 500 validation images are enough (of
+                more than 100 classes, five a class).
+        """
         parts = (self.data.train, self.data.validation)
-        codes = self._codes(candidate)
+        if some:
+            parts = self._some
+        codes = self._codes(candidate, parts, "some" if some else "all")
         sets = [(x, split.labels) for x, split in zip(codes, parts, strict=True)]
         if self.by_cross_validation:
             both = tuple(np.concatenate(arrays) for arrays in zip(*sets, strict=True))
@@ -120,13 +137,27 @@ class Ranking:
             images = len(sets[1][1])
         return Ranked(candidate, classifier.accuracy, images, classifier)
 
-    def _codes(self, candidate: tuning.Candidate) -> tuple[np.ndarray, np.ndarray]:
+    @functools.cached_property
+    def _some(self) -> tuple[Split, Split]:
+        """Training images of each class, and validation images as they come."""
+        train, validation = self.data.train, self.data.validation
+        count = max(_SOME, 5 * len(self.data.class_names))
+        order = np.random.default_rng(self.seed).permutation(len(validation.labels))
+        chosen = np.sort(order[:count])
+        return (
+            _picked(train, spread(train.labels, count, self.seed)),
+            _picked(validation, chosen),
+        )
+
+    def _codes(
+        self, candidate: tuning.Candidate, parts: tuple[Split, Split], of: str
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Of the training and the validation images."""
         weights = self.file_of(candidate)
         key = json.dumps(
             [dict(candidate.values), sha256(weights.path), self._fingerprint]
         )
-        path = self.folder / f"{candidate.label.replace(' ', '_')}.npz"
+        path = self.folder / f"{candidate.label.replace(' ', '_')}-{of}.npz"
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
                 if str(kept["key"]) == key:
@@ -136,12 +167,21 @@ class Ranking:
         body = self.body(candidate)
         train, validation = (
             transfer.features(body, split, layer=body.layers[-1].name)
-            for split in (self.data.train, self.data.validation)
+            for split in parts
         )
         content = io.BytesIO()
         np.savez(content, key=np.array(key), train=train, validation=validation)
         write_bytes(path, content.getvalue())
         return train, validation
+
+
+def _picked(split: Split, chosen: np.ndarray) -> Split:
+    """Some images of a split."""
+    if len(chosen) == len(split.labels):
+        return split
+    return Split(
+        split.images[chosen], split.labels[chosen], tuple(split.ids[i] for i in chosen)
+    )
 
 
 def within(

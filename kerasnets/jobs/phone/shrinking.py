@@ -119,7 +119,7 @@ def quantise(job: Job) -> dict:
         "tried": found,
         "taken": kept,
         "temperature": found[kept]["temperature"],
-        "calibration": calibration_of(job, model).report(),
+        "calibration": calibration_of(job, model, student_data(job).train).report(),
         "notes": notes,
     }
 
@@ -127,7 +127,7 @@ def quantise(job: Job) -> dict:
 def _by_calibration(job: Job, name: str) -> tuple[keras.Model, bytes, float]:
     model = load(job, name)
     temperature = files.calibrate(model, student_data(job).validation)
-    return model, to_int8(job, model), temperature
+    return model, to_int8(job, model, student_data(job).train), temperature
 
 
 def _by_awareness(job: Job, name: str) -> tuple[keras.Model, bytes, float]:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kerasnets import transfer, tuning
-from kerasnets.data import Split, batches, load_prepared
+from kerasnets.data import load_prepared
 from kerasnets.evaluation import (
     Evaluation,
     evaluate,
@@ -21,17 +21,18 @@ from kerasnets.files import write_bytes
 from kerasnets.jobs.phone.pretrained_common import (
     Job,
     as_seen,
+    for_images,
     load,
+    part_of,
     ranking_of,
     share_right,
     stays_linear,
     student_data,
+    train_on,
 )
 from kerasnets.jobs.phone.ranking import Ranking
-from kerasnets.pixels import pixels_of
-from kerasnets.progress import Progress
 from kerasnets.saving import save_model
-from kerasnets.training import Recipe, release_memory, seed_everything
+from kerasnets.training import DivergedError, Recipe, release_memory
 
 # an ensemble of more costs more than it brings
 _MOST_TEACHERS = 3
@@ -42,14 +43,15 @@ def teach(job: Job) -> dict:
     """Make the best teacher that can be afforded, and ask it for its answers once.
 
     The network that ranks best is tuned; others join where the validation images say
-    so. There is none where nothing is tuned.
+    so by more than chance. There is none where nothing is tuned.
     """
     settings, ranking = job.settings, ranking_of(job)
     if stays_linear(job):
         return {"rows": [], "members": []}
-    classes = len(ranking.data.class_names)
     affordable = _teachers(
-        tuning.pretrained_candidates(ranking.files, classes=classes),
+        tuning.pretrained_candidates(
+            ranking.files, classes=len(ranking.data.class_names)
+        ),
         ranking,
         settings.teacher_madds,
     )
@@ -57,42 +59,55 @@ def teach(job: Job) -> dict:
     ranked = []
     for done, candidate in enumerate(affordable):
         job.progress(done, total, candidate.label)
-        ranked.append(ranking.rank(candidate))
+        ranked.append(ranking.rank(candidate, some=True))
     ranked.sort(key=lambda each: each.order)
-    best = ranking.network(ranked[0])
+    first, *others = [each.candidate for each in ranked]
+    best, figures = _tuned(job, ranking, first)
+    members = {first.label: best}
     validation = ranking.data.validation
-    right = functools.partial(share_right, labels=validation.labels)
-    linear = evaluate(best, validation)
-    before = best.get_weights()
-    checkpoint = job.checkpoint("teacher")
-    recipe = _for_images(job, settings.teacher_recipe)
-    _tune(job, best, ranking.data.train, recipe, checkpoint=checkpoint)
-    release_memory()
-    tuned = evaluate(best, validation)
-    if (tuned.accuracy, -tuned.loss) <= (linear.accuracy, -linear.loss):
-        best.set_weights(before)
-    members = {ranked[0].candidate.label: best}
     logits = predict_logits(best, validation)
-    for other in ranked[1:]:
-        if len(members) == _MOST_TEACHERS:
-            break
-        model = ranking.network(other)
+    right = functools.partial(share_right, labels=validation.labels)
+    for other in others[: _MOST_TEACHERS - 1]:
+        model = ranking.network(ranking.rank(other))
         joined = logits + predict_logits(model, validation)
-        if right(joined) > right(logits):
-            members[other.candidate.label], logits = model, joined
+        error = standard_error(right(logits), len(validation.labels))
+        if right(joined) > right(logits) + error:
+            members[other.label], logits = model, joined
     content = io.BytesIO()
     np.save(content, _ask(job, list(members.values())), allow_pickle=False)
     write_bytes(job.folder / SOFT, content.getvalue())
-    checkpoint.remove()
+    job.checkpoint("teacher").remove()
     accuracy = right(logits)
     job.progress(total, total, f"{' + '.join(members)}: {accuracy:.1%}")
     return {
         "rows": [each.as_json() for each in ranked],
         "members": list(members),
-        "linear": asdict(linear),
-        "tuned": asdict(tuned),
+        **figures,
         "validation": {"accuracy": accuracy, "images": len(validation.labels)},
     }
+
+
+def _tuned(
+    job: Job, ranking: Ranking, candidate: tuning.Candidate
+) -> tuple[keras.Model, dict]:
+    """A network tuned on labels, or as it was where that made it no better."""
+    model = ranking.network(ranking.rank(candidate))
+    validation = ranking.data.validation
+    linear = evaluate(model, validation)
+    before = model.get_weights()
+    recipe = for_images(job, job.settings.teacher_recipe)
+    try:
+        checkpoint = job.checkpoint("teacher")
+        train_on(job, model, ranking.data.train, recipe, checkpoint=checkpoint)
+    except DivergedError as error:
+        model.set_weights(before)
+        return model, {"linear": asdict(linear), "notes": [f"teacher: {error}"]}
+    finally:
+        release_memory()
+    tuned = evaluate(model, validation)
+    if (tuned.accuracy, -tuned.loss) <= (linear.accuracy, -linear.loss):
+        model.set_weights(before)
+    return model, {"linear": asdict(linear), "tuned": asdict(tuned)}
 
 
 def _teachers(
@@ -131,30 +146,34 @@ def tune(job: Job) -> dict:
     recipes = {} if stays_linear(job) else _recipes(job)
     epochs = [recipe.epochs for recipe in recipes.values()]
     found = {"linear": evaluate(load(job, "linear"), data.validation)}
+    notes = [] if recipes else [_few_line(job)]
     for index, (name, recipe) in enumerate(recipes.items()):
         model = load(job, "linear")
         soft = None
         if name == "distilled":
             soft = np.load(job.folder / SOFT, mmap_mode="r", allow_pickle=False)
-        _tune(
-            job,
-            model,
-            data.train,
-            recipe,
-            soft=soft,
-            checkpoint=job.checkpoint(name),
-            progress=_part(job.progress, sum(epochs[:index]), sum(epochs), name),
-        )
-        save_model(model, job.folder / f"{name}.keras")
+        try:
+            train_on(
+                job,
+                model,
+                data.train,
+                recipe,
+                soft=soft,
+                checkpoint=job.checkpoint(name),
+                progress=part_of(job.progress, sum(epochs[:index]), sum(epochs), name),
+            )
+        except DivergedError as error:
+            notes.append(f"{name} is left out: {error}")
+        else:
+            save_model(model, job.folder / f"{name}.keras")
+            found[name] = evaluate(model, data.validation)
         release_memory()
-        found[name] = evaluate(model, data.validation)
     for name in recipes:
         job.checkpoint(name).remove()
-    taken = _best(found, few=job.results["search"]["by_cross_validation"])
     return {
-        "taken": taken,
+        "taken": _best(found, few=job.results["rank"]["by_cross_validation"]),
         "epochs": {name: recipe.epochs for name, recipe in recipes.items()},
-        "notes": [] if recipes else [_few_line(job)],
+        "notes": notes,
         **{name: {"validation": asdict(each)} for name, each in found.items()},
     }
 
@@ -193,48 +212,4 @@ def _recipes(job: Job) -> dict[str, Recipe]:
             name: replace(recipe, epochs=math.ceil(recipe.epochs / 2))
             for name, recipe in recipes.items()
         }
-    return {name: _for_images(job, recipe) for name, recipe in recipes.items()}
-
-
-def _for_images(job: Job, recipe: Recipe) -> Recipe:
-    """The recipe as it suits the training images: their number, and mirroring."""
-    images = job.results["data"]["images"]["train"]
-    # of few images a batch is what there is
-    recipe = replace(recipe, batch_size=min(recipe.batch_size, images))
-    return as_seen(job, transfer.enough_epochs(recipe, images))
-
-
-def _part(progress: Progress, before: int, total: int, name: str) -> Progress:
-    """Progress of one training as a part of several."""
-    whole = total
-
-    def report(done: int, total: int, note: str = "") -> None:
-        del total
-        progress(before + done, whole, f"{name}: {note}")
-
-    return report
-
-
-def _tune(
-    job: Job, model: keras.Model, split: Split, recipe: Recipe, *, soft=None, **how
-) -> None:
-    """Train a network on from its linear classifier, in place."""
-    seed_everything(job.settings.seed)
-    feed = batches(
-        split,
-        size=model.input_shape[1],
-        batch_size=recipe.batch_size,
-        seed=job.settings.seed,
-        augment=recipe.augment,
-        preprocessing=pixels_of(model),
-        views=0 if soft is None else job.settings.views,
-        targets={} if soft is None else {"soft": soft},
-    )
-    transfer.train_stages(
-        model,
-        feed,
-        recipe,
-        decay=job.settings.decay,
-        batch_norm="batch",
-        **{"progress": job.progress, **how},
-    )
+    return {name: for_images(job, recipe) for name, recipe in recipes.items()}

@@ -1,0 +1,124 @@
+"""The stages in which the network for the phone is chosen among pretrained ones."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from kerasnets import tuning
+from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import evaluate, standard_error
+from kerasnets.jobs.mirroring import look_at_mirroring
+from kerasnets.jobs.phone.pretrained_common import (
+    Job,
+    candidate_of,
+    candidates_of,
+    for_images,
+    part_of,
+    ranking_of,
+    train_on,
+)
+from kerasnets.jobs.phone.ranking import Ranked, Ranking, latency_of
+from kerasnets.progress import Progress
+from kerasnets.reports.notes import mirroring_line
+from kerasnets.training import DivergedError, release_memory
+
+# networks that are tuned to tell which is better, and for how long
+_MOST_TRIED, _EPOCHS = 3, 2
+
+
+def rank(job: Job) -> dict:
+    """Rank the networks within the budget by linear classifiers on their codes."""
+    ranking = ranking_of(job)
+    mirroring = asdict(look_at_mirroring(ranking.data.train, seed=job.settings.seed))
+    fitting = candidates_of(job, len(ranking.data.class_names))
+    fitting, slow = _fast_enough(job, ranking, fitting)
+    ranked = []
+    for done, candidate in enumerate(fitting):
+        job.progress(done, len(fitting), candidate.label)
+        ranked.append(ranking.rank(candidate, some=True))
+    ranked.sort(key=lambda each: each.order)
+    job.progress(len(fitting), len(fitting), ranked[0].told)
+    return {
+        "rows": [each.as_json() for each in ranked],
+        "too_slow": slow,
+        "by_cross_validation": ranking.by_cross_validation,
+        "mirroring": mirroring,
+        "notes": [mirroring_line(mirroring)] if mirroring["confuses"] else [],
+    }
+
+
+def _fast_enough(
+    job: Job, ranking: Ranking, candidates: Sequence[tuning.Candidate]
+) -> tuple[list[tuning.Candidate], dict[str, float]]:
+    """Those that keep within the latency, and the milliseconds of the others."""
+    limit = job.settings.max_latency
+    if limit is None:
+        return list(candidates), {}
+    times = {
+        each.label: latency_of(
+            ranking, each, job.folder / "search", on_phone=job.settings.on_phone
+        )
+        for each in candidates
+    }
+    fast = [each for each in candidates if times[each.label] <= limit]
+    if not fast:
+        label, fastest = min(times.items(), key=lambda item: item[1])
+        raise KerasnetsError(
+            f"no pretrained network answers within {limit:g} ms: the fastest, {label}, "
+            f"needs --max-latency {math.ceil(10 * fastest) / 10:g}ms; --start scratch "
+            "could make one that does"
+        )
+    return fast, {name: ms for name, ms in times.items() if ms > limit}
+
+
+def search(job: Job) -> dict:
+    """Choose the network: the first in rank, or of equals the one that tunes best.
+
+    Those that chance alone may have put behind the first are tuned shortly.
+    """
+    ranking, rows = ranking_of(job), job.results["rank"]["rows"]
+    labels = [row["label"] for row in near_the_first(rows)]
+    if job.results["rank"]["by_cross_validation"]:
+        labels = labels[:1]  # that many images tell no more
+    known = {label: candidate_of(job, label) for label in labels}
+    tuned: dict[str, float] = {}
+    if len(labels) > 1:
+        for index, label in enumerate(labels):
+            release_memory()
+            tuned[label] = _tuned_shortly(
+                job,
+                ranking,
+                ranking.rank(known[label]),
+                progress=part_of(
+                    job.progress, index * _EPOCHS, len(labels) * _EPOCHS, label
+                ),
+            )
+        labels.sort(key=lambda label: (-tuned[label], known[label].cost.madds))
+    best = known[labels[0]]
+    job.progress(1, 1, best.label)
+    return {"best": {**asdict(best), "label": best.label}, "tuned": tuned}
+
+
+def near_the_first(rows: Sequence[dict]) -> list[dict]:
+    """Those within a standard error of the first, three at most.
+
+    Args:
+        rows: Of ``rank``, the best first.
+    """
+    first = rows[0]
+    least = first["accuracy"] - standard_error(first["accuracy"], first["images"])
+    return [row for row in rows if row["accuracy"] >= least][:_MOST_TRIED]
+
+
+def _tuned_shortly(
+    job: Job, ranking: Ranking, ranked: Ranked, *, progress: Progress
+) -> float:
+    """Share of the validation images that it gets right after some epochs."""
+    model = ranking.network(ranked)
+    recipe = for_images(job, job.settings.student_recipe)
+    recipe = replace(recipe, epochs=_EPOCHS)
+    try:
+        train_on(job, model, ranking.data.train, recipe, progress=progress)
+    except DivergedError:
+        return 0.0
+    return evaluate(model, ranking.data.validation).accuracy
