@@ -190,7 +190,9 @@ def teach(tmp_path, monkeypatch):
 
         def train(*_, **__):
             if diverges:
-                raise DivergedError(float("nan"), 1, tiny_pretrained.SETTINGS)
+                raise DivergedError(
+                    float("nan"), 1, tiny_pretrained.SETTINGS.teacher_recipe
+                )
 
         monkeypatch.setattr(teaching, "ranking_of", lambda _: ranking)
         monkeypatch.setattr(teaching, "_teachers", lambda *_: networks)
