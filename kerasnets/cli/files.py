@@ -125,7 +125,7 @@ def compress(
         skip_bad_images=skip_bad_images,
         seed=seed,
         fresh=fresh,
-        display=terminal.StageDisplay(context.obj, len(job.STAGES)),
+        display=terminal.StageDisplay(context.obj, job.STAGES),
     )
     _say_left_out(context, result.left_out)
     terminal.show(compression_table(result.before, result.after))
@@ -210,7 +210,7 @@ def export(
         if asked
     }
     texts = {"author": author, "licence": licence, "description": description}
-    with terminal.StageDisplay(context.obj, 1)("export", False) as progress:
+    with terminal.StageDisplay.one(context.obj, "export") as progress:
         result = job.run(
             model,
             out,
@@ -295,7 +295,7 @@ def verify(
         "accuracy": accuracy,
         "sqnr_db": sqnr,
     }
-    with terminal.StageDisplay(context.obj, 1)("verify", False) as progress:
+    with terminal.StageDisplay.one(context.obj, "verify") as progress:
         result = job.run(
             file,
             model_path=model,
@@ -363,7 +363,7 @@ def bench(
         raise KerasnetsError("--serial and --benchmark go with --phone")
     counts = range(1, threads + 1)
     names = {str(path): path for path in (*([reference] if reference else ()), *files)}
-    with terminal.StageDisplay(context.obj, 1)("bench", False) as progress:
+    with terminal.StageDisplay.one(context.obj, "bench") as progress:
         if phone:
             rows = room.bench_on_phone(
                 names,

@@ -126,7 +126,7 @@ def finetune(
         skip_bad_images=skip_bad_images,
         seed=seed,
         fresh=fresh,
-        display=terminal.StageDisplay(context.obj, len(job.STAGES)),
+        display=terminal.StageDisplay(context.obj, job.STAGES),
     )
     if result.left_out:
         terminal.say(context.obj, left_out_line(result.left_out))
@@ -179,7 +179,7 @@ def neighbours(
     from kerasnets.reports import tables
     from kerasnets.reports.notes import left_out_line
 
-    with terminal.StageDisplay(context.obj, 1)("neighbours", False) as progress:
+    with terminal.StageDisplay.one(context.obj, "neighbours") as progress:
         result = job.run(
             network,
             images or [],

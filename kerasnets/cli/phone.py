@@ -111,11 +111,11 @@ def phone(
     from kerasnets.jobs import phone as job
     from kerasnets.reports.tables import figures_table
 
-    display = terminal.StageDisplay(context.obj)
+    stages: dict[str, float] = {}
 
     def begin(choice: job.Choice) -> None:
         terminal.say(context.obj, f"start: {choice.start}")
-        display.stages = len(job.stages_of(choice.settings))
+        stages.update({x.name: x.share for x in job.stages_of(choice.settings)})
 
     result = job.run(
         data=data,
@@ -136,7 +136,7 @@ def phone(
         mirror=mirror,
         out=out,
         fresh=fresh,
-        display=display,
+        display=terminal.StageDisplay(context.obj, stages),
         on_start=begin,
     )
     terminal.show(figures_table(result.models, result.test_images))

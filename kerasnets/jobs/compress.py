@@ -30,7 +30,8 @@ from kerasnets.runs import Display, Job as AnyJob, Stage, run_stages
 from kerasnets.saving import import_plugins, load_model, save_model
 from kerasnets.training import release_memory
 
-STAGES = ("data", "before", "compress", "after")
+# how long they take beside each other, roughly
+STAGES = {"data": 1.0, "before": 1.0, "compress": 20.0, "after": 1.0}
 # options that are called otherwise than the settings of the steps
 _FIELDS = {"clusters": "number_of_clusters"}
 

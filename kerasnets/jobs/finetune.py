@@ -45,7 +45,8 @@ from kerasnets.transfer.finetune import (
 from kerasnets.transfer.recommend import recommend, similarity
 from kerasnets.transfer.stages import stage_rates, stages
 
-STAGES = ("data", "linear", "tune")
+# how long they take beside each other, roughly
+STAGES = {"data": 1.0, "linear": 2.0, "tune": 15.0}
 _LINEAR, _RESULT = "work/linear.keras", "work/result.keras"
 
 

@@ -58,6 +58,8 @@ class Stage(Generic[Settings]):
         files: Paths of what it leaves, relative to the folder.
         may_leave: Paths of what it leaves in some cases.
         scratch: Names of folders in which it works.
+        share: How long it takes beside the other stages, as far as that is known: the
+            time left for the whole is told by it.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Stage(Generic[Settings]):
     files: tuple[str, ...] = ()
     may_leave: tuple[str, ...] = ()
     scratch: tuple[str, ...] = ()
+    share: float = 1.0
 
     @property
     def leaves(self) -> tuple[str, ...]:

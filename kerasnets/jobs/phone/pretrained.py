@@ -152,6 +152,7 @@ STAGES = (
         prepare_data,
         uses=("data", "resolution", "seed", "skip_bad_images"),
         files=DATA_FILES,
+        share=7,
     ),
     Stage(
         "rank",
@@ -165,14 +166,18 @@ STAGES = (
             "on_phone",
         ),
         scratch=("search",),
+        share=12,
     ),
-    Stage("first", first_file, uses=("calibration",), files=("first.tflite",)),
+    Stage(
+        "first", first_file, uses=("calibration",), files=("first.tflite",), share=10
+    ),
     Stage("search", searching.search, uses=("student_recipe", "decay")),
     Stage(
         "images",
         begin_student,
         files=("linear.keras",),
         may_leave=tuple(file.replace("data/", "images/", 1) for file in DATA_FILES),
+        share=15,
     ),
     Stage(
         "teacher",
@@ -180,6 +185,7 @@ STAGES = (
         uses=("teacher_madds", "teacher_recipe", "views", "distil_recipe"),
         may_leave=(teaching.SOFT,),
         scratch=("work",),
+        share=250,
     ),
     Stage(
         "distil",
@@ -187,12 +193,14 @@ STAGES = (
         uses=("costly_madds",),
         may_leave=("student.keras", "distilled.keras"),
         scratch=("work",),
+        share=150,
     ),
     Stage(
         "prune",
         shrinking.prune,
         uses=("pruning", "sparsities", "max_loss"),
         may_leave=("pruned.keras",),
+        share=110,
     ),
     Stage(
         "quantise",
@@ -200,13 +208,15 @@ STAGES = (
         uses=("awareness",),
         files=(files.BARE, files.PHONE),
         scratch=("work",),
+        share=8,
     ),
     Stage(
         "export",
         write_files,
         files=("linear.tflite", "int8.tflite"),
         may_leave=tuple(f"{name}.tflite" for name in MODELS[1:-1]),
+        share=12,
     ),
-    Stage("verify", verify),
+    Stage("verify", verify, share=26),
     Stage("report", report, files=("README.md", RANKING)),
 )
