@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -171,7 +172,7 @@ def teach(tmp_path, monkeypatch):
         answers = np.where(np.arange(400) < 400 * right, labels, 1 - labels)
         return np.eye(2)[answers] * np.where(answers == labels, 3, 1)[:, None]
 
-    def run(shares, diverges=False):
+    def run(shares, diverges=False, student=None, train=None):
         given = iter(shares)
         split = Split(np.zeros((400, 8, 8, 3), "uint8"), labels, ())
         networks = [SimpleNamespace(label=name) for name in "abc"[: len(shares)]]
@@ -188,7 +189,7 @@ def teach(tmp_path, monkeypatch):
             network=lambda _: model,
         )
 
-        def train(*_, **__):
+        def learn(*_, **__):
             if diverges:
                 raise DivergedError(
                     float("nan"), 1, tiny_pretrained.SETTINGS.teacher_recipe
@@ -199,11 +200,15 @@ def teach(tmp_path, monkeypatch):
         monkeypatch.setattr(
             teaching.tuning, "pretrained_candidates", lambda *_, **__: ()
         )
-        monkeypatch.setattr(teaching, "train_on", train)
+        monkeypatch.setattr(teaching, "train_on", train or learn)
         monkeypatch.setattr(teaching, "evaluate", lambda *_: Evaluation(0.9, 1.0, 400))
         monkeypatch.setattr(teaching, "predict_logits", lambda *_: logits(next(given)))
         monkeypatch.setattr(teaching, "_ask", lambda job, members: np.zeros(3))
         made = Job(tmp_path, tiny_pretrained.SETTINGS, "key", results(), silent)
+        if student is not None:
+            cost = {"madds": 10}
+            made.results["search"] = {"best": {"label": student, "cost": cost}}
+            made.results["data"]["images"]["train"] = 400
         return teaching.teach(made), restored
 
     return run
@@ -223,6 +228,37 @@ def teach(tmp_path, monkeypatch):
 def test_teachers_join_where_that_helps_by_more_than_chance(teach, shares, members):
     outcome, _ = teach(shares)
     assert outcome["members"] == members
+
+
+def test_teacher_of_the_student_s_kind_is_the_student_tuned_on_labels(
+    teach, tmp_path, monkeypatch
+):
+    saved, learned = [], []
+    split = Split(np.zeros((400, 8, 8, 3), "uint8"), np.arange(400) % 2, ())
+    model = SimpleNamespace(get_weights=list, set_weights=lambda _: None)
+    monkeypatch.setattr(
+        teaching,
+        "student_data",
+        lambda _: SimpleNamespace(train="as a phone sees them", validation=split),
+    )
+    monkeypatch.setattr(teaching, "load", lambda *_: model)
+    monkeypatch.setattr(teaching, "save_model", lambda *given: saved.append(given))
+    outcome, _ = teach(
+        (0.95,),
+        student="a",
+        train=lambda job, model, split, recipe, **_: learned.append((split, recipe)),
+    )
+    assert outcome["members"] == ["a"]
+    assert saved == [(model, tmp_path / "teacher.keras")]
+    # 400 images, 12 batches of 32: 25 epochs for 300 steps
+    recipe = replace(tiny_pretrained.SETTINGS.student_recipe, epochs=25)
+    assert learned == [("as a phone sees them", recipe)]
+    # it is not tuned again
+    (tmp_path / "teacher.keras").touch()
+    monkeypatch.setattr(teaching, "load_model", lambda path: path.name)
+    monkeypatch.setattr(teaching, "train_on", lambda *_, **__: pytest.fail("tuned"))
+    job = Job(tmp_path, tiny_pretrained.SETTINGS, "key", results(), silent)
+    assert teaching._student(job, "student", recipe, silent) == "teacher.keras"
 
 
 def test_teacher_that_diverges_is_the_one_before(teach):

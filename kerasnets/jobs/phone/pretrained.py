@@ -182,15 +182,17 @@ STAGES = (
     Stage(
         "teacher",
         teaching.teach,
-        uses=("teacher_madds", "teacher_recipe", "views", "distil_recipe"),
-        may_leave=(teaching.SOFT,),
+        uses=(
+            *("teacher_madds", "teacher_recipe", "costly_madds"),
+            *("views", "distil_recipe"),
+        ),
+        may_leave=(teaching.SOFT, teaching.TEACHER),
         scratch=("work",),
         share=250,
     ),
     Stage(
         "distil",
         teaching.tune,
-        uses=("costly_madds",),
         may_leave=("student.keras", "distilled.keras"),
         scratch=("work",),
         share=150,

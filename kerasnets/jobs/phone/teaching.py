@@ -31,12 +31,15 @@ from kerasnets.jobs.phone.pretrained_common import (
     train_on,
 )
 from kerasnets.jobs.phone.ranking import Ranking
-from kerasnets.saving import save_model
+from kerasnets.progress import Progress
+from kerasnets.saving import load_model, save_model
 from kerasnets.training import DivergedError, Recipe, release_memory
 
 # an ensemble of more costs more than it brings
 _MOST_TEACHERS = 3
 SOFT = "soft_targets.npy"
+# there where it is the student's own network
+TEACHER = "teacher.keras"
 
 
 def teach(job: Job) -> dict:
@@ -90,21 +93,30 @@ def teach(job: Job) -> dict:
 def _tuned(
     job: Job, ranking: Ranking, candidate: tuning.Candidate
 ) -> tuple[keras.Model, dict]:
-    """A network tuned on labels, or as it was where that made it no better."""
-    model = ranking.network(ranking.rank(candidate))
-    validation = ranking.data.validation
-    linear = evaluate(model, validation)
+    """A network tuned on labels, or as it was where that made it no better.
+
+    Where it is the student's own it is tuned as the student is, and kept for it.
+    """
+    is_student = candidate.label == job.results["search"]["best"]["label"]
+    if is_student:
+        data, model = student_data(job), load(job, "linear")
+        recipe = _recipes(job)["student"]
+    else:
+        data, model = ranking.data, ranking.network(ranking.rank(candidate))
+        recipe = for_images(job, job.settings.teacher_recipe)
+    linear = evaluate(model, data.validation)
     before = model.get_weights()
-    recipe = for_images(job, job.settings.teacher_recipe)
     try:
         checkpoint = job.checkpoint("teacher")
-        train_on(job, model, ranking.data.train, recipe, checkpoint=checkpoint)
+        train_on(job, model, data.train, recipe, checkpoint=checkpoint)
     except DivergedError as error:
         model.set_weights(before)
         return model, {"linear": asdict(linear), "notes": [f"teacher: {error}"]}
     finally:
         release_memory()
-    tuned = evaluate(model, validation)
+    if is_student:
+        save_model(model, job.folder / TEACHER)
+    tuned = evaluate(model, data.validation)
     if (tuned.accuracy, -tuned.loss) <= (linear.accuracy, -linear.loss):
         model.set_weights(before)
     return model, {"linear": asdict(linear), "tuned": asdict(tuned)}
@@ -148,20 +160,9 @@ def tune(job: Job) -> dict:
     found = {"linear": evaluate(load(job, "linear"), data.validation)}
     notes = [] if recipes else [_few_line(job)]
     for index, (name, recipe) in enumerate(recipes.items()):
-        model = load(job, "linear")
-        soft = None
-        if name == "distilled":
-            soft = np.load(job.folder / SOFT, mmap_mode="r", allow_pickle=False)
+        progress = part_of(job.progress, sum(epochs[:index]), sum(epochs), name)
         try:
-            train_on(
-                job,
-                model,
-                data.train,
-                recipe,
-                soft=soft,
-                checkpoint=job.checkpoint(name),
-                progress=part_of(job.progress, sum(epochs[:index]), sum(epochs), name),
-            )
+            model = _student(job, name, recipe, progress)
         except DivergedError as error:
             notes.append(f"{name} is left out: {error}")
         else:
@@ -176,6 +177,26 @@ def tune(job: Job) -> dict:
         "notes": notes,
         **{name: {"validation": asdict(each)} for name, each in found.items()},
     }
+
+
+def _student(job: Job, name: str, recipe: Recipe, progress: Progress) -> keras.Model:
+    """The student, tuned on labels or on the teacher's answers."""
+    soft = None
+    if name == "distilled":
+        soft = np.load(job.folder / SOFT, mmap_mode="r", allow_pickle=False)
+    elif (job.folder / TEACHER).is_file():
+        return load_model(job.folder / TEACHER)
+    model = load(job, "linear")
+    train_on(
+        job,
+        model,
+        student_data(job).train,
+        recipe,
+        soft=soft,
+        checkpoint=job.checkpoint(name),
+        progress=progress,
+    )
+    return model
 
 
 def _best(found: Mapping[str, Evaluation], *, few: bool) -> str:
