@@ -1,6 +1,7 @@
 """What photographs come to: the figures of docs/benchmarks.md.
 
-    python benchmarks/photos.py codes|jobs|guide FOLDER --weights FOLDER [--seeds 0 1 2]
+    python benchmarks/photos.py codes|jobs|guide|few FOLDER --weights FOLDER
+        [--seeds 0 1 2]
 
 The second folder holds ImageNet weights in the files that keras.applications looks for;
 test images are the fifth of train that the job keeps apart, another one for each seed.
@@ -11,6 +12,11 @@ jobs    ``kerasnets phone`` under two budgets: accuracy of the files, seconds, m
 guide   ``transfer.finetune`` beside the recipe of Keras's guide to transfer learning
         (frozen base and dropout, then all of it at a rate of 1e-5), with the same
         network, weights, photographs, epochs and augmentation
+few     10, 30, 100 and 320 photographs of each class: from random weights, a linear
+        classifier on the codes of the smallest MobileNet, that network tuned on labels
+        and, for as many steps, on the answers of a linear classifier on a larger one,
+        and what ``recommend`` says; judged by all other photographs, which choose
+        nothing
 """
 
 import argparse
@@ -33,16 +39,22 @@ NETWORKS = (
 )
 BUDGETS = (("15M", "350kB"), ("250M", "3MB"))
 EPOCHS = 12
+COUNTS = (10, 30, 100, 320)
+WAYS = ("scratch", "linear", "tuned", "distilled")
+# of few: of scratch, and of tuning and distilling
+SCRATCH_EPOCHS, FEW_EPOCHS, VIEWS = 20, 16, 4
 
 
 def main() -> None:
     """Print one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("codes", "jobs", "guide"))
+    parser.add_argument("what", choices=("codes", "jobs", "guide", "few"))
     parser.add_argument("folder")
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--budgets", nargs="+", default=[b for b, _ in BUDGETS])
+    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--ways", nargs="+", default=WAYS)
     arguments = parser.parse_args()
     # the files lie in the folder models of KERAS_HOME
     os.environ["KERAS_HOME"] = str(arguments.weights.absolute().parent)
@@ -53,6 +65,11 @@ def main() -> None:
                 print_jobs(arguments.folder, madds, size, arguments.seeds)
     elif arguments.what == "codes":
         print_codes(arguments.folder, arguments.weights, arguments.seeds)
+    elif arguments.what == "few":
+        print_few(
+            *(arguments.folder, arguments.weights, arguments.seeds),
+            *(arguments.counts, arguments.ways),
+        )
     else:
         print_guide(arguments.folder, arguments.weights, arguments.seeds)
 
@@ -208,6 +225,188 @@ def tune_as_guide(data, alpha: float, side: int, weights: Path, seed: int) -> fl
         )
     answers = model.predict(np.asarray(data.test.images), verbose=silent)
     return float((answers.argmax(axis=1) == data.test.labels).mean())
+
+
+def print_few(
+    folder: str, weights: Path, seeds: list[int], counts: list[int], ways: list[str]
+) -> None:
+    """Learn each way from some images of each class; print shares with intervals."""
+    import numpy as np
+
+    from kerasnets import transfer
+    from kerasnets.data import Split, open_source, prepare, spread
+    from kerasnets.evaluation import share_interval
+
+    right: dict[tuple[str, int], list[int]] = {}
+    asked = 0
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as kept:
+            source = open_source(f"folder:{folder}")
+            side = NETWORKS[2][1]
+            data = prepare(source, Path(kept), resolution=side, seed=seed)
+            others = [data.validation, data.test]
+            judges = Split(
+                np.concatenate([part.images for part in others]),
+                np.concatenate([part.labels for part in others]),
+                tuple(name for part in others for name in part.ids),
+            )
+            asked += len(judges.labels)
+            classes = len(data.class_names)
+            for count in counts:
+                chosen = spread(data.train.labels, count * classes, seed)
+                train = Split(
+                    data.train.images[chosen],
+                    data.train.labels[chosen],
+                    tuple(data.train.ids[i] for i in chosen),
+                )
+                start = _Few(train, weights, classes, seed)
+                for way in ways:
+                    began = time.perf_counter()
+                    model = getattr(start, way)()
+                    seconds = time.perf_counter() - began
+                    share = _share(model, judges)
+                    right.setdefault((way, count), []).append(
+                        round(share * len(judges.labels))
+                    )
+                    print(
+                        f"# seed {seed}, {count} a class, {way}: {share:.2%}, "
+                        f"{seconds:.0f} s",
+                        flush=True,
+                    )
+                found = transfer.similarity(start.codes, train, seed=seed)
+                said = transfer.recommend(count, classes, found.value)
+                print(f"# recommended: {said.way} ({said.case})", flush=True)
+    print(f"seeds {seeds}, {asked:,} answers in all; in brackets 95 % (Wilson)")
+    for way in ways:
+        cells = []
+        for count in counts:
+            found = share_interval(sum(right[way, count]), asked)
+            cells.append(
+                f"{sum(right[way, count]) / asked:6.1%} "
+                f"({100 * found.low:.1f}-{100 * found.high:.1f})"
+            )
+        print(f"{way:10} {'  '.join(cells)}")
+
+
+def _share(model, split) -> float:
+    from kerasnets.evaluation import evaluate
+
+    return evaluate(model, split).accuracy
+
+
+class _Few:
+    """The ways of learning from some images."""
+
+    def __init__(self, train, weights: Path, classes: int, seed: int):
+        from kerasnets import applications, transfer
+        from kerasnets.training import seed_everything
+
+        seed_everything(seed)
+        self.train, self.weights, self.seed = train, weights, seed
+        self.classes = classes
+        self.codes, self.teacher = (
+            transfer.body(
+                applications.MobileNet(
+                    (side, side, 3), alpha=alpha, weights=weights / name
+                )
+            )
+            for alpha, side, name in (NETWORKS[0], NETWORKS[2])
+        )
+
+    def linear(self):
+        """Fit a linear classifier to the codes; cross-validation chooses C."""
+        return self._linear(self.codes)
+
+    def _linear(self, codes):
+        from kerasnets import transfer
+        from kerasnets.transfer.finetune import copied
+
+        found = transfer.features(codes, self.train, layer=codes.layers[-1].name)
+        head = transfer.fit_linear((found, self.train.labels), seed=self.seed)
+        return transfer.with_linear(copied(codes), head)
+
+    def tuned(self):
+        """Tune all of it on labels."""
+        return self._tuned(None)
+
+    def distilled(self):
+        """Tune all of it on a larger network's answers to four views of each image."""
+        from kerasnets import transfer
+
+        teacher = self._linear(self.teacher)
+        with tempfile.TemporaryDirectory() as kept:
+            soft = transfer.soft_targets(
+                teacher,
+                self.train,
+                augment=self._recipe(FEW_EPOCHS).augment,
+                views=VIEWS,
+                seed=self.seed,
+                folder=Path(kept),
+            )
+        return self._tuned(soft)
+
+    def _tuned(self, soft):
+        from kerasnets import transfer
+
+        model, recipe = self.linear(), self._recipe(FEW_EPOCHS)
+        began = time.perf_counter()
+        transfer.train_stages(model, self._feed(model, recipe, soft), recipe)
+        seconds = time.perf_counter() - began
+        print(f"# {seconds / recipe.epochs:.2f} s an epoch", flush=True)
+        return model
+
+    def scratch(self):
+        """Train the same network from random weights."""
+        from kerasnets import applications
+        from kerasnets.training import (
+            seed_everything,
+            suggest_learning_rate,
+            train,
+        )
+
+        seed_everything(self.seed)
+        alpha, side, _ = NETWORKS[0]
+        model = applications.MobileNet(
+            (side, side, 3),
+            alpha=alpha,
+            classes=self.classes,
+            classifier_activation=None,
+        )
+        recipe = self._recipe(SCRATCH_EPOCHS, suggest_learning_rate(model))
+        train(model, self._feed(model, recipe, None), recipe)
+        return model
+
+    def _recipe(self, epochs: int, rate: float = 0.01):
+        from kerasnets import transfer
+        from kerasnets.data import Augment
+        from kerasnets.training import Recipe
+
+        moves = {"translate": 0.1, "rotate": 10.0, "zoom": 0.2, "flip": True}
+        recipe = Recipe(
+            epochs,
+            learning_rate=rate,
+            batch_size=32,
+            weight_decay=1e-4,
+            temperature=2.0,
+            soft_weight=0.7,
+            augment=Augment(**moves, brightness=0.1, contrast=0.2),
+        )
+        return transfer.enough_epochs(recipe, len(self.train.labels))
+
+    def _feed(self, model, recipe, soft):
+        from kerasnets.data import batches
+        from kerasnets.pixels import pixels_of
+
+        return batches(
+            self.train,
+            size=model.input_shape[1],
+            batch_size=recipe.batch_size,
+            seed=self.seed,
+            augment=recipe.augment,
+            preprocessing=pixels_of(model),
+            views=0 if soft is None else VIEWS,
+            targets={} if soft is None else {"soft": soft},
+        )
 
 
 if __name__ == "__main__":

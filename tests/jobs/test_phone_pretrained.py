@@ -172,7 +172,7 @@ def teach(tmp_path, monkeypatch):
         answers = np.where(np.arange(400) < 400 * right, labels, 1 - labels)
         return np.eye(2)[answers] * np.where(answers == labels, 3, 1)[:, None]
 
-    def run(shares, diverges=False, student=None, train=None):
+    def run(shares, few=False, diverges=False, student=None, train=None):
         given = iter(shares)
         split = Split(np.zeros((400, 8, 8, 3), "uint8"), labels, ())
         networks = [SimpleNamespace(label=name) for name in "abc"[: len(shares)]]
@@ -182,6 +182,9 @@ def teach(tmp_path, monkeypatch):
         restored = []
         ranking = SimpleNamespace(
             data=SimpleNamespace(train=split, validation=split, class_names="ab"),
+            some=(split, split),
+            by_cross_validation=few,
+            answers=lambda _: logits(next(given)),
             files=(),
             rank=lambda x, some=False: SimpleNamespace(
                 candidate=x, order="abc".index(x.label), as_json=dict
@@ -228,6 +231,8 @@ def teach(tmp_path, monkeypatch):
 def test_teachers_join_where_that_helps_by_more_than_chance(teach, shares, members):
     outcome, _ = teach(shares)
     assert outcome["members"] == members
+    alone, _ = teach(shares, few=True)
+    assert alone["members"] == ["a"]
 
 
 def test_teacher_of_the_student_s_kind_is_the_student_tuned_on_labels(

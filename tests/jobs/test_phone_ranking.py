@@ -124,13 +124,15 @@ def test_five_hundred_images_are_enough_to_ask_which_network_is_better(made):
     found = make(train=900, validation=700)
     ranked = found.rank(SPACE[0], some=True)
     assert ranked.images == 500
-    train, validation = found._some
+    train, validation = found.some
     assert sorted(np.bincount(train.labels)) == [166, 167, 167]
     # as they come, so that shares are those of all
     assert len(set(validation.ids)) == 500
+    logits = found.answers(ranked)
+    assert (logits.argmax(axis=1) == validation.labels).mean() == ranked.accuracy
     assert found.rank(SPACE[0]).images == 700
     few = make(train=90, fingerprint="few")
-    assert few._some[0] is few.data.train
+    assert few.some[0] is few.data.train
     assert few.rank(SPACE[0], some=True).accuracy == few.rank(SPACE[0]).accuracy
 
 

@@ -17,7 +17,16 @@ _TUNING = Recipe(
 )
 _TEACHING = replace(_TUNING, epochs=5)
 _DISTILLING = replace(_TUNING, epochs=16, temperature=2.0, soft_weight=0.7)
-_BRIEF = replace(_TUNING, epochs=2, learning_rate=1e-4, optimizer="adam", warmup=0.0)
+_BRIEF = replace(
+    _TUNING,
+    epochs=2,
+    learning_rate=1e-4,
+    optimizer="adam",
+    warmup=0.0,
+    # of the network itself, as it was: what is smaller is to answer like it
+    temperature=2.0,
+    soft_weight=0.9,
+)
 # weights of ImageNet files that were once quantised come in few sizes
 _PRUNING = PruneSettings(end=0.5, exact=False, recipe=_BRIEF)
 _AWARENESS = QATSettings(recipe=_BRIEF)

@@ -120,12 +120,11 @@ class Ranking:
 
         Args:
             candidate: The network.
-            some: Whether up to 500 training and 500 validation images are enough (of
-                more than 100 classes, five a class).
+            some: Whether the images of ``some`` are enough.
         """
         parts = (self.data.train, self.data.validation)
         if some:
-            parts = self._some
+            parts = self.some
         codes = self._codes(candidate, parts, "some" if some else "all")
         sets = [(x, split.labels) for x, split in zip(codes, parts, strict=True)]
         if self.by_cross_validation:
@@ -137,9 +136,17 @@ class Ranking:
             images = len(sets[1][1])
         return Ranked(candidate, classifier.accuracy, images, classifier)
 
+    def answers(self, ranked: Ranked) -> np.ndarray:
+        """Logits of the validation images of ``some``, by a classifier of such ones."""
+        _, codes = self._codes(ranked.candidate, self.some, "some")
+        return ranked.classifier(codes)
+
     @functools.cached_property
-    def _some(self) -> tuple[Split, Split]:
-        """Training images of each class, and validation images as they come."""
+    def some(self) -> tuple[Split, Split]:
+        """Up to 500 training and 500 validation images, or five a class.
+
+        The first are of all classes alike, the others as they come.
+        """
         train, validation = self.data.train, self.data.validation
         count = max(_SOME, 5 * len(self.data.class_names))
         order = np.random.default_rng(self.seed).permutation(len(validation.labels))

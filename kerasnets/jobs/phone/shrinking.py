@@ -28,7 +28,10 @@ from kerasnets.training import release_memory
 
 
 def prune(job: Job) -> dict:
-    """Prune the student as far as the validation images allow."""
+    """Prune the student as far as the validation images allow.
+
+    It learns on from its own answers as it was, so that it goes on answering like that.
+    """
     settings = job.settings
     data = student_data(job)
     before = job.results["distil"]["taken"]
@@ -45,6 +48,7 @@ def prune(job: Job) -> dict:
             out,
             data=student_folder(job),
             recipe=[replace(step, recipe=as_seen(job, step.recipe))],
+            teacher_path=job.folder / f"{before}.keras",
             seed=settings.seed,
             progress=job.progress,
         )
@@ -142,6 +146,7 @@ def _by_awareness(job: Job, name: str) -> tuple[keras.Model, bytes, float]:
         out,
         data=student_folder(job),
         recipe=[replace(step, recipe=as_seen(job, step.recipe))],
+        teacher_path=source,
         seed=job.settings.seed,
         progress=job.progress,
     )

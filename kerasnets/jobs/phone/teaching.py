@@ -64,18 +64,22 @@ def teach(job: Job) -> dict:
         job.progress(done, total, candidate.label)
         ranked.append(ranking.rank(candidate, some=True))
     ranked.sort(key=lambda each: each.order)
-    first, *others = [each.candidate for each in ranked]
-    best, figures = _tuned(job, ranking, first)
-    members = {first.label: best}
-    validation = ranking.data.validation
+    first, *others = ranked
+    best, figures = _tuned(job, ranking, first.candidate)
+    _, validation = ranking.some
     logits = predict_logits(best, validation)
     right = functools.partial(share_right, labels=validation.labels)
-    for other in others[: _MOST_TEACHERS - 1]:
-        model = ranking.network(ranking.rank(other))
-        joined = logits + predict_logits(model, validation)
+    members = {first.candidate.label: best}
+    # a handful of images does not tell whether others help
+    few = ranking.by_cross_validation
+    for other in [] if few else others[: _MOST_TEACHERS - 1]:
+        joined = logits + ranking.answers(other)
         error = standard_error(right(logits), len(validation.labels))
         if right(joined) > right(logits) + error:
-            members[other.label], logits = model, joined
+            logits = joined
+            members[other.candidate.label] = ranking.network(
+                ranking.rank(other.candidate)
+            )
     content = io.BytesIO()
     np.save(content, _ask(job, list(members.values())), allow_pickle=False)
     write_bytes(job.folder / SOFT, content.getvalue())
