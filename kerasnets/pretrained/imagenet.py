@@ -41,7 +41,8 @@ class ImageNetFile:
         side: Of the square images that it learned from, in pixels.
         path: Where the file belongs.
         md5: Of the file; "" where Keras states none, as for MobileNet v1 and v2. Of
-            those no more can be checked than that they open and fit.
+            those no more can be checked than that they open, and whether they fit is
+            known when they are read.
     """
 
     network: str
@@ -74,9 +75,11 @@ class ImageNetFile:
         """Raise where the file that is there is not the one that Keras hosts.
 
         Raises:
-            KerasnetsError: Its MD5 is another than Keras states.
+            KerasnetsError: Its MD5 is another than Keras states, or there is none and
+                it is damaged.
         """
         if not self.md5:
+            untrusted.check_weights(self.path.read_bytes(), str(self.path))
             return
         with self.path.open("rb") as file:
             found = hashlib.file_digest(file, "md5").hexdigest()

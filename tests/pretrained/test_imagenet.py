@@ -259,6 +259,18 @@ def test_damaged_file_is_one_line_with_its_name(kind, quarter, home):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["truncated", "text"])
+def test_file_without_a_hash_is_opened_to_be_checked(kind, quarter, home):
+    path = home / "models" / QUARTER
+    shutil.copy(quarter[1], path)
+    (file,) = (each for each in imagenet_files("mobilenet") if each.is_cached)
+    file.check()
+    damaged(kind, path)
+    with pytest.raises(KerasnetsError, match="damaged") as caught:
+        file.check()
+    assert str(path) in str(caught.value)
+
+
 def test_folder_and_nothing_are_no_files(tmp_path):
     (tmp_path / "folder.h5").mkdir()
     for name in ("folder.h5", "nothing.h5"):
