@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from kerasnets import export, transfer, tuning
+from kerasnets.analysis import count_madds
 from kerasnets.data import PreparedData, Split, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import sha256
@@ -20,6 +21,8 @@ from kerasnets.saving import load_model
 from kerasnets.training import Recipe, seed_everything
 
 Job = AnyJob[PretrainedSettings]
+# stages of a costly network that stay as they are
+_KEPT = 2
 
 
 def weights_of(job: Job) -> list[ImageNetFile]:
@@ -164,6 +167,8 @@ def train_on(
 ) -> None:
     """Train a network on from its linear classifier, in place.
 
+    A costly network keeps its first two stages as they are.
+
     Args:
         job: Of the run.
         model: The network.
@@ -186,10 +191,14 @@ def train_on(
         views=0 if soft is None else job.settings.views,
         targets={} if soft is None else {"soft": soft},
     )
+    start = None
+    if count_madds(model) > job.settings.costly_madds:
+        start = transfer.stages(model)[_KEPT][0]
     transfer.train_stages(
         model,
         feed,
         recipe,
+        start=start,
         decay=job.settings.decay,
         batch_norm="batch",
         **{"progress": job.progress, **how},

@@ -15,7 +15,7 @@ import numpy as np
 from kerasnets import export, transfer, tuning
 from kerasnets.data import PreparedData, Split, spread
 from kerasnets.errors import KerasnetsError
-from kerasnets.evaluation import share_interval
+from kerasnets.evaluation import share_interval, standard_error
 from kerasnets.files import sha256, write_bytes
 from kerasnets.pretrained import ImageNetFile
 from kerasnets.transfer import LinearClassifier
@@ -223,6 +223,19 @@ def within(
     for each in sorted(fitting, key=lambda c: c.cost.size):
         largest[_network_of(each)] = each
     return sorted(largest.values(), key=lambda c: c.cost.madds)
+
+
+def near_the_first(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Pick those that chance alone may have put behind the first.
+
+    They are within a standard error of it.
+
+    Args:
+        rows: ``Ranked.as_json`` of networks, the best first.
+    """
+    first = rows[0]
+    least = first["accuracy"] - standard_error(first["accuracy"], first["images"])
+    return [row for row in rows if row["accuracy"] >= least]
 
 
 def latency_of(

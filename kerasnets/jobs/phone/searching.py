@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from kerasnets import tuning
 from kerasnets.errors import KerasnetsError
-from kerasnets.evaluation import evaluate, standard_error
+from kerasnets.evaluation import evaluate
 from kerasnets.jobs.mirroring import look_at_mirroring
 from kerasnets.jobs.phone.pretrained_common import (
     Job,
@@ -17,7 +17,7 @@ from kerasnets.jobs.phone.pretrained_common import (
     ranking_of,
     train_on,
 )
-from kerasnets.jobs.phone.ranking import Ranked, Ranking, latency_of
+from kerasnets.jobs.phone.ranking import Ranked, Ranking, latency_of, near_the_first
 from kerasnets.progress import Progress
 from kerasnets.reports.notes import mirroring_line
 from kerasnets.training import DivergedError, release_memory
@@ -77,7 +77,7 @@ def search(job: Job) -> dict:
     Those that chance alone may have put behind the first are tuned shortly.
     """
     ranking, rows = ranking_of(job), job.results["rank"]["rows"]
-    labels = [row["label"] for row in near_the_first(rows)]
+    labels = [row["label"] for row in near_the_first(rows)][:_MOST_TRIED]
     if job.results["rank"]["by_cross_validation"]:
         labels = labels[:1]  # that many images tell no more
     known = {label: candidate_of(job, label) for label in labels}
@@ -97,17 +97,6 @@ def search(job: Job) -> dict:
     best = known[labels[0]]
     job.progress(1, 1, best.label)
     return {"best": {**asdict(best), "label": best.label}, "tuned": tuned}
-
-
-def near_the_first(rows: Sequence[dict]) -> list[dict]:
-    """Those within a standard error of the first, three at most.
-
-    Args:
-        rows: Of ``rank``, the best first.
-    """
-    first = rows[0]
-    least = first["accuracy"] - standard_error(first["accuracy"], first["images"])
-    return [row for row in rows if row["accuracy"] >= least][:_MOST_TRIED]
 
 
 def _tuned_shortly(

@@ -30,7 +30,7 @@ from kerasnets.jobs.phone.pretrained_common import (
     student_data,
     train_on,
 )
-from kerasnets.jobs.phone.ranking import Ranking
+from kerasnets.jobs.phone.ranking import Ranking, near_the_first
 from kerasnets.progress import Progress
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import DivergedError, Recipe, release_memory
@@ -45,8 +45,9 @@ TEACHER = "teacher.keras"
 def teach(job: Job) -> dict:
     """Make the best teacher that can be afforded, and ask it for its answers once.
 
-    The network that ranks best is tuned; others join where the validation images say
-    so by more than chance. There is none where nothing is tuned.
+    The cheapest of the networks that rank alike at the head is tuned; others join where
+    the validation images say so by more than chance. There is none where nothing is
+    tuned.
     """
     settings, ranking = job.settings, ranking_of(job)
     if stays_linear(job):
@@ -64,7 +65,10 @@ def teach(job: Job) -> dict:
         job.progress(done, total, candidate.label)
         ranked.append(ranking.rank(candidate, some=True))
     ranked.sort(key=lambda each: each.order)
-    first, *others = ranked
+    rows = [each.as_json() for each in ranked]
+    near = [each for each, _ in zip(ranked, near_the_first(rows), strict=False)]
+    first = min(near, key=lambda each: each.candidate.cost.madds)
+    others = [each for each in ranked if each is not first]
     best, figures = _tuned(job, ranking, first.candidate)
     _, validation = ranking.some
     logits = predict_logits(best, validation)
@@ -87,7 +91,7 @@ def teach(job: Job) -> dict:
     accuracy = right(logits)
     job.progress(total, total, f"{' + '.join(members)}: {accuracy:.1%}")
     return {
-        "rows": [each.as_json() for each in ranked],
+        "rows": rows,
         "members": list(members),
         **figures,
         "validation": {"accuracy": accuracy, "images": len(validation.labels)},
