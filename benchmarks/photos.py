@@ -333,12 +333,13 @@ class _Few:
         """Tune all of it on a larger network's answers to four views of each image."""
         from kerasnets import transfer
 
-        teacher = self._linear(self.teacher)
+        teacher, moves = self._linear(self.teacher), self._recipe(1).augment
+        assert moves is not None
         with tempfile.TemporaryDirectory() as kept:
             soft = transfer.soft_targets(
                 teacher,
                 self.train,
-                augment=self._recipe(FEW_EPOCHS).augment,
+                augment=moves,
                 views=VIEWS,
                 seed=self.seed,
                 folder=Path(kept),

@@ -155,9 +155,11 @@ def part_of(progress: Progress, before: int, total: int, name: str) -> Progress:
         total: Epochs of all.
         name: Of this one.
     """
+    whole = total
 
-    def report(done: int, _: int, note: str = "") -> None:
-        progress(before + done, total, f"{name}: {note}")
+    def report(done: int, total: int, note: str = "") -> None:
+        del total
+        progress(before + done, whole, f"{name}: {note}")
 
     return report
 
