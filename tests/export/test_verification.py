@@ -224,6 +224,28 @@ def test_several_threads_must_answer_like_one(
     assert failure.startswith("3 threads answer otherwise than one")
 
 
+def test_of_large_images_the_model_sees_few_at_once(tmp_path, monkeypatch):
+    image = keras.Input((192, 192, 3))
+    x = keras.layers.GlobalAveragePooling2D()(carry(image, UNIT))
+    model = keras.Model(image, keras.layers.Dense(2)(x))
+    path = tmp_path / "large.tflite"
+    path.write_bytes(convert(model))
+    seen, call = [], keras.Model.__call__
+
+    def counted(self, inputs, **how):
+        if self is model:
+            seen.append(len(inputs))
+        return call(self, inputs, **how)
+
+    monkeypatch.setattr(keras.Model, "__call__", counted)
+    images = np.random.default_rng(0).integers(0, 256, (40, 192, 192, 3))
+    found = verify(path, model, images.astype("uint8"), sqnr=False)
+    assert found.outputs[0].agreement == 1
+    # 256 images of 64x64 pixels are 28 of 192x192: a quarter of them
+    assert seen
+    assert max(seen) == 7
+
+
 @pytest.mark.parametrize("file", ["float_file", "int8_file"])
 def test_a_file_of_other_weights_fails(file, images, request):
     path, other = request.getfixturevalue(file), build_small(seed=5)

@@ -252,6 +252,8 @@ def test_of_teachers_that_rank_alike_the_cheapest_is_tuned(teach):
     # of 400 images 80 % right: a standard error of 2 points
     assert teach((0.8, 0.8), ranked=(0.8, 0.79, 0.6))[0]["members"] == ["b"]
     assert teach((0.8, 0.8), ranked=(0.8, 0.77, 0.6))[0]["members"] == ["a"]
+    few = teach((0.8,), ranked=(0.8, 0.79, 0.6), few=True)
+    assert few[0]["members"] == ["a"]
 
 
 def test_teacher_of_the_student_s_kind_is_the_student_tuned_on_labels(

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasnets.data import images_at_once
 from kerasnets.errors import KerasnetsError
 from kerasnets.export.conversion.inference import inference_model
 from kerasnets.export.conversion.wrapper import end_names
@@ -166,15 +167,26 @@ class IOMatching:
         self, arrays: Sequence[np.ndarray], pixels: Preprocessing | None = None
     ) -> list[np.ndarray]:
         """Return what the model itself answers, in the order of the file's outputs."""
-        tensors = [
-            keras.ops.convert_to_tensor(array, tensor.dtype)
-            for array, tensor in zip(
-                self.model_inputs(arrays, pixels), self.model.inputs, strict=True
-            )
-        ]
-        structure = keras.tree.pack_sequence_as(self.model.input, tensors)
-        answers = keras.tree.flatten(self.model(structure, training=False))
-        return [np.asarray(answers[i]) for i in self._outputs]
+        inputs = self.model_inputs(arrays, pixels)
+        parts = []
+        for start in range(0, len(inputs[0]), self._at_once):
+            tensors = [
+                keras.ops.convert_to_tensor(
+                    array[start : start + self._at_once], tensor.dtype
+                )
+                for array, tensor in zip(inputs, self.model.inputs, strict=True)
+            ]
+            structure = keras.tree.pack_sequence_as(self.model.input, tensors)
+            answers = keras.tree.flatten(self.model(structure, training=False))
+            parts.append([np.asarray(answers[i]) for i in self._outputs])
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    @functools.cached_property
+    def _at_once(self) -> int:
+        """Examples at once: a model that is called keeps all maps until it answers."""
+        shape = self.model.inputs[0].shape
+        side = max((side or 224 for side in shape[1:3]), default=1)
+        return max(1, images_at_once(side) // 4)
 
     def expected(
         self, arrays: Sequence[np.ndarray], pixels: Preprocessing | None = None

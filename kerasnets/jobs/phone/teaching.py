@@ -66,7 +66,9 @@ def teach(job: Job) -> dict:
         ranked.append(ranking.rank(candidate, some=True))
     ranked.sort(key=lambda each: each.order)
     rows = [each.as_json() for each in ranked]
-    near = [each for each, _ in zip(ranked, near_the_first(rows), strict=False)]
+    # of a handful of images nearly all rank alike, nor do they tell whether others help
+    few = ranking.by_cross_validation
+    near = ranked[: 1 if few else len(near_the_first(rows))]
     first = min(near, key=lambda each: each.candidate.cost.madds)
     others = [each for each in ranked if each is not first]
     best, figures = _tuned(job, ranking, first.candidate)
@@ -74,8 +76,6 @@ def teach(job: Job) -> dict:
     logits = predict_logits(best, validation)
     right = functools.partial(share_right, labels=validation.labels)
     members = {first.candidate.label: best}
-    # a handful of images does not tell whether others help
-    few = ranking.by_cross_validation
     for other in [] if few else others[: _MOST_TEACHERS - 1]:
         joined = logits + ranking.answers(other)
         error = standard_error(right(logits), len(validation.labels))
