@@ -18,7 +18,7 @@ from kerasnets.data import Split
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import Evaluation
 from kerasnets.files import sha256
-from kerasnets.jobs.phone import shrinking, teaching
+from kerasnets.jobs.phone import pretrained_common, shrinking, teaching
 from kerasnets.progress import silent
 from kerasnets.runs import Job
 from kerasnets.training import DivergedError
@@ -56,7 +56,9 @@ def results(**more):
     return {
         "data": {"classes": ["a", "b"], "images": images},
         "rank": {"by_cross_validation": False, "mirroring": {"confuses": False}},
-        "search": {"best": {"label": "MobileNet alpha 0.25 at 128"}},
+        "search": {
+            "best": {"label": "MobileNet alpha 0.25 at 128", "cost": {"madds": 10}}
+        },
         "distil": {"taken": "student", "student": {"validation": {"accuracy": 0.9}}},
         **more,
     }
@@ -133,6 +135,15 @@ def test_ways_of_quantising_are_tried_until_one_loses_little(
     assert kept == {"quantisation-aware": "aware"}.get(taken, taken)
     short = max(by_way.values()) < 0.89
     assert len(outcome["notes"]) == short
+
+
+def test_costly_student_learns_for_half_as_long(job):
+    recipe = tiny_pretrained.SETTINGS.student_recipe
+    made = job()
+    assert pretrained_common.shortened(made, recipe).epochs == 10
+    made.results["search"]["best"]["cost"]["madds"] = 100_000_001
+    assert pretrained_common.shortened(made, recipe).epochs == 5
+    assert pretrained_common.shortened(made, replace(recipe, epochs=3)).epochs == 2
 
 
 def test_way_that_cannot_be_done_is_left_out_and_told(job, monkeypatch):

@@ -1,5 +1,6 @@
 """What the stages of a run from ImageNet weights share."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +145,14 @@ def for_images(job: Job, recipe: Recipe) -> Recipe:
     # of few images a batch is what there is
     recipe = replace(recipe, batch_size=min(recipe.batch_size, images))
     return as_seen(job, transfer.enough_epochs(recipe, images))
+
+
+def shortened(job: Job, recipe: Recipe) -> Recipe:
+    """The recipe with half of the epochs, where the student is a costly network."""
+    madds = job.results["search"]["best"]["cost"]["madds"]
+    if madds <= job.settings.costly_madds:
+        return recipe
+    return replace(recipe, epochs=math.ceil(recipe.epochs / 2))
 
 
 def part_of(progress: Progress, before: int, total: int, name: str) -> Progress:

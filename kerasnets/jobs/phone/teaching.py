@@ -2,9 +2,8 @@
 
 import functools
 import io
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -26,6 +25,7 @@ from kerasnets.jobs.phone.pretrained_common import (
     part_of,
     ranking_of,
     share_right,
+    shortened,
     stays_linear,
     student_data,
     train_on,
@@ -236,9 +236,7 @@ def _recipes(job: Job) -> dict[str, Recipe]:
     """How the student is tuned: on labels, and on the teacher's answers."""
     settings = job.settings
     recipes = {"student": settings.student_recipe, "distilled": settings.distil_recipe}
-    if job.results["search"]["best"]["cost"]["madds"] > settings.costly_madds:
-        recipes = {
-            name: replace(recipe, epochs=math.ceil(recipe.epochs / 2))
-            for name, recipe in recipes.items()
-        }
-    return {name: for_images(job, recipe) for name, recipe in recipes.items()}
+    return {
+        name: for_images(job, shortened(job, recipe))
+        for name, recipe in recipes.items()
+    }
