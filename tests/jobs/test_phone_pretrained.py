@@ -280,16 +280,18 @@ def test_teacher_of_the_student_s_kind_is_the_student_tuned_on_labels(
     )
     monkeypatch.setattr(teaching, "load", lambda *_: model)
     monkeypatch.setattr(teaching, "save_model", lambda *given: saved.append(given))
+    # the next in rank is tuned too, and joins where it helps at all
     outcome, _ = teach(
-        (0.95,),
+        (0.95, 0.955, 0.99),
         student="a",
         train=lambda job, model, split, recipe, **_: learned.append((split, recipe)),
     )
-    assert outcome["members"] == ["a"]
+    assert outcome["members"] == ["a", "b"]
     assert saved == [(model, tmp_path / "teacher.keras")]
     # 400 images, 12 batches of 32: 25 epochs for 300 steps
     recipe = replace(tiny_pretrained.SETTINGS.student_recipe, epochs=25)
-    assert learned == [("as a phone sees them", recipe)]
+    assert learned[0] == ("as a phone sees them", recipe)
+    assert [len(split.labels) for split, _ in learned[1:]] == [400]
     # it is not tuned again
     (tmp_path / "teacher.keras").touch()
     monkeypatch.setattr(teaching, "load_model", lambda path: path.name)

@@ -46,8 +46,9 @@ def teach(job: Job) -> dict:
     """Make the best teacher that can be afforded, and ask it for its answers once.
 
     The cheapest of the networks that rank alike at the head is tuned; others join where
-    the validation images say so by more than chance. There is none where nothing is
-    tuned.
+    the validation images say so by more than chance. Where it is the student's own, and
+    could teach little more than labels do, the next one is tuned too, and joins where
+    it helps at all. There is none where nothing is tuned.
     """
     settings, ranking = job.settings, ranking_of(job)
     if stays_linear(job):
@@ -72,22 +73,29 @@ def teach(job: Job) -> dict:
     first = min(near, key=lambda each: each.candidate.cost.madds)
     others = [each for each in ranked if each is not first]
     best, figures = _tuned(job, ranking, first.candidate)
+    alone = _is_students(job, first.candidate)
     _, validation = ranking.some
     logits = predict_logits(best, validation)
     right = functools.partial(share_right, labels=validation.labels)
     members = {first.candidate.label: best}
-    for other in [] if few else others[: _MOST_TEACHERS - 1]:
-        joined = logits + ranking.answers(other)
-        error = standard_error(right(logits), len(validation.labels))
-        if right(joined) > right(logits) + error:
+    for other in [] if few else others[: 1 if alone else _MOST_TEACHERS - 1]:
+        model, spare = None, 0.0
+        if alone:
+            model, _ = _tuned(job, ranking, other.candidate)
+            joined = logits + predict_logits(model, validation)
+        else:
+            spare = standard_error(right(logits), len(validation.labels))
+            joined = logits + ranking.answers(other)
+        if right(joined) > right(logits) + spare:
             logits = joined
-            members[other.candidate.label] = ranking.network(
+            members[other.candidate.label] = model or ranking.network(
                 ranking.rank(other.candidate)
             )
     content = io.BytesIO()
     np.save(content, _ask(job, list(members.values())), allow_pickle=False)
     write_bytes(job.folder / SOFT, content.getvalue())
-    job.checkpoint("teacher").remove()
+    for each in ranked:
+        job.checkpoint(each.candidate.label).remove()
     accuracy = right(logits)
     job.progress(total, total, f"{' + '.join(members)}: {accuracy:.1%}")
     return {
@@ -105,7 +113,7 @@ def _tuned(
 
     Where it is the student's own it is tuned as the student is, and kept for it.
     """
-    is_student = candidate.label == job.results["search"]["best"]["label"]
+    is_student = _is_students(job, candidate)
     if is_student:
         data, model = student_data(job), load(job, "linear")
         recipe = _recipes(job)["student"]
@@ -115,7 +123,7 @@ def _tuned(
     linear = evaluate(model, data.validation)
     before = model.get_weights()
     try:
-        checkpoint = job.checkpoint("teacher")
+        checkpoint = job.checkpoint(candidate.label)
         train_on(job, model, data.train, recipe, checkpoint=checkpoint)
     except DivergedError as error:
         model.set_weights(before)
@@ -128,6 +136,11 @@ def _tuned(
     if (tuned.accuracy, -tuned.loss) <= (linear.accuracy, -linear.loss):
         model.set_weights(before)
     return model, {"linear": asdict(linear), "tuned": asdict(tuned)}
+
+
+def _is_students(job: Job, candidate: tuning.Candidate) -> bool:
+    """Whether a network is the student's own, at the same side."""
+    return candidate.label == job.results["search"]["best"]["label"]
 
 
 def _teachers(
