@@ -276,8 +276,20 @@ def print_few(
                 found = transfer.similarity(start.codes, train, seed=seed)
                 said = transfer.recommend(count, classes, found.value)
                 print(f"# recommended: {said.way} ({said.case})", flush=True)
+                same = {"linear": "linear", "all": "tuned"}.get(said.way)
+                if same in ways:
+                    times = right[same, count][-1]
+                else:
+                    model = {
+                        "linear": start.linear,
+                        "earlier": lambda start=start, at=found.best: start.earlier(at),
+                        "top": start.top,
+                        "all": start.tuned,
+                    }[said.way]()
+                    times = round(_share(model, judges) * len(judges.labels))
+                right.setdefault(("recommended", count), []).append(times)
     print(f"seeds {seeds}, {asked:,} answers in all; in brackets 95 % (Wilson)")
-    for way in ways:
+    for way in (*ways, "recommended"):
         cells = []
         for count in counts:
             found = share_interval(sum(right[way, count]), asked)
@@ -285,7 +297,7 @@ def print_few(
                 f"{sum(right[way, count]) / asked:6.1%} "
                 f"({100 * found.low:.1f}-{100 * found.high:.1f})"
             )
-        print(f"{way:10} {'  '.join(cells)}")
+        print(f"{way:12} {'  '.join(cells)}")
 
 
 def _share(model, split) -> float:
@@ -325,6 +337,18 @@ class _Few:
         head = transfer.fit_linear((found, self.train.labels), seed=self.seed)
         return transfer.with_linear(copied(codes), head)
 
+    def earlier(self, layer: str):
+        """Fit a linear classifier to the codes of an earlier layer."""
+        from kerasnets import transfer
+
+        return self._linear(transfer.body(self.codes, layer))
+
+    def top(self):
+        """Tune the last stage on labels."""
+        from kerasnets import transfer
+
+        return self._tuned(None, transfer.stages(self.codes)[-1][0])
+
     def tuned(self):
         """Tune all of it on labels."""
         return self._tuned(None)
@@ -346,12 +370,13 @@ class _Few:
             )
         return self._tuned(soft)
 
-    def _tuned(self, soft):
+    def _tuned(self, soft, start: str | None = None):
         from kerasnets import transfer
 
         model, recipe = self.linear(), self._recipe(FEW_EPOCHS)
         began = time.perf_counter()
-        transfer.train_stages(model, self._feed(model, recipe, soft), recipe)
+        feed = self._feed(model, recipe, soft)
+        transfer.train_stages(model, feed, recipe, start=start)
         seconds = time.perf_counter() - began
         print(f"# {seconds / recipe.epochs:.2f} s an epoch", flush=True)
         return model
