@@ -136,8 +136,8 @@ def similarity(
 
     Three-fold cross-validation of ``fit_linear`` on up to 500 images. An earlier stage
     counts as better than a later one only by more than two standard errors of an
-    accuracy of that many images: by one, the highest of several is often ahead by chance
-    where images are few (of three draws of 50 flowers, once).
+    accuracy of that many images: by one, the highest of several is often ahead by
+    chance where images are few (of three draws of 50 flowers, once).
 
     Args:
         model: As for ``body``.
