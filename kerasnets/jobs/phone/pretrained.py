@@ -171,7 +171,12 @@ STAGES = (
     Stage(
         "first", first_file, uses=("calibration",), files=("first.tflite",), share=10
     ),
-    Stage("search", searching.search, uses=("student_recipe", "decay", "costly_madds")),
+    Stage(
+        "search",
+        searching.search,
+        uses=("student_recipe", "decay", "costly_madds"),
+        share=10,
+    ),
     Stage(
         "images",
         begin_student,
