@@ -1,6 +1,7 @@
 """Images decoded once: squares in arrays on disk."""
 
 import hashlib
+import mmap
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,12 @@ class Split:
     def read(self, index: int) -> np.ndarray:
         """Return an image as uint8 (side, side, 3)."""
         return np.asarray(self.images[index])
+
+    def let_go(self) -> None:
+        """Give back the memory of what was read; it is read again when it is needed."""
+        pages = getattr(self.images, "_mmap", None)  # of a memory map
+        if hasattr(pages, "madvise"):
+            pages.madvise(mmap.MADV_DONTNEED)
 
     def crop(self, index: int, window: Window, size: int) -> np.ndarray:
         """Return a part of an image, resized: uint8 (size, size, 3)."""

@@ -214,3 +214,4 @@ def train_on(
         batch_norm="batch",
         **{"progress": job.progress, **how},
     )
+    split.let_go()

@@ -176,6 +176,8 @@ class Ranking:
             transfer.features(body, split, layer=body.layers[-1].name)
             for split in parts
         )
+        for split in parts:
+            split.let_go()
         content = io.BytesIO()
         np.savez(content, key=np.array(key), train=train, validation=validation)
         write_bytes(path, content.getvalue())

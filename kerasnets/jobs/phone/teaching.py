@@ -170,6 +170,7 @@ def _ask(job: Job, members: Sequence[keras.Model]) -> np.ndarray:
             folder=job.folder / "work" / f"soft-{job.key[:16]}-{index}",
             progress=job.progress,
         )
+    split.let_go()
     return (answers / len(members)).astype("float32")
 
 
