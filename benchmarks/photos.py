@@ -254,11 +254,7 @@ def print_few(
             classes = len(data.class_names)
             for count in counts:
                 chosen = spread(data.train.labels, count * classes, seed)
-                train = Split(
-                    data.train.images[chosen],
-                    data.train.labels[chosen],
-                    tuple(data.train.ids[i] for i in chosen),
-                )
+                train = data.train.picked(chosen)
                 start = _Few(train, weights, classes, seed)
                 for way in ways:
                     began = time.perf_counter()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,9 +43,17 @@ class Split:
         """Return an image as uint8 (side, side, 3)."""
         return np.asarray(self.images[index])
 
+    def picked(self, indices: np.ndarray) -> "Split":
+        """Return some of the images, read into memory."""
+        return Split(
+            np.asarray(self.images[indices]),
+            self.labels[indices],
+            tuple(self.ids[i] for i in indices),
+        )
+
     def let_go(self) -> None:
         """Give back the memory of what was read; it is read again when it is needed."""
-        pages = getattr(self.images, "_mmap", None)  # of a memory map
+        pages: Any = getattr(self.images, "_mmap", None)  # of a memory map
         if hasattr(pages, "madvise"):
             pages.madvise(mmap.MADV_DONTNEED)
 

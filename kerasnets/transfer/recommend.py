@@ -159,9 +159,7 @@ def similarity(
             "more of each class are needed to measure the similarity"
         )
     chosen = spread(split.labels, max(_IMAGES, _FOLDS * len(counts)), seed)
-    few = Split(
-        split.images[chosen], split.labels[chosen], tuple(split.ids[i] for i in chosen)
-    )
+    few = split.picked(chosen)
     folds = list(
         StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(
             chosen, few.labels

@@ -24,6 +24,15 @@ def test_memory_of_what_was_read_is_given_back(tmp_path):
     assert split.images.sum() == total
 
 
+def test_picked_images_keep_label_and_name():
+    pixels = np.arange(3 * 12, dtype="uint8").reshape(3, 2, 2, 3)
+    split = Split(pixels, np.array([5, 6, 7]), ("a", "b", "c"))
+    some = split.picked(np.array([2, 0]))
+    assert some.images[:, 0, 0, 0].tolist() == [24, 0]
+    assert some.labels.tolist() == [7, 5]
+    assert some.ids == ("c", "a")
+
+
 def test_images_in_memory_stay():
     split = Split(np.ones((2, 4, 4, 3), "uint8"), np.zeros(2, int), ("a", "b"))
     split.let_go()

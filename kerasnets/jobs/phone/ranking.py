@@ -185,12 +185,8 @@ class Ranking:
 
 
 def _picked(split: Split, chosen: np.ndarray) -> Split:
-    """Some images of a split."""
-    if len(chosen) == len(split.labels):
-        return split
-    return Split(
-        split.images[chosen], split.labels[chosen], tuple(split.ids[i] for i in chosen)
-    )
+    """Some images of a split, which stays on disk where they are all."""
+    return split if len(chosen) == len(split.labels) else split.picked(chosen)
 
 
 def within(
