@@ -165,7 +165,7 @@ def test_settings_know_the_weights_by_their_digest(home, photos):
     choice = phone.choose(data=photos, seed=3, max_latency=5)
     settings = choice.settings
     assert isinstance(settings, phone.PretrainedSettings)
-    assert phone.stages_of(settings)[1].name == "search"
+    assert phone.stages_of(settings)[1].name == "rank"
     # SHA-256 of "weights", by sha256sum
     digest = "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
     assert settings.weights == ((QUARTER, digest),)
