@@ -52,6 +52,8 @@ HEAVY = (
     "compression/test_recipes.py",
     "jobs/test_phone.py",
     "export/test_formats.py",
+    "test_package.py",
+    "jobs/test_phone_pretrained.py",
 )
 
 
@@ -85,12 +87,20 @@ def pytest_ignore_collect(collection_path, config):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the numeric ones; the slow ones first, no worker is left with them."""
+    """Mark the numeric ones; the longest first, no worker is left with them."""
+
+    def path(item) -> str:
+        return item.path.relative_to(Path(__file__).parent).as_posix()
+
     for item in items:
-        path = item.path.relative_to(Path(__file__).parent).as_posix()
-        if path.startswith(NUMERIC):
+        if path(item).startswith(NUMERIC):
             item.add_marker(pytest.mark.numeric)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("slow") is None,
+            path(item) not in HEAVY,
+        )
+    )
 
 
 @pytest.hookimpl(wrapper=True)
