@@ -83,7 +83,7 @@ def print_jobs(folder: str, madds: str, size: str, seeds: list[int]) -> None:
         for name, figures in found["models"].items():
             rows.setdefault(f"{name}, %", []).append(100 * figures["accuracy"])
         stages = {each["name"]: each for each in found["stages"]}
-        ready = ("data", "search", "first")
+        ready = ("data", "rank", "first")
         rows.setdefault("first.tflite after, s", []).append(
             sum(stages[name]["seconds"] for name in ready)
         )
