@@ -188,8 +188,7 @@ def teach(tmp_path, monkeypatch):
         ranked=(0.8, 0.7, 0.6),
         few=False,
         diverges=False,
-        student=None,
-        train=None,
+        student="d",
     ):
         given = iter(shares)
         split = Split(np.zeros((400, 8, 8, 3), "uint8"), labels, ())
@@ -227,15 +226,12 @@ def teach(tmp_path, monkeypatch):
         monkeypatch.setattr(
             teaching.tuning, "pretrained_candidates", lambda *_, **__: ()
         )
-        monkeypatch.setattr(teaching, "train_on", train or learn)
+        monkeypatch.setattr(teaching, "train_on", learn)
         monkeypatch.setattr(teaching, "evaluate", lambda *_: Evaluation(0.9, 1.0, 400))
         monkeypatch.setattr(teaching, "predict_logits", lambda *_: logits(next(given)))
         monkeypatch.setattr(teaching, "_ask", lambda job, members: np.zeros(3))
         made = Job(tmp_path, tiny_pretrained.SETTINGS, "key", results(), silent)
-        if student is not None:
-            cost = {"madds": 10}
-            made.results["search"] = {"best": {"label": student, "cost": cost}}
-            made.results["data"]["images"]["train"] = 400
+        made.results["search"]["best"]["label"] = student
         return teaching.teach(made), restored
 
     return run
@@ -267,44 +263,33 @@ def test_of_teachers_that_rank_alike_the_cheapest_is_tuned(teach):
     assert few[0]["members"] == ["a"]
 
 
-def test_teacher_of_the_student_s_kind_is_the_student_tuned_on_labels(
-    teach, tmp_path, monkeypatch
-):
-    saved, learned = [], []
-    split = Split(np.zeros((400, 8, 8, 3), "uint8"), np.arange(400) % 2, ())
-    model = SimpleNamespace(get_weights=list, set_weights=lambda _: None)
-    monkeypatch.setattr(
-        teaching,
-        "student_data",
-        lambda _: SimpleNamespace(train="as a phone sees them", validation=split),
+def test_a_network_is_not_taught_by_its_own_kind(teach):
+    outcome, _ = teach((0.8, 0.99), student="a")
+    assert [row["accuracy"] for row in outcome["rows"]] == [0.8, 0.7]
+    assert outcome["members"] == []
+    assert outcome["notes"][0].startswith("nothing teaches the network: none that can")
+    # of 400 images 80 % right: a standard error of 2 points
+    assert teach((0.8, 0.8), ranked=(0.8, 0.79, 0.6), student="b")[0]["members"] == []
+    taught = teach((0.8, 0.8), ranked=(0.8, 0.77, 0.6), student="b")
+    assert taught[0]["members"] == ["a"]
+
+
+def test_a_network_that_nothing_teaches_is_tuned_on_labels(tmp_path):
+    job = Job(
+        *(tmp_path, tiny_pretrained.SETTINGS, "key"),
+        results(teacher={"members": []}),
+        silent,
     )
-    monkeypatch.setattr(teaching, "load", lambda *_: model)
-    monkeypatch.setattr(teaching, "save_model", lambda *given: saved.append(given))
-    # the next in rank is tuned too, and joins where it helps at all
-    outcome, _ = teach(
-        (0.95, 0.955, 0.99),
-        student="a",
-        train=lambda job, model, split, recipe, **_: learned.append((split, recipe)),
-    )
-    assert outcome["members"] == ["a", "b"]
-    assert saved == [(model, tmp_path / "teacher.keras")]
-    # 400 images, 12 batches of 32: 25 epochs for 300 steps
-    recipe = replace(tiny_pretrained.SETTINGS.student_recipe, epochs=25)
-    assert learned[0] == ("as a phone sees them", recipe)
-    assert [len(split.labels) for split, _ in learned[1:]] == [400]
-    # it is not tuned again
-    (tmp_path / "teacher.keras").touch()
-    monkeypatch.setattr(teaching, "load_model", lambda path: path.name)
-    monkeypatch.setattr(teaching, "train_on", lambda *_, **__: pytest.fail("tuned"))
-    job = Job(tmp_path, tiny_pretrained.SETTINGS, "key", results(), silent)
-    assert teaching._student(job, "student", recipe, silent) == "teacher.keras"
+    assert list(teaching._recipes(job)) == ["student"]
+    job.results["teacher"]["members"] = ["b"]
+    assert list(teaching._recipes(job)) == ["student", "distilled"]
 
 
 def test_teacher_that_diverges_is_the_one_before(teach):
     outcome, restored = teach((0.8,), diverges=True)
     assert restored == [["linear"]]
     assert "tuned" not in outcome
-    assert outcome["notes"][0].startswith("teacher: ")
+    assert outcome["notes"][0].startswith("the teacher a stays as it was: ")
 
 
 # --- the whole of it, on images of three colours -------------------------------------

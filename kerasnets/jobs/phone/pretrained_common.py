@@ -95,18 +95,23 @@ def student_data(job: Job) -> PreparedData:
     return load_prepared(student_folder(job))
 
 
-def to_int8(job: Job, model: keras.Model, split: Split) -> bytes:
-    """A network in 8 bits, its ranges set by training images."""
-    return export.convert(model, calibration=calibration_of(job, model, split).images)
+def to_int8(
+    job: Job, model: keras.Model, split: Split, *, images: int | None = None
+) -> bytes:
+    """A network in 8 bits, its ranges set by so many training images."""
+    chosen = calibration_of(job, model, split, images=images)
+    return export.convert(model, calibration=chosen.images)
 
 
-def calibration_of(job: Job, model: keras.Model, split: Split) -> export.Calibration:
+def calibration_of(
+    job: Job, model: keras.Model, split: Split, *, images: int | None = None
+) -> export.Calibration:
     """Draw the training images that set the ranges of a network's int8 file."""
     return export.calibration_images(
         split,
         size=model.input_shape[1],
         seed=job.settings.seed,
-        count=job.settings.calibration,
+        count=job.settings.calibration if images is None else images,
     )
 
 

@@ -30,25 +30,23 @@ from kerasnets.jobs.phone.pretrained_common import (
     student_data,
     train_on,
 )
-from kerasnets.jobs.phone.ranking import Ranking, near_the_first
+from kerasnets.jobs.phone.ranking import Ranked, Ranking, near_the_first
 from kerasnets.progress import Progress
-from kerasnets.saving import load_model, save_model
+from kerasnets.saving import save_model
 from kerasnets.training import DivergedError, Recipe, release_memory
 
 # an ensemble of more costs more than it brings
 _MOST_TEACHERS = 3
 SOFT = "soft_targets.npy"
-# there where it is the student's own network
-TEACHER = "teacher.keras"
 
 
 def teach(job: Job) -> dict:
     """Make the best teacher that can be afforded, and ask it for its answers once.
 
     The cheapest of the networks that rank alike at the head is tuned; others join where
-    the validation images say so by more than chance. Where it is the student's own, and
-    could teach little more than labels do, the next one is tuned too, and joins where
-    it helps at all. There is none where nothing is tuned.
+    the validation images say so by more than chance. There is none where nothing is
+    tuned, nor where it would be the student's own network: what that has learned of the
+    labels teaches it no more than they do.
     """
     settings, ranking = job.settings, ranking_of(job)
     if stays_linear(job):
@@ -72,30 +70,25 @@ def teach(job: Job) -> dict:
     near = ranked[: 1 if few else len(near_the_first(rows))]
     first = min(near, key=lambda each: each.candidate.cost.madds)
     others = [each for each in ranked if each is not first]
+    if first.candidate.label == job.results["search"]["best"]["label"]:
+        job.progress(total, total, "none")
+        return {"rows": rows, "members": [], "notes": [_alone_line(first)]}
     best, figures = _tuned(job, ranking, first.candidate)
-    alone = _is_students(job, first.candidate)
     _, validation = ranking.some
     logits = predict_logits(best, validation)
     right = functools.partial(share_right, labels=validation.labels)
     members = {first.candidate.label: best}
-    for other in [] if few else others[: 1 if alone else _MOST_TEACHERS - 1]:
-        model, spare = None, 0.0
-        if alone:
-            model, _ = _tuned(job, ranking, other.candidate)
-            joined = logits + predict_logits(model, validation)
-        else:
-            spare = standard_error(right(logits), len(validation.labels))
-            joined = logits + ranking.answers(other)
+    for other in [] if few else others[: _MOST_TEACHERS - 1]:
+        joined = logits + ranking.answers(other)
+        spare = standard_error(right(logits), len(validation.labels))
         if right(joined) > right(logits) + spare:
             logits = joined
-            members[other.candidate.label] = model or ranking.network(
-                ranking.rank(other.candidate)
-            )
+            network = ranking.network(ranking.rank(other.candidate))
+            members[other.candidate.label] = network
     content = io.BytesIO()
     np.save(content, _ask(job, list(members.values())), allow_pickle=False)
     write_bytes(job.folder / SOFT, content.getvalue())
-    for each in ranked:
-        job.checkpoint(each.candidate.label).remove()
+    job.checkpoint("teacher").remove()
     accuracy = right(logits)
     job.progress(total, total, f"{' + '.join(members)}: {accuracy:.1%}")
     return {
@@ -109,38 +102,31 @@ def teach(job: Job) -> dict:
 def _tuned(
     job: Job, ranking: Ranking, candidate: tuning.Candidate
 ) -> tuple[keras.Model, dict]:
-    """A network tuned on labels, or as it was where that made it no better.
-
-    Where it is the student's own it is tuned as the student is, and kept for it.
-    """
-    is_student = _is_students(job, candidate)
-    if is_student:
-        data, model = student_data(job), load(job, "linear")
-        recipe = _recipes(job)["student"]
-    else:
-        data, model = ranking.data, ranking.network(ranking.rank(candidate))
-        recipe = for_images(job, job.settings.teacher_recipe)
+    """A network tuned on labels, or as it was where that made it no better."""
+    data, model = ranking.data, ranking.network(ranking.rank(candidate))
+    recipe = for_images(job, job.settings.teacher_recipe)
     linear = evaluate(model, data.validation)
     before = model.get_weights()
     try:
-        checkpoint = job.checkpoint(candidate.label)
+        checkpoint = job.checkpoint("teacher")
         train_on(job, model, data.train, recipe, checkpoint=checkpoint)
     except DivergedError as error:
         model.set_weights(before)
-        return model, {"linear": asdict(linear), "notes": [f"teacher: {error}"]}
+        note = f"the teacher {candidate.label} stays as it was: {error}"
+        return model, {"linear": asdict(linear), "notes": [note]}
     finally:
         release_memory()
-    if is_student:
-        save_model(model, job.folder / TEACHER)
     tuned = evaluate(model, data.validation)
     if (tuned.accuracy, -tuned.loss) <= (linear.accuracy, -linear.loss):
         model.set_weights(before)
-    return model, {"linear": asdict(linear), "tuned": asdict(tuned)}
+    return model, {"linear": asdict(linear), "tuned": asdict(tuned), "notes": []}
 
 
-def _is_students(job: Job, candidate: tuning.Candidate) -> bool:
-    """Whether a network is the student's own, at the same side."""
-    return candidate.label == job.results["search"]["best"]["label"]
+def _alone_line(first: Ranked) -> str:
+    return (
+        "nothing teaches the network: none that can be afforded ranks above "
+        f"{first.candidate.label} itself by more than chance"
+    )
 
 
 def _teachers(
@@ -175,7 +161,7 @@ def _ask(job: Job, members: Sequence[keras.Model]) -> np.ndarray:
 
 
 def tune(job: Job) -> dict:
-    """Tune the student on labels, and anew on the teacher's answers; take the best."""
+    """Tune the student on labels, and on a teacher's answers if any; take the best."""
     data = student_data(job)
     recipes = {} if stays_linear(job) else _recipes(job)
     epochs = [recipe.epochs for recipe in recipes.values()]
@@ -206,8 +192,6 @@ def _student(job: Job, name: str, recipe: Recipe, progress: Progress) -> keras.M
     soft = None
     if name == "distilled":
         soft = np.load(job.folder / SOFT, mmap_mode="r", allow_pickle=False)
-    elif (job.folder / TEACHER).is_file():
-        return load_model(job.folder / TEACHER)
     model = load(job, "linear")
     train_on(
         job,
@@ -247,10 +231,9 @@ def _few_line(job: Job) -> str:
 
 
 def _recipes(job: Job) -> dict[str, Recipe]:
-    """How the student is tuned: on labels, and on the teacher's answers."""
+    """How the student is tuned: on labels, and on a teacher's answers if any."""
     settings = job.settings
-    recipes = {"student": settings.student_recipe, "distilled": settings.distil_recipe}
-    return {
-        name: for_images(job, shortened(job, recipe))
-        for name, recipe in recipes.items()
-    }
+    recipes = {"student": settings.student_recipe}
+    if job.results["teacher"]["members"]:
+        recipes["distilled"] = shortened(job, settings.distil_recipe)
+    return {name: for_images(job, recipe) for name, recipe in recipes.items()}
