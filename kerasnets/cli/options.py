@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 Data = Annotated[
     str,
-    typer.Option(help="Labelled images: digits, tfds:NAME, folder:PATH or npz:FILE."),
+    typer.Option(
+        help="Labelled images: digits, tfds:NAME, folder:PATH, csv:FILE, npz:FILE, "
+        "idx:PATH or cifar:PATH."
+    ),
 ]
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL.keras", help="Saved Keras model.")

@@ -1,12 +1,15 @@
-"""Where images come from: the digits, TFDS, a folder, an npz file.
+"""Where images come from: the digits, TFDS, a folder, a table, files of arrays.
 
 A file a source; what a source is, stands in ``source``.
 """
 
 from pathlib import Path
 
+from kerasnets.data.sources.cifar import open_cifar
+from kerasnets.data.sources.csv_file import open_csv
 from kerasnets.data.sources.digits import open_digits
 from kerasnets.data.sources.folder import open_folder
+from kerasnets.data.sources.idx import open_idx
 from kerasnets.data.sources.npz import open_npz
 from kerasnets.data.sources.source import (
     Examples,
@@ -19,15 +22,25 @@ from kerasnets.errors import KerasnetsError
 __all__ = ["Examples", "LeftOut", "Source", "check_class_names", "open_source"]
 
 
+_OF_FILES = {
+    "folder": open_folder,
+    "csv": open_csv,
+    "npz": open_npz,
+    "idx": open_idx,
+    "cifar": open_cifar,
+}
+
+
 def open_source(spec: str) -> Source:
     """The set of images that the user names.
 
     Args:
         spec: ``digits`` (scikit-learn's 1,797 handwritten digits), ``tfds:NAME`` (a
             TFDS image classification set), ``folder:PATH`` (one folder a class, maybe
-            within train, validation and test folders) or ``npz:FILE`` (x_train,
-            y_train and maybe x_test, y_test, as in Keras's mnist.npz). A path may
-            begin with ``~``.
+            within train, validation and test folders), ``csv:FILE`` (a line with path
+            and label each), ``npz:FILE`` (x_train, y_train and maybe x_test, y_test, as
+            in Keras's mnist.npz), ``idx:PATH`` (a folder with MNIST's files) or
+            ``cifar:PATH`` (with CIFAR's binary ones). A path may begin with ``~``.
 
     Raises:
         KerasnetsError: The name is of no such form, or nothing usable is there.
@@ -40,12 +53,11 @@ def open_source(spec: str) -> Source:
         from kerasnets.data.sources.tfds import open_tfds
 
         return open_tfds(spec, rest)
-    if kind == "folder" and rest:
-        return open_folder(spec, _path(rest))
-    if kind == "npz" and rest:
-        return open_npz(spec, _path(rest))
+    if kind in _OF_FILES and rest:
+        return _OF_FILES[kind](spec, _path(rest))
     raise KerasnetsError(
-        f"data {spec!r} is unknown: digits, tfds:NAME, folder:PATH or npz:FILE"
+        f"data {spec!r} is unknown: digits, tfds:NAME, folder:PATH, csv:FILE, "
+        "npz:FILE, idx:PATH or cifar:PATH"
     )
 
 

@@ -49,7 +49,7 @@ def choose(
     """Choose the settings of a run, and say where it starts.
 
     Args:
-        data: digits, tfds:NAME, folder:PATH or npz:FILE.
+        data: What ``open_source`` takes.
         teacher: Name of any classifier of the zoo, from scratch; None for ResNet-20.
         student: Name of the network for the phone; None for MobileNet from scratch, and
             for any small network whose ImageNet weights are here.

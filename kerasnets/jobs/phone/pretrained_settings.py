@@ -37,7 +37,7 @@ class PretrainedSettings:
     """All settings of a run from ImageNet weights; ``choose_settings`` gives them.
 
     Attributes:
-        data: folder:PATH, tfds:NAME or npz:FILE.
+        data: What ``open_source`` takes.
         seed: Of everything that draws.
         networks: Names of those that it may take.
         weights: Name and SHA-256 of the file of each of their widths.
@@ -56,9 +56,9 @@ class PretrainedSettings:
         student_recipe: How the student is tuned on labels.
         distil_recipe: How it is tuned with the teacher's answers.
         costly_madds: Multiply-adds above which a network is tuned from its third stage
-            on, and the student is tuned, pruned and quantised in half of the epochs: it
-            knows more than a small one, and most of its time and memory go into the
-            large maps of the first stages, which serve any images.
+            on, and the student is distilled, pruned and quantised in half of the
+            epochs: it knows more than a small one, and most of its time and memory go
+            into the large maps of the first stages, which serve any images.
         decay: Rate of a stage beside that of the one above it, while tuning.
         sparsities: Shares of zeros to try, the largest first.
         pruning: How the student is pruned to each.

@@ -43,7 +43,7 @@ class Settings:
     """All settings of a run; ``choose_settings`` fills in the usual ones.
 
     Attributes:
-        data: digits, tfds:NAME, folder:PATH or npz:FILE.
+        data: What ``open_source`` takes.
         resolution: Side in pixels at which the images are kept; rho 1 of the search.
         skip_bad_images: Leave out files that cannot be decoded.
         teacher: Name of the network that teaches.

@@ -6,9 +6,8 @@ from kerasnets.errors import KerasnetsError
 
 @pytest.mark.parametrize("spec", ["", "cifar", "tfds:", "folder:", "npz", "zip:a.zip"])
 def test_unknown_source_names_the_accepted_forms(spec):
-    with pytest.raises(
-        KerasnetsError, match="digits, tfds:NAME, folder:PATH or npz:FILE"
-    ):
+    forms = "digits, tfds:NAME, folder:PATH, csv:FILE, npz:FILE, idx:PATH or cifar:PATH"
+    with pytest.raises(KerasnetsError, match=forms):
         open_source(spec)
 
 
