@@ -70,8 +70,9 @@ def job(tmp_path, monkeypatch):
     split = Split(np.zeros((200, 8, 8, 3), "uint8"), np.zeros(200, "int64"), ())
     data = SimpleNamespace(train=split, validation=split)
     monkeypatch.setattr(shrinking, "student_data", lambda _: data)
-    for name in ("load_model", "release_memory", "save_model"):
+    for name in ("release_memory", "save_model"):
         monkeypatch.setattr(shrinking, name, lambda *_: None)
+    monkeypatch.setattr(shrinking, "load_model", lambda path: path.name)
     monkeypatch.setattr(shrinking.compression, "compress", lambda *_, **__: None)
 
     def make(**more):
@@ -81,25 +82,32 @@ def job(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "taken"),
+    ("accuracies", "kept"),
     [
-        ([0.895], "pruned"),
-        ([0.89], "pruned"),  # a point less: what may go
-        ([0.85, 0.9], "pruned"),
-        ([0.85, 0.88], "student"),
+        # a point is what may go; of half of it and less more zeros are tried
+        ([0.885], 0),
+        ([0.89], 1),
+        ([0.895, 0.885], 1),
+        ([0.91, 0.89], 2),
     ],
 )
-def test_most_zeros_that_hold_are_taken(job, monkeypatch, accuracies, taken):
-    given = iter(accuracies)
+def test_most_zeros_that_hold_are_taken(job, monkeypatch, accuracies, kept):
+    given, saved = iter(accuracies), []
+    opened = (f"try {i}" for i in (1, 2))
+    monkeypatch.setattr(shrinking, "load_model", lambda _: next(opened))
+    monkeypatch.setattr(shrinking, "save_model", lambda model, _: saved.append(model))
     monkeypatch.setattr(
         shrinking, "evaluate", lambda *_: Evaluation(next(given), 1.0, 200)
     )
-    outcome = shrinking.prune(job())
-    assert [row["sparsity"] for row in outcome["tried"]] == [0.5, 0.3][
+    made = job()
+    made = replace(made, settings=replace(made.settings, sparsities=(0.3, 0.5)))
+    outcome = shrinking.prune(made)
+    assert [row["sparsity"] for row in outcome["tried"]] == [0.3, 0.5][
         : len(accuracies)
     ]
-    assert outcome["taken"] == taken
-    assert len(outcome["notes"]) == (taken == "student")
+    assert outcome["taken"] == ("pruned" if kept else "student")
+    assert saved == ([f"try {kept}"] if kept else [])
+    assert len(outcome["notes"]) == (not kept)
 
 
 @pytest.mark.parametrize(

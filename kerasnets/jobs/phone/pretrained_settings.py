@@ -60,7 +60,7 @@ class PretrainedSettings:
             epochs: it knows more than a small one, and most of its time and memory go
             into the large maps of the first stages, which serve any images.
         decay: Rate of a stage beside that of the one above it, while tuning.
-        sparsities: Shares of zeros to try, the largest first.
+        sparsities: Shares of zeros to try, the smallest first.
         pruning: How the student is pruned to each.
         awareness: How it learns to live with 8 bits, where calibration loses too much.
         calibration: How many training images set the ranges of the int8 file.
@@ -84,7 +84,7 @@ class PretrainedSettings:
     distil_recipe: Recipe = _DISTILLING
     costly_madds: int = 100_000_000
     decay: float = 0.5
-    sparsities: tuple[float, ...] = (0.5, 0.3)
+    sparsities: tuple[float, ...] = (0.3, 0.5)
     pruning: PruneSettings = _PRUNING
     awareness: QATSettings = _AWARENESS
     calibration: int = 200
