@@ -213,6 +213,7 @@ def _fit(
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
+    from threadpoolctl import threadpool_limits
 
     scaler = StandardScaler().fit(codes.astype("float64"))
     estimator: Any
@@ -220,7 +221,8 @@ def _fit(
         estimator = LogisticRegression(C=strength, max_iter=1000)
     else:
         estimator = LinearSVC(C=strength, dual="auto", random_state=seed)
-    with warnings.catch_warnings():
+    # products so small take thirty times as long where threads wait for each other
+    with warnings.catch_warnings(), threadpool_limits(1):
         # what is not quite at the optimum is judged like the others
         warnings.simplefilter("ignore", ConvergenceWarning)
         estimator.fit(scaler.transform(codes.astype("float64")), labels)
