@@ -4,7 +4,7 @@
 group of commands each.
 """
 
-from kerasnets.cli import files, learning, phone, zoo
+from kerasnets.cli import files, judging, learning, phone, zoo
 from kerasnets.cli.app import application, main
 
 __all__ = ["main"]
@@ -18,6 +18,7 @@ for _name, _command in {
     "plot": zoo.plot,
     "finetune": learning.finetune,
     "neighbours": learning.neighbours,
+    "evaluate": judging.evaluate,
     "compress": files.compress,
     "export": files.export,
     "verify": files.verify,

@@ -9,7 +9,13 @@ from kerasnets.data.decoded import Split
 from kerasnets.data.encoded import EncodedSplit
 from kerasnets.data.feed import Feed
 from kerasnets.data.image_store import ImageStore
-from kerasnets.data.images import Window, decode_image, read_image, resize_images
+from kerasnets.data.images import (
+    Window,
+    decode_image,
+    read_image,
+    resize_images,
+    to_channels,
+)
 from kerasnets.data.pipeline import Augment, Batches, View, batches, images_at_once
 from kerasnets.data.sources import (
     Examples,
@@ -66,5 +72,6 @@ __all__ = [
     "read_image",
     "resize_images",
     "spread",
+    "to_channels",
     "whole_image",
 ]

@@ -73,6 +73,15 @@ class EncodedSplit:
         content, name = self._content(index)
         return np.asarray(decode_image(content, name=name))
 
+    def picked(self, indices: np.ndarray) -> "EncodedSplit":
+        """Return some of the images, in this order."""
+        return EncodedSplit(
+            self.labels[indices],
+            tuple(self.ids[i] for i in indices),
+            self.index[indices],
+            self.root,
+        )
+
     def crop(self, index: int, window: Window, size: int) -> np.ndarray:
         """Return a part of an image, resized: uint8 (size, size, 3).
 

@@ -24,6 +24,8 @@ from kerasnets.errors import KerasnetsError
 # pixels are off by 0.2 levels of 255 on average (at 1 by up to 3.5, on small JPEGs).
 _GAP = 3
 
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
 # from the stored to the upright picture, by EXIF orientation
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -63,6 +65,19 @@ class Window(NamedTuple):
     height: int
     width: int
     is_mirrored: bool = False
+
+    def square(self, share: float, down: float, across: float) -> "Window":
+        """Return a square in it.
+
+        Args:
+            share: Its side, as a share of the shorter side here.
+            down: Where it lies, as a share of the room that it leaves: 0 at the top.
+            across: Likewise: 0 at the left.
+        """
+        side = max(1, round(share * min(self.height, self.width)))
+        top = self.top + round(down * (self.height - side))
+        left = self.left + round(across * (self.width - side))
+        return Window(top, left, side, side)
 
 
 def decode_image(
@@ -178,6 +193,21 @@ def resize_images(images: np.ndarray, size: int) -> np.ndarray:
         return np.asarray(images)
     return np.stack(
         [np.asarray(_resize(Image.fromarray(image), size, size)) for image in images]
+    )
+
+
+def to_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """RGB images uint8 (n, h, w, 3) as something takes them with so many channels.
+
+    Raises:
+        KerasnetsError: These are neither 3 nor 1, for grey by ITU-R BT.601.
+    """
+    if channels == 3:
+        return np.asarray(images)
+    if channels == 1:
+        return np.round(images @ _LUMA).astype(np.uint8)[..., None]
+    raise KerasnetsError(
+        f"images of {channels} channels are wanted; the data give 3 (RGB) or 1 (grey)"
     )
 
 

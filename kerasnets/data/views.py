@@ -58,7 +58,7 @@ class CentreCrop:
     def __call__(self, height: int, width: int, draws: np.random.Generator) -> Window:
         """Return the part of an image; nothing is drawn."""
         del draws
-        return _placed(height, width, self.share, 0.5, 0.5)
+        return Window(0, 0, height, width).square(self.share, 0.5, 0.5)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class CornerCrop:
     def __call__(self, height: int, width: int, draws: np.random.Generator) -> Window:
         """Return the part of an image; nothing is drawn."""
         del draws
-        return _placed(height, width, self.share, *CORNERS[self.corner])
+        whole = Window(0, 0, height, width)
+        return whole.square(self.share, *CORNERS[self.corner])
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class RandomCrop:
 
     def __call__(self, height: int, width: int, draws: np.random.Generator) -> Window:
         """Draw the part of an image."""
-        side = _side(height, width, self.share)
+        side = Window(0, 0, height, width).square(self.share, 0, 0).height
         top = int(draws.integers(height - side + 1))
         left = int(draws.integers(width - side + 1))
         return Window(top, left, side, side, self.mirror and draws.random() < 0.5)
@@ -148,7 +149,7 @@ class AreaCrop:
                 top = int(draws.integers(height - down + 1))
                 left = int(draws.integers(width - across + 1))
                 return Window(top, left, down, across, is_mirrored)
-        middle = _placed(height, width, 1.0, 0.5, 0.5)
+        middle = Window(0, 0, height, width).square(1.0, 0.5, 0.5)
         return middle._replace(is_mirrored=is_mirrored)
 
 
@@ -268,19 +269,6 @@ def crop_batches(
         shuffle,
         preprocessing,
     )
-
-
-def _placed(
-    height: int, width: int, share: float, down: float, across: float
-) -> Window:
-    """A square, at a share of the room that it leaves below and to the right."""
-    side = _side(height, width, share)
-    top, left = round(down * (height - side)), round(across * (width - side))
-    return Window(top, left, side, side)
-
-
-def _side(height: int, width: int, share: float) -> int:
-    return max(1, round(share * min(height, width)))
 
 
 def _check_share(share: float) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kerasnets.data import PreparedData, Source, prepare, read_image
+from kerasnets.data import PreparedData, Source, prepare, read_image, to_channels
 from kerasnets.data.store import PARTS
 from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import Preprocessing, pixels_of, with_pixels
@@ -20,7 +20,6 @@ DATA_FILES = (
     *(f"data/{part}_images.npy" for part in PARTS),
     *(f"data/{part}_labels.npy" for part in PARTS),
 )
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 @contextlib.contextmanager
@@ -83,10 +82,4 @@ def fitted(images: np.ndarray, size: Sequence[int], channels: int) -> np.ndarray
     height, width = size
     if images.shape[1:3] != (height, width):
         images = np.stack([read_image(image, (height, width)) for image in images])
-    if channels == 3:
-        return np.asarray(images)
-    if channels == 1:
-        return np.round(images @ _LUMA).astype(np.uint8)[..., None]
-    raise KerasnetsError(
-        f"images of {channels} channels are wanted; the data give 3 (RGB) or 1 (grey)"
-    )
+    return to_channels(images, channels)

@@ -1,4 +1,4 @@
-"""A sheet of pictures: images, and beside each its nearest ones.
+"""A sheet of pictures: images, and beside each its nearest ones, or images alone.
 
 Drawn as in Krizhevsky et al. 2012, Figure 4: the image asked about at the left, the
 training images nearest to it at the right. The same pictures give the same bytes.
@@ -69,8 +69,40 @@ def sheet_path(out: Path | str) -> Path:
     return path
 
 
+def draw_all(
+    pictures: Sequence[Picture],
+    path: Path | str,
+    *,
+    title: str = "",
+    legend: str = "",
+    columns: int = 6,
+) -> None:
+    """Write a sheet of pictures that stand for themselves, row by row.
+
+    Args:
+        pictures: From the upper left on.
+        path: As for ``draw``.
+        title: Likewise.
+        legend: Likewise.
+        columns: How many stand in a row.
+
+    Raises:
+        KerasnetsError: As for ``draw``.
+    """
+    rows = [
+        Row(pictures[i], tuple(pictures[i + 1 : i + columns]))
+        for i in range(0, len(pictures), columns)
+    ]
+    draw(rows, path, title=title, legend=legend, apart=False)
+
+
 def draw(
-    rows: Sequence[Row], path: Path | str, *, title: str = "", legend: str = ""
+    rows: Sequence[Row],
+    path: Path | str,
+    *,
+    title: str = "",
+    legend: str = "",
+    apart: bool = True,
 ) -> None:
     """Write the sheet of some rows, whole or not at all.
 
@@ -79,6 +111,7 @@ def draw(
         path: The file, .png.
         title: What stands above.
         legend: What stands below it, in smaller letters.
+        apart: Whether the first picture of a row stands apart from the others.
 
     Raises:
         KerasnetsError: The name of the file ends otherwise, or there are no rows or too
@@ -91,15 +124,15 @@ def draw(
         )
     content = io.BytesIO()
     with mpl.rc_context({"font.family": "DejaVu Sans"}):
-        _figure(rows, title, legend).savefig(content, format="png")
+        _figure(rows, title, legend, apart).savefig(content, format="png")
     write_bytes(path, content.getvalue())
 
 
-def _figure(rows: Sequence[Row], title: str, legend: str) -> Figure:
+def _figure(rows: Sequence[Row], title: str, legend: str, apart: bool) -> Figure:
     columns = 1 + max(len(row.nearest) for row in rows)
     step = _SIDE + _CAPTION + _GAP
-    # a wider gap behind the image that is asked about
-    width = 2 * _MARGIN + columns * (_SIDE + _GAP) + _GAP
+    gap = 2 * _GAP if apart else 0.0
+    width = 2 * _MARGIN + columns * (_SIDE + _GAP) - _GAP + gap
     height = _HEAD + len(rows) * step + _MARGIN
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
     axes = figure.add_axes((0, 0, 1, 1))
@@ -110,9 +143,10 @@ def _figure(rows: Sequence[Row], title: str, legend: str) -> Figure:
         top = _HEAD + i * step
         _draw(axes, row.asked, _MARGIN, top)
         for j, picture in enumerate(row.nearest, start=1):
-            _draw(axes, picture, _MARGIN + j * (_SIDE + _GAP) + 2 * _GAP, top)
-    line = _MARGIN + _SIDE + 1.5 * _GAP
-    axes.plot([line, line], [_HEAD, height - _MARGIN], color=_FAINT, linewidth=0.8)
+            _draw(axes, picture, _MARGIN + j * (_SIDE + _GAP) + gap, top)
+    if apart:
+        line = _MARGIN + _SIDE + 1.5 * _GAP
+        axes.plot([line, line], [_HEAD, height - _MARGIN], color=_FAINT, linewidth=0.8)
     axes.set(xlim=(0, width), ylim=(height, 0))  # pictures set limits of their own
     return figure
 

@@ -66,6 +66,53 @@ def accuracy_text(accuracy: float, images: int) -> str:
     return f"{accuracy:.2%} ({low}-{high.replace('100.0', '100')})"
 
 
+def evaluation_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A row for each classifier and protocol.
+
+    Args:
+        rows: ``jobs.evaluate.Row.as_json`` of each.
+    """
+    table = _plain_table()
+    table.add_column("model", overflow="fold")
+    table.add_column("protocol")
+    for column in ("top-1", "top-5", "calibration error"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        shares = (
+            accuracy_text(row[top]["accuracy"], row["images"]) if row[top] else ""
+            for top in ("top1", "top5")
+        )
+        table.add_row(
+            row["name"],
+            row["protocol"],
+            *shares,
+            f"{row['calibration_error']:.3f}",
+        )
+    return table
+
+
+def error_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The errors in Markdown, in the form of Simonyan and Zisserman 2014, Table 3.
+
+    Args:
+        rows: As for ``evaluation_table``.
+    """
+    lines = [
+        "| network | side of training images, S | of test images, Q | evaluation | "
+        "top-1 error, % | top-5 error, % |",
+        "|---|--:|--:|---|--:|--:|",
+    ]
+    for row in rows:
+        errors = (
+            f"{100 * (1 - row[top]['accuracy']):.1f}" if row[top] else ""
+            for top in ("top1", "top5")
+        )
+        scales = ", ".join(map(str, row["scales"])) or "squeezed"
+        cells = (row["name"], str(row["resize"]), scales, row["protocol"], *errors)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def compression_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
     """A row for the model before and one after a compression.
 

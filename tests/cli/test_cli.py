@@ -321,6 +321,26 @@ def test_neighbours_prints_what_is_near_and_doubtful(here, run):
     assert [near["label"] for near in one["nearest"]] == [lines[2].split()[1]] * 2
 
 
+def test_evaluate_prints_shares_with_intervals(here, run):
+    call = ("evaluate", "net.keras", *DATA, "--images", "9")
+    code, out, err = run(*call, "--protocol", "whole", "--protocol", "ten-crop")
+    assert code == 0, err
+    rows = [line.split() for line in out.splitlines() if line.startswith("net.keras")]
+    assert [row[1] for row in rows] == ["whole", "ten-crop"]
+    assert all(row[2].endswith("%") and row[3].startswith("(") for row in rows)
+    assert out.splitlines()[-1] == "9 test images"
+    _, out, _ = run(*call, "--json")
+    (row,) = json.loads(out)["rows"]
+    assert row["images"] == 9
+    _, out, _ = run(*call, "--table", "--protocol", "dense", "--scales", "12")
+    error = 100 * (1 - row["top1"]["accuracy"])
+    assert out.splitlines()[0].startswith("| network | side of training images, S |")
+    assert out.splitlines()[2].startswith("| net.keras | 9 | 12 | dense | ")
+    assert 0 <= error <= 100
+    code, _, err = run(*call, "--scales", "12,x")
+    assert (code, "scales '12,x': whole numbers" in err) == (2, True)
+
+
 def test_list_shows_every_network(run):
     code, out, _ = run("list")
     assert code == 0
