@@ -14,6 +14,7 @@ from kerasnets.export.conversion.litert import convert
 from kerasnets.export.runtime.predictors import open_predictor
 from kerasnets.export.verification.bounds import FLOAT_BOUNDS, Bounds, failures
 from kerasnets.export.verification.comparison import OutputComparison
+from kerasnets.export.verification.io_matching import IOMatching
 from kerasnets.export.verification.report import report, verify
 from kerasnets.export.verification.sqnr import LayerSqnr, Sqnr
 from kerasnets.pixels import RAW, UNIT, carry
@@ -230,20 +231,19 @@ def test_of_large_images_the_model_sees_few_at_once(tmp_path, monkeypatch):
     model = keras.Model(image, keras.layers.Dense(2)(x))
     path = tmp_path / "large.tflite"
     path.write_bytes(convert(model))
-    seen, call = [], keras.Model.__call__
+    matching = IOMatching(path, open_predictor(path), model)
+    seen, call = [], matching._call
 
-    def counted(self, inputs, **how):
-        if self is model:
-            seen.append(len(inputs))
-        return call(self, inputs, **how)
+    def counted(images):
+        seen.append(len(images))
+        return call(images)
 
-    monkeypatch.setattr(keras.Model, "__call__", counted)
+    monkeypatch.setitem(matching.__dict__, "_call", counted)
     images = np.random.default_rng(0).integers(0, 256, (40, 192, 192, 3))
-    found = verify(path, model, images.astype("uint8"), sqnr=False)
-    assert found.outputs[0].agreement == 1
-    # 256 images of 64x64 pixels are 28 of 192x192: a quarter of them
-    assert seen
-    assert max(seen) == 7
+    (answers,) = matching.own_answers([images.astype("uint8")])
+    np.testing.assert_allclose(answers, model(UNIT(images)), atol=1e-5)
+    # as many pixels as 256 images of 64x64 have
+    assert seen == [28, 12]
 
 
 @pytest.mark.parametrize("file", ["float_file", "int8_file"])
