@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from kerasnets.data import Feed
+from kerasnets.errors import KerasnetsError
 from kerasnets.progress import Progress
 from kerasnets.training import Checkpoint, DivergedError, Objective, Recipe
 from kerasnets.training.objective import right_answers
@@ -37,8 +38,14 @@ def train(
         end_epoch: Called after each epoch.
 
     Raises:
+        KerasnetsError: The recipe decays weights by their squares.
         DivergedError: The loss is not finite at the end of an epoch.
     """
+    if recipe.decay != "decoupled" and recipe.weight_decay:
+        raise KerasnetsError(
+            f"the recipe's decay is {recipe.decay!r}: steps of compression take "
+            "'decoupled'"
+        )
     epochs, steps = recipe.epochs, feed.steps_per_epoch
     optimizer = _optimizer(model, recipe, epochs * steps)
     state = _state(model, optimizer)

@@ -3,7 +3,7 @@
 import difflib
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,12 @@ _NORMALISATIONS = (
 )
 # what trained the zoo's small networks: a large rate kills the ReLUs of one without
 # normalisation, which then gives the same answer to every image
-_RATES = {"sgd": (0.1, 0.01), "adam": (0.003, 0.001), "adamw": (0.003, 0.001)}
+_RATES = {
+    "sgd": (0.1, 0.01),
+    # AdaDelta finds its own (Zeiler 2012, section 3)
+    "adadelta": (1.0, 1.0),
+    **dict.fromkeys(("rmsprop", "adam", "adamw"), (0.003, 0.001)),
+}
 
 
 def suggest_learning_rate(model: keras.Model, optimizer: str = "sgd") -> float:
@@ -48,14 +53,20 @@ def learning_rate(recipe: Recipe, step: Any, steps: int) -> Any:
     """Return the learning rate of step ``step`` of ``steps``, counted from 0.
 
     rate * step / w in the first w steps of the warm-up; then rate, or
-    rate * (1 + cos(pi (step - w) / (steps - w))) / 2 along the cosine.
+    rate * (1 + cos(pi (step - w) / (steps - w))) / 2 along the cosine,
+    rate * ((steps - step) / (steps - w))^power of the polynomial, or rate * gamma^m
+    behind m milestones.
     """
     step = ops.cast(step, "float32")
     warmup = round(recipe.warmup * steps)
     share = 1.0
+    behind = ops.clip((step - warmup) / max(1, steps - warmup), 0.0, 1.0)
     if recipe.schedule == "cosine":
-        behind = ops.clip((step - warmup) / max(1, steps - warmup), 0.0, 1.0)
         share = 0.5 * (1.0 + ops.cos(math.pi * behind))
+    elif recipe.schedule == "polynomial":
+        share = (1.0 - behind) ** recipe.power
+    for milestone in recipe.milestones:
+        share = share * ops.where(step < round(milestone * steps), 1.0, recipe.gamma)
     if warmup:
         share = ops.where(step < warmup, step / warmup, share)
     return recipe.learning_rate * ops.cast(share, "float32")
@@ -95,14 +106,20 @@ def with_settings(optimizers: Any, recipe: Recipe, rate: Any) -> Any:
         recipe: Names the optimizer and its weight decay.
         rate: A schedule of the same library.
     """
-    decay = recipe.weight_decay
+    decay = recipe.weight_decay if recipe.decay == "decoupled" else 0.0
+    if recipe.optimizer == "adamw":
+        return optimizers.AdamW(rate, weight_decay=decay, epsilon=recipe.epsilon)
+    how: dict[str, Any] = {"weight_decay": decay or None}
     if recipe.optimizer == "sgd":
-        return optimizers.SGD(
-            rate, momentum=0.9, nesterov=True, weight_decay=decay or None
-        )
-    if recipe.optimizer == "adam":
-        return optimizers.Adam(rate, weight_decay=decay or None)
-    return optimizers.AdamW(rate, weight_decay=decay)
+        how |= {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
+        return optimizers.SGD(rate, **how)
+    how["epsilon"] = recipe.epsilon
+    if recipe.optimizer == "rmsprop":
+        how |= {"momentum": recipe.momentum, "rho": recipe.discount}
+        return optimizers.RMSprop(rate, **how)
+    if recipe.optimizer == "adadelta":
+        return optimizers.Adadelta(rate, rho=recipe.discount, **how)
+    return optimizers.Adam(rate, **how)
 
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -145,6 +162,14 @@ class AdamByLayer(_OwnRates, keras.optimizers.Adam):
     """Adam, and AdamW, with a rate for each variable."""
 
 
+class RMSpropByLayer(_OwnRates, keras.optimizers.RMSprop):
+    """RMSprop with a rate for each variable."""
+
+
+class AdadeltaByLayer(_OwnRates, keras.optimizers.Adadelta):
+    """AdaDelta with a rate for each variable."""
+
+
 def _with_own_rates(
     recipe: Recipe,
     model: keras.Model,
@@ -156,10 +181,17 @@ def _with_own_rates(
     undecayed = {id(variable) for variable in undecayed_variables(model)}
     plans = {}
     for variable, rate in _by_variable(model, rates):
-        decay = 0.0 if id(variable) in undecayed else recipe.weight_decay
+        is_decayed = recipe.decay == "decoupled" and id(variable) not in undecayed
+        decay = recipe.weight_decay if is_decayed else 0.0
         first_step = rate.first_epoch * steps // recipe.epochs
         plans[id(variable.value)] = (rate.share, first_step, decay)
-    own = types.SimpleNamespace(SGD=SGDByLayer, Adam=AdamByLayer, AdamW=AdamByLayer)
+    own = types.SimpleNamespace(
+        SGD=SGDByLayer,
+        RMSprop=RMSpropByLayer,
+        Adadelta=AdadeltaByLayer,
+        Adam=AdamByLayer,
+        AdamW=AdamByLayer,
+    )
     optimizer = with_settings(own, replace(recipe, weight_decay=0.0), schedule)
     optimizer.plan_of = lambda variable: plans[id(variable)]
     return optimizer
@@ -184,6 +216,31 @@ def _by_variable(
     return [
         (variable, of_layer.get(id(variable), LayerRate()))
         for variable in model.trainable_variables
+    ]
+
+
+def penalty(recipe: Recipe, variables: Sequence[keras.Variable]) -> Any:
+    """Return what the loss has more for large weights: decay / 2 of their squares.
+
+    Its gradient is the weight decay of "l2". 0 where the recipe decays otherwise.
+
+    Args:
+        recipe: Weight decay, and how.
+        variables: Those that decay, see ``decayed_variables``.
+    """
+    if recipe.decay != "l2" or not recipe.weight_decay:
+        return 0.0
+    squares: Any = [ops.sum(ops.square(ops.cast(v, "float32"))) for v in variables]
+    return 0.5 * recipe.weight_decay * sum(squares)
+
+
+def decayed_variables(model: keras.Model) -> list[keras.Variable]:
+    """Return the variables that weight decay makes smaller."""
+    undecayed = {id(variable) for variable in undecayed_variables(model)}
+    return [
+        variable
+        for variable in model.trainable_variables
+        if id(variable) not in undecayed
     ]
 
 

@@ -4,6 +4,7 @@ Plain values: reading them costs no Keras import, and they travel as JSON.
 """
 
 import difflib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,9 @@ from kerasnets.errors import KerasnetsError
 if TYPE_CHECKING:
     from kerasnets.data import Augment
 
-OPTIMIZERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("cosine", "constant")
+OPTIMIZERS = ("sgd", "rmsprop", "adadelta", "adam", "adamw")
+SCHEDULES = ("cosine", "constant", "step", "polynomial")
+DECAYS = ("decoupled", "l2")
 LOSSES = ("cross_entropy", "squared_hinge")
 
 
@@ -28,10 +30,23 @@ class Recipe:
         batch_size: Images a step.
         warmup: Share of the steps over which the rate rises linearly from zero.
         schedule: What follows: "cosine" falls to zero along half a cosine (Loshchilov
-            and Hutter 2017), "constant" stays.
-        optimizer: "sgd" (Nesterov momentum 0.9), "adam" or "adamw".
-        weight_decay: Decoupled decay a step, times the learning rate; biases, batch
-            normalisation and depthwise kernels have none.
+            and Hutter 2017), "constant" stays, "step" is multiplied by ``gamma`` at
+            each of the ``milestones``, "polynomial" falls to zero as the ``power`` of
+            the share of the steps that is left.
+        milestones: Shares of the training, ascending, for "step".
+        gamma: Of "step", above 0.
+        power: Of "polynomial"; 1 is a straight line.
+        optimizer: "sgd", "rmsprop", "adadelta" (Zeiler 2012), "adam" or "adamw".
+        momentum: Of SGD and RMSprop, 0 to below 1.
+        nesterov: Whether SGD looks ahead along it (Sutskever et al. 2013).
+        discount: Of the old squared gradients of RMSprop and AdaDelta, 0 to below 1.
+        epsilon: Added to the root of squared gradients, by all but SGD.
+        weight_decay: Of weights a step; biases, batch normalisation and depthwise
+            kernels have none.
+        decay: How: "decoupled" subtracts it from a weight, times weight and learning
+            rate (Loshchilov and Hutter 2019); "l2" adds it to the gradient, times the
+            weight, as papers before them mean it. With momentum 0.9 the same number is
+            some ten times as strong that way.
         loss: "cross_entropy" of the softmax, or "squared_hinge", one against all
             (``losses.MulticlassSquaredHinge``: what DSN learned with).
         label_smoothing: Share of a label that is spread evenly over all classes, 0 to
@@ -51,8 +66,16 @@ class Recipe:
     batch_size: int = 64
     warmup: float = 0.1
     schedule: str = "cosine"
+    milestones: tuple[float, ...] = ()
+    gamma: float = 0.1
+    power: float = 1.0
     optimizer: str = "sgd"
+    momentum: float = 0.9
+    nesterov: bool = True
+    discount: float = 0.9
+    epsilon: float = 1e-7
     weight_decay: float = 0.0
+    decay: str = "decoupled"
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     temperature: float = 4.0
@@ -62,12 +85,24 @@ class Recipe:
     def __post_init__(self):
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
         _check_name("schedule", self.schedule, SCHEDULES)
+        _check_name("decay", self.decay, DECAYS)
         _check_name("loss", self.loss, LOSSES)
+        ends = (0.0, *self.milestones, 1.0)
         for name, valid, accepted in (
             ("epochs", self.epochs >= 1, "1 or more"),
             ("batch_size", self.batch_size >= 1, "1 or more"),
             ("learning_rate", self.learning_rate > 0, "above 0"),
             ("warmup", 0 <= self.warmup <= 1, "0 to 1"),
+            (
+                "milestones",
+                all(a < b for a, b in itertools.pairwise(ends)),
+                "shares between 0 and 1, ascending,",
+            ),
+            ("gamma", self.gamma > 0, "above 0"),
+            ("power", self.power > 0, "above 0"),
+            ("momentum", 0 <= self.momentum < 1, "0 to below 1"),
+            ("discount", 0 <= self.discount < 1, "0 to below 1"),
+            ("epsilon", self.epsilon > 0, "above 0"),
             ("weight_decay", self.weight_decay >= 0, "0 or more"),
             ("label_smoothing", 0 <= self.label_smoothing < 1, "0 to below 1"),
             ("temperature", self.temperature > 0, "above 0"),
@@ -78,6 +113,11 @@ class Recipe:
                     f"the recipe's {name} is {getattr(self, name)}; {accepted} is "
                     "accepted"
                 )
+        if (self.schedule == "step") != bool(self.milestones):
+            raise KerasnetsError(
+                f"the recipe's schedule is {self.schedule!r}, its milestones are "
+                f'{self.milestones}: "step" has some, others have none'
+            )
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Recipe":
@@ -88,6 +128,7 @@ class Recipe:
         return cls(
             **{
                 **record,
+                "milestones": tuple(record.get("milestones", ())),
                 "augment": None if augment is None else Augment(**augment),
             }
         )

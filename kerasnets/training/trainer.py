@@ -18,7 +18,11 @@ from kerasnets.training.checkpoint import Checkpoint
 from kerasnets.training.logits import answering_logits
 from kerasnets.training.native import native_kernels
 from kerasnets.training.objective import Objective, right_answers
-from kerasnets.training.optimizers import make_optimizer
+from kerasnets.training.optimizers import (
+    decayed_variables,
+    make_optimizer,
+    penalty,
+)
 from kerasnets.training.recipe import LayerRate, Recipe
 from kerasnets.training.statistics import kept_statistics
 
@@ -174,6 +178,7 @@ class _Learner(keras.Model):
     def __init__(self, model: keras.Model, objective: Objective, teach: Teach | None):
         super().__init__(name="learner", dtype=model.dtype_policy, autocast=False)
         self.network, self.objective = model, objective
+        self._decayed = decayed_variables(model)
         # in a closure: Keras would take a teacher's weights for those of the learner
         self._teach = (lambda images: teach(images)) if teach else None
         self._mean_loss = keras.metrics.Mean("mean_loss")
@@ -193,8 +198,9 @@ class _Learner(keras.Model):
         if self._teach is not None:
             targets |= self._teach(x)
         loss = self.objective(targets, y_pred)
-        for penalty in self.network.losses:
-            loss = loss + penalty
+        for extra in self.network.losses:
+            loss = loss + extra
+        loss = loss + penalty(self.objective.recipe, self._decayed)
         self._mean_loss.update_state(loss)
         if "labels" in targets and self.objective.weights:
             mask = targets.get("mask")

@@ -324,3 +324,30 @@ def test_hints_are_learned_without_labels():
     assert 0.5 * far.sum(axis=(1, 2, 3)).mean() < 0.1
     assert trained.loss < 1
     assert (trained.labels, trained.at_chance) == (0, False)
+
+
+def test_l2_makes_weights_smaller_by_rate_and_decay():
+    """Of black images no kernel has a gradient but that of its own squares."""
+    images = np.zeros((16, 4, 4, 1), "uint8")
+    feed = batches(
+        Split(images, np.arange(16) % 2, tuple(map(str, range(16)))),
+        size=4,
+        batch_size=8,
+        seed=0,
+    )
+    image = keras.Input((4, 4, 1))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(image)))
+    before = np.array(model.get_weights()[0])
+    recipe = Recipe(
+        epochs=3,
+        learning_rate=0.5,
+        warmup=0.0,
+        schedule="constant",
+        momentum=0.0,
+        nesterov=False,
+        weight_decay=0.1,
+        decay="l2",
+    )
+    train(model, feed, recipe)
+    # 0.05 of it goes in each of two steps of three epochs
+    np.testing.assert_allclose(model.get_weights()[0], before * 0.95**6, rtol=1e-5)
