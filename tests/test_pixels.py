@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from support.tiny_files import network
 
 from kerasnets import applications
 from kerasnets.errors import KerasnetsError
@@ -147,12 +148,11 @@ def test_costs_no_byte_of_a_file():
     def bare(layer):
         return layers.Identity(name="bare") if isinstance(layer, Pixels) else layer
 
-    options = {"alpha": 0.25, "classes": 3, "classifier_activation": None}
-    model = applications.MobileNet((32, 32, 3), **options)
+    model = network()
     without = keras.models.clone_model(model, clone_function=bare)
     with pytest.raises(KerasnetsError, match="not known"):
         pixels_of(without)
-    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), "uint8")
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3), "uint8")
     for calibration in (None, images):
         file = convert(model, calibration=calibration)
         stated = convert(without, pixels=UNIT, calibration=calibration)

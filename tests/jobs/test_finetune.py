@@ -79,6 +79,7 @@ def test_the_network_of_the_better_way_is_written(tune, tmp_path, monkeypatch):
         assert found == told[result.taken]
 
 
+@pytest.mark.slow
 def test_interrupted_in_each_stage_goes_on_and_ends_alike(tune, tmp_path, monkeypatch):
     monkeypatch.setattr(
         engine,
