@@ -16,6 +16,7 @@ from keras import ops
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import Call, consumers, graph_of, leaf_layers
+from kerasnets.grey import LUMA
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,16 @@ class Preprocessing:
         """Order, centre and scale the channels.
 
         Args:
-            pixels: (..., 3) RGB from 0 to 255: an array, a tensor of the backend or a
-                Keras tensor.
+            pixels: (..., 3) RGB from 0 to 255, or as many channels as the network
+                takes: an array, a tensor of the backend or a Keras tensor.
 
         Returns:
-            A float32 tensor of the same shape.
+            A float32 tensor of the network's channels: of one, grey by ITU-R BT.601 in
+            whole levels, as an image of one channel has them.
         """
-        x = self._ordered(ops.cast(pixels, "float32"))
+        x: Any = self._ordered(ops.cast(pixels, "float32"))
+        if len(self.mean) == 1 and x.shape[-1] == 3:
+            x = ops.round(ops.sum(x * np.array(LUMA, "float32"), -1, keepdims=True))
         std = np.array(self.std, "float32")
         return x / std - np.array(self.mean, "float32") / std
 

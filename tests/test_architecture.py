@@ -40,7 +40,7 @@ COSTS = [
 # files beside the rooms that all may use
 CORE = (
     *("layers.py", "blocks.py", "losses.py", "errors.py", "graph.py", "traits.py"),
-    *("pixels.py", "probabilities.py"),
+    *("pixels.py", "probabilities.py", "grey.py"),
 )
 
 
@@ -58,7 +58,7 @@ PORTABLE = [
 ]
 SHARED = (
     *("layers", "blocks", "errors", "graph", "traits", "pixels", "probabilities"),
-    *("untrusted", "pretrained", "applications"),
+    *("grey", "untrusted", "pretrained", "applications"),
 )
 # the families that a paper itself builds on
 BUILDS_ON = {

@@ -330,3 +330,14 @@ def test_is_told_in_a_line():
         "pixels 0 to 255, normalised outside, before the file: x / 255"
     )
     assert str(UNIT) == "RGB, (x - [127.5]) / [127.5]"
+
+
+def test_a_network_of_grey_images_sees_rgb_in_grey():
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (4, 5, 6, 3), dtype="uint8")
+    grey = UNIT.fitted(5, 1)
+    # 0.299 R + 0.587 G + 0.114 B, in whole levels
+    levels = np.round(rgb @ np.array([0.299, 0.587, 0.114]))[..., None]
+    np.testing.assert_allclose(grey(rgb), (levels - 127.5) / 127.5, atol=1e-6)
+    # what is grey already stays as it is
+    np.testing.assert_allclose(grey(levels), grey(rgb), atol=1e-6)

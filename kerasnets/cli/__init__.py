@@ -16,6 +16,7 @@ for _name, _command in {
     "list": zoo.list_networks,
     "summary": zoo.summary,
     "plot": zoo.plot,
+    "train": learning.train,
     "finetune": learning.finetune,
     "neighbours": learning.neighbours,
     "evaluate": judging.evaluate,

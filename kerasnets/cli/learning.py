@@ -26,6 +26,70 @@ Weights = Annotated[
 ]
 
 
+def train(
+    context: typer.Context,
+    network: options.Network,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: options.Data,
+    recipe: Annotated[
+        str,
+        typer.Option(help="Recipe of a paper, as resnet-cifar; a wrong one names all."),
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change of the recipe, as epochs=30 or augment.flip=false.",
+        ),
+    ] = None,
+    alpha: options.Alpha = None,
+    size: options.Size = None,
+    precision: Annotated[
+        str, typer.Option(help="auto, float32, mixed_float16 or mixed_bfloat16.")
+    ] = "auto",
+    seed: options.Seed = 0,
+    skip_bad_images: options.SkipBad = False,
+    fresh: Annotated[
+        bool, typer.Option(help="Delete what an interrupted call left, and start over.")
+    ] = False,
+) -> None:
+    """Train a network from random weights as a paper did."""
+    from kerasnets.jobs import train as job
+    from kerasnets.reports.notes import left_out_line
+    from kerasnets.reports.tables import evaluation_table
+
+    result = job.run(
+        network,
+        out,
+        data=data,
+        recipe=recipe,
+        changes=_pairs(changes or []),
+        alpha=alpha,
+        size=size,
+        precision=precision,
+        skip_bad_images=skip_bad_images,
+        seed=seed,
+        fresh=fresh,
+        display=terminal.StageDisplay(context.obj, job.STAGES),
+    )
+    if result.left_out:
+        terminal.say(context.obj, left_out_line(result.left_out))
+    terminal.show(evaluation_table([{"name": n, **x} for n, x in result.test.items()]))
+    terminal.show(str(out))
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """KEY=VALUE texts as a mapping."""
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set {text!r}: KEY=VALUE is accepted")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
 def finetune(
     context: typer.Context,
     network: Network,

@@ -19,12 +19,11 @@ from PIL import (
 
 from kerasnets.data.formats import HEAD, READ, kind_of, kinds_read, missing_reader
 from kerasnets.errors import KerasnetsError
+from kerasnets.grey import LUMA
 
 # A picture is brought cheaply to this many times its final size, then resized well:
 # pixels are off by 0.2 levels of 255 on average (at 1 by up to 3.5, on small JPEGs).
 _GAP = 3
-
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 # from the stored to the upright picture, by EXIF orientation
 _TURNS = {
@@ -205,7 +204,7 @@ def to_channels(images: np.ndarray, channels: int) -> np.ndarray:
     if channels == 3:
         return np.asarray(images)
     if channels == 1:
-        return np.round(images @ _LUMA).astype(np.uint8)[..., None]
+        return np.round(images @ np.array(LUMA)).astype(np.uint8)[..., None]
     raise KerasnetsError(
         f"images of {channels} channels are wanted; the data give 3 (RGB) or 1 (grey)"
     )

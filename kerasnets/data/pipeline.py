@@ -33,6 +33,8 @@ class Augment:
 
     Attributes:
         translate: Largest shift, as a share of the side.
+        pad: Largest shift in whole pixels, each as likely: as if the image was cut out
+            of one that is padded by so many.
         rotate: Largest turn in degrees, to either side.
         zoom: Largest relative change of scale, up or down.
         flip: Mirror half of the images left to right.
@@ -43,6 +45,7 @@ class Augment:
     """
 
     translate: float = 0.0
+    pad: int = 0
     rotate: float = 0.0
     zoom: float = 0.0
     flip: bool = False
@@ -52,7 +55,7 @@ class Augment:
 
     def __post_init__(self):
         limits = dict.fromkeys(("translate", "zoom", "brightness", "contrast"), 1)
-        for name, limit in {**limits, "rotate": 180}.items():
+        for name, limit in {**limits, "rotate": 180, "pad": 128}.items():
             value = getattr(self, name)
             if not 0 <= value <= limit:
                 raise KerasnetsError(
@@ -298,7 +301,8 @@ def _augmented(images, augment: Augment, draw: _Draw):
     """Changed copies of float32 images (n, side, side, 3) with values 0 to 255."""
     import tensorflow as tf
 
-    if augment.translate or augment.rotate or augment.zoom or augment.flip:
+    moved = (augment.translate, augment.pad, augment.rotate, augment.zoom, augment.flip)
+    if any(moved):
         images = _warped(images, augment, draw)
     if augment.contrast:
         mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
@@ -318,6 +322,10 @@ def _warped(images, augment: Augment, draw: _Draw):
     scale = 1.0 + draw(1, augment.zoom)
     across = draw(2, augment.translate * side)
     down = draw(3, augment.translate * side)
+    if augment.pad:
+        # whole numbers of +-(pad + 1/2) are each as likely
+        across += tf.round(draw(7, augment.pad + 0.5))
+        down += tf.round(draw(8, augment.pad + 0.5))
     mirror = tf.sign(draw(4, 1.0)) if augment.flip else tf.ones_like(scale)
     # from output to input coordinates, around the middle of the picture
     middle = (side - 1) / 2

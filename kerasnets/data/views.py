@@ -94,17 +94,31 @@ class RandomCrop:
     Attributes:
         share: Share of the shorter side that is kept.
         mirror: Mirror half of the images left to right.
+        largest: Share up to which it is drawn for each image, so that the scale S to
+            which the image would be resized is uniform (Simonyan and Zisserman 2014,
+            section 3.1); None for ``share`` alone.
     """
 
     share: float
     mirror: bool = True
+    largest: float | None = None
 
     def __post_init__(self):
         _check_share(self.share)
+        if self.largest is not None:
+            _check_share(self.largest)
+            if self.largest < self.share:
+                raise KerasnetsError(
+                    f"shares of a crop from {self.share} to {self.largest}: the least "
+                    "first"
+                )
 
     def __call__(self, height: int, width: int, draws: np.random.Generator) -> Window:
         """Draw the part of an image."""
-        side = Window(0, 0, height, width).square(self.share, 0, 0).height
+        share = self.share
+        if self.largest is not None:
+            share = 1 / draws.uniform(1 / self.largest, 1 / self.share)
+        side = Window(0, 0, height, width).square(share, 0, 0).height
         top = int(draws.integers(height - side + 1))
         left = int(draws.integers(width - side + 1))
         return Window(top, left, side, side, self.mirror and draws.random() < 0.5)

@@ -166,7 +166,7 @@ def data_section(settings: Mapping, data: Mapping) -> str:
     return f"""## Data
 
 `{settings["data"]}`: {images["train"]:,} images for training, {images["validation"]:,}
-for the search, {images["test"]:,} for the figures{skipped}. The splits are stratified,
+for choices, {images["test"]:,} for the figures{skipped}. The splits are stratified,
 disjoint and fixed by seed {settings["seed"]}; `data/splits.json` of the run lists them.
 Licence of the data: {data["licence"]}."""
 

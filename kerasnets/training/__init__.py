@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from kerasnets.training.native import native_kernels
     from kerasnets.training.objective import Objective
     from kerasnets.training.optimizers import suggest_learning_rate
+    from kerasnets.training.papers import (
+        PaperRecipe,
+        paper_recipe,
+        paper_recipes,
+    )
     from kerasnets.training.precision import (
         precision_policy,
         resolve_precision,
@@ -28,10 +33,13 @@ __all__ = [
     "DivergedError",
     "LayerRate",
     "Objective",
+    "PaperRecipe",
     "Recipe",
     "Training",
     "answering_logits",
     "native_kernels",
+    "paper_recipe",
+    "paper_recipes",
     "precision_policy",
     "release_memory",
     "resolve_precision",
@@ -51,8 +59,11 @@ __getattr__, __dir__ = names_of(
         "Objective": "objective",
         "Recipe": "recipe",
         "Training": "trainer",
+        "PaperRecipe": "papers",
         "answering_logits": "logits",
         "native_kernels": "native",
+        "paper_recipe": "papers",
+        "paper_recipes": "papers",
         "precision_policy": "precision",
         "release_memory": "seeding",
         "resolve_precision": "precision",

@@ -98,6 +98,7 @@ def train(
     rates: Mapping[str, LayerRate] | None = None,
     batch_norm: BatchNorm = "batch",
     checkpoint: Checkpoint | None = None,
+    each_epoch: Callable[[int, "Training"], None] | None = None,
     progress: Progress = silent,
 ) -> Training:
     """Train a classifier that returns logits on labelled images, in place.
@@ -124,6 +125,9 @@ def train(
             offset learn in either case.
         checkpoint: Where the state of the training is kept; it holds the final state
             in the end.
+        each_epoch: Called after each epoch with its number, counted from 1, and how it
+            went; the model may be judged there. Where a training goes on, those behind
+            the checkpoint are not told again.
         progress: Told after each epoch, with loss and accuracy.
 
     Returns:
@@ -143,7 +147,9 @@ def train(
         optimizer=make_optimizer(recipe, model, recipe.epochs * steps, rates)
     )
     learner.optimizer.build(model.trainable_variables)
-    callbacks: list[keras.callbacks.Callback] = [_Watch(learner, recipe, progress)]
+    callbacks: list[keras.callbacks.Callback] = [
+        _Watch(learner, recipe, progress, each_epoch)
+    ]
     first_epoch = 0
     if checkpoint is not None:
         state = [*model.variables, *learner.optimizer.variables, *learner.figures]
@@ -250,9 +256,16 @@ class _LabelCounts(keras.metrics.Metric):
 class _Watch(keras.callbacks.Callback):
     """Ends a training that has diverged; tells the progress after each epoch."""
 
-    def __init__(self, learner: _Learner, recipe: Recipe, progress: Progress):
+    def __init__(
+        self,
+        learner: _Learner,
+        recipe: Recipe,
+        progress: Progress,
+        each_epoch: Callable[[int, Training], None] | None,
+    ):
         super().__init__()
         self.learner, self.recipe, self.progress = learner, recipe, progress
+        self.each_epoch = each_epoch
 
     def on_epoch_end(self, epoch, logs=None):
         del logs
@@ -262,6 +275,8 @@ class _Watch(keras.callbacks.Callback):
         note = f"loss {now.loss:.3f} accuracy {now.accuracy:.3f}"
         if now.at_chance:
             note += " (as by chance)"
+        if self.each_epoch is not None:
+            self.each_epoch(epoch + 1, now)
         self.progress(epoch + 1, self.recipe.epochs, note)
 
 

@@ -352,3 +352,27 @@ def test_another_process_gets_the_same_batches(tmp_path, save_images):
 def test_larger_images_are_answered_fewer_at_once():
     sides = {side: images_at_once(side) for side in (28, 64, 128, 224, None, 4_000)}
     assert sides == {28: 256, 64: 256, 128: 64, 224: 20, None: 20, 4_000: 1}
+
+
+def test_padding_moves_by_whole_pixels_each_as_likely():
+    images = np.zeros((2_500, 9, 9, 3), "float32")
+    images[:, 4, 4] = 255.0
+    moved = np.asarray(Augment(pad=2, border="black")(images, (1, 2)))
+    # nothing is between two pixels
+    assert set(np.unique(moved)) == {0.0, 255.0}
+    rows, columns = np.nonzero(moved[..., 0])[1:]
+    counts = np.bincount((rows - 2) * 5 + columns - 2, minlength=25)
+    assert len(rows) == 2_500
+    # 100 each, five standard deviations of 9.8
+    assert counts.min() > 50
+    assert counts.max() < 150
+
+
+def test_padded_and_mirrored_images_lose_their_border_only():
+    images = np.random.default_rng(0).uniform(1, 255, (50, 6, 6, 3)).astype("float32")
+    moved = np.asarray(Augment(pad=1, flip=True, border="black")(images, (3, 4)))
+    for image, other in zip(images, moved, strict=True):
+        padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
+        cuts = [padded[i : i + 6, j : j + 6] for i in range(3) for j in range(3)]
+        cuts += [cut[:, ::-1] for cut in cuts]
+        assert min(np.abs(cut - other).max() for cut in cuts) < 1e-3

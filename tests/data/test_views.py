@@ -195,3 +195,17 @@ def test_labels_of_pixels_are_refused():
     split = Split(np.zeros((2, 4, 4, 3), "uint8"), np.zeros((2, 4, 4), int), ("0", "1"))
     with pytest.raises(KerasnetsError, match=r"\(2, 4, 4\) with parts of images"):
         crop_batches(split, preprocessing=UNIT, batch_size=1, seed=0)
+
+
+def test_scale_is_drawn_evenly():
+    """VGG's training: 224 of an image whose shorter side is 256 to 512."""
+    crop, draws = RandomCrop(224 / 512, largest=224 / 256), np.random.default_rng(0)
+    sides = np.array([crop(1024, 1500, draws).height for _ in range(2_000)])
+    scales = 224 / (sides / 1024)
+    assert scales.min() >= 255.9
+    assert scales.max() <= 512.6
+    # uniform: a mean of 384, a deviation of 256 / sqrt(12)
+    assert abs(scales.mean() - 384) < 6
+    assert abs(scales.std() - 73.9) < 3
+    with pytest.raises(KerasnetsError, match=r"from 0\.9 to 0\.5: the least first"):
+        RandomCrop(0.9, largest=0.5)

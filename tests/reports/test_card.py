@@ -87,7 +87,7 @@ def words(text):
         "gives the class of its Keras model on 99.13% of the test images",
         "shape (1, 40, 40, 3) uint8",
         'read_image("IMAGE", 40)',
-        "1,234 images for training, 345 for the search, 222 for the figures",
+        "1,234 images for training, 345 for choices, 222 for the figures",
         "fixed by seed 7",
         "Licence of the data: CC BY 4.0.",
         "teacher: resnet56 at 48x48, 12 epochs",

@@ -351,3 +351,18 @@ def test_l2_makes_weights_smaller_by_rate_and_decay():
     train(model, feed, recipe)
     # 0.05 of it goes in each of two steps of three epochs
     np.testing.assert_allclose(model.get_weights()[0], before * 0.95**6, rtol=1e-5)
+
+
+def test_each_epoch_is_told_and_may_judge(split):
+    told = []
+    model = new_model()
+
+    def each(epoch, training):
+        told.append((epoch, training.labels, evaluate(model, split).accuracy))
+
+    fit(model, split, each_epoch=each)
+    assert [epoch for epoch, *_ in told] == [1, 2, 3, 4]
+    assert {labels for _, labels, _ in told} == {32}
+    # judging in between changes nothing
+    assert told[-1][2] == evaluate(model, split).accuracy
+    assert_same_bits(model, fit(new_model(), split))

@@ -1,0 +1,431 @@
+"""Train a network from random weights as a paper did."""
+
+import csv
+import functools
+import io
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasnets import applications
+from kerasnets.analysis import count_madds, count_params
+from kerasnets.data import (
+    Feed,
+    PreparedData,
+    batches,
+    check_source,
+    crop_batches,
+    load_prepared,
+    open_source,
+    prepare,
+)
+from kerasnets.data.store import PARTS
+from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import (
+    Evaluation,
+    JudgedModel,
+    Judgement,
+    evaluate,
+    judge,
+    protocol_of,
+)
+from kerasnets.files import write_bytes, write_text
+from kerasnets.jobs.checks import check_whole
+from kerasnets.pixels import pixels_of
+from kerasnets.runs import Display, Job as AnyJob, Stage, run_stages
+from kerasnets.saving import load_model, save_model
+from kerasnets.training import (
+    Recipe,
+    Training,
+    paper_recipe,
+    precision_policy,
+    resolve_precision,
+    seed_everything,
+    to_float32,
+    train,
+)
+
+# how long they take beside each other, roughly
+STAGES = {"data": 1.0, "train": 50.0, "evaluate": 2.0}
+LAST, BEST = "model.keras", "best.keras"
+HISTORY, CURVES = "history.csv", "curves.svg"
+_COLUMNS = (
+    *("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy"),
+    "seconds",
+)
+# what ``prepare`` leaves of either store
+_DATA = tuple(
+    f"data/{name}"
+    for name in (
+        "splits.json",
+        "all_records.bin",
+        *(f"{p}_{what}.npy" for p in PARTS for what in ("images", "index", "labels")),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run.
+
+    Attributes:
+        network: Name of a network of the zoo.
+        alpha: Its width multiplier; None for its own.
+        size: Side of its images in pixels; None for its own.
+        data: The images, as ``kerasnets.data.open_source`` names them.
+        seed: Of everything random.
+        skip_bad_images: Leave out images that cannot be decoded.
+        paper: Name of the recipe.
+        source: The paper that it is of.
+        departs: What is otherwise here.
+        changes: What of it was changed for this run.
+        crop: The part of an image that the network sees; {} for the whole.
+        recipe: How it is trained.
+        precision: Keras's dtype policy.
+    """
+
+    network: str
+    alpha: float | None
+    size: int | None
+    data: str
+    seed: int
+    skip_bad_images: bool
+    paper: str
+    source: str
+    departs: str
+    changes: Mapping[str, str]
+    crop: Mapping[str, Any]
+    recipe: Recipe
+    precision: str
+
+
+Job = AnyJob[Settings]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training came to.
+
+    Attributes:
+        folder: Of the run: the weights behind the last epoch in ``model.keras``, and
+            behind the best on the validation images in ``best.keras``; figures of each
+            epoch in ``history.csv``, their picture, and a model card.
+        test: Figures of both on the test images, ``Judgement.as_json``, by file.
+        left_out: How many files of each kind are not among the images of the data.
+    """
+
+    folder: Path
+    test: dict[str, dict[str, Any]]
+    left_out: dict[str, int]
+
+
+def run(
+    network: str,
+    out: Path,
+    *,
+    data: str,
+    recipe: str,
+    changes: Mapping[str, str] | None = None,
+    alpha: float | None = None,
+    size: int | None = None,
+    precision: str = "auto",
+    skip_bad_images: bool = False,
+    seed: int = 0,
+    fresh: bool = False,
+    display: Display | None = None,
+) -> Trained:
+    """Train a network of the zoo by the recipe of a paper.
+
+    Killed and called again with the same arguments it goes on behind the last epoch
+    that was kept.
+
+    Args:
+        network: Name of a network of the zoo.
+        out: Folder of the run.
+        data: The images, as ``kerasnets.data.open_source`` names them.
+        recipe: One of ``training.paper_recipes()``.
+        changes: Of the recipe, as for ``training.paper_recipe``.
+        alpha: Width multiplier, of a network that has one.
+        size: Side of the images in pixels; None for the network's own.
+        precision: One of ``training.PRECISIONS``.
+        skip_bad_images: Leave out images that cannot be decoded.
+        seed: Of everything random.
+        fresh: Delete what an earlier call left in ``out``.
+        display: Entered for each stage, see ``runs.run_stages``.
+
+    Raises:
+        KerasnetsError: An argument or the data cannot be used, or the training
+            diverges.
+    """
+    check_whole("seed", seed, 0)
+    check_whole("size", size)
+    paper = paper_recipe(recipe, changes)
+    settings = Settings(
+        network=network,
+        alpha=alpha,
+        size=size,
+        data=data,
+        seed=seed,
+        skip_bad_images=skip_bad_images,
+        paper=paper.name,
+        source=paper.source,
+        departs=paper.departs,
+        changes=dict(changes or {}),
+        crop=paper.crop,
+        recipe=paper.recipe,
+        precision=resolve_precision(precision),
+    )
+    source = open_source(data)
+    side_of(settings)
+    results = run_stages(
+        out,
+        _stages(),
+        settings,
+        identity={},
+        fingerprint=source.fingerprint,
+        fresh=fresh,
+        display=display,
+    )
+    return Trained(out, results["evaluate"]["test"], results["data"]["left_out"])
+
+
+def _stages() -> tuple[Stage[Settings], ...]:
+    data, training, evaluation = STAGES
+    return (
+        Stage(
+            data,
+            _prepare,
+            uses=(
+                "network",
+                "alpha",
+                "size",
+                "data",
+                "seed",
+                "skip_bad_images",
+                "crop",
+            ),
+            may_leave=_DATA,
+            share=STAGES[data],
+        ),
+        Stage(
+            training,
+            _train,
+            uses=("recipe", "precision"),
+            files=(LAST, BEST, HISTORY),
+            scratch=("work",),
+            share=STAGES[training],
+        ),
+        Stage(
+            evaluation,
+            _evaluate,
+            uses=("paper", "source", "departs", "changes"),
+            files=(CURVES, "README.md"),
+            share=STAGES[evaluation],
+        ),
+    )
+
+
+def side_of(settings: Settings) -> int:
+    """Side of the square images that the network takes.
+
+    Raises:
+        KerasnetsError: There is no such network, or it takes others.
+    """
+    applications.check_classifier(settings.network)
+    height, width, _ = _image_shape(settings)
+    if height != width:
+        raise KerasnetsError(
+            f"{settings.network} takes images of {height} x {width} pixels; square "
+            "ones are accepted"
+        )
+    return height
+
+
+def _image_shape(settings: Settings) -> tuple[int, int, int]:
+    height, width, channels = applications.get(settings.network).network.input_shape
+    if settings.size is not None:
+        height = width = settings.size
+    return height, width, channels
+
+
+def new_network(settings: Settings, classes: int) -> keras.Model:
+    """Build the network with random weights, from images to logits."""
+    given = {} if settings.alpha is None else {"alpha": settings.alpha}
+    seed_everything(settings.seed)
+    with precision_policy(settings.precision):
+        return applications.build(
+            settings.network,
+            input_shape=_image_shape(settings),
+            classes=classes,
+            classifier_activation=None,
+            **given,
+        )
+
+
+def _prepare(job: Job) -> dict[str, Any]:
+    """Check all that can be known, and read the images."""
+    settings = job.settings
+    source = open_source(settings.data)
+    examples = check_source(
+        source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
+    )
+    new_network(settings, len(examples.class_names))
+    store: dict[str, Any] = {"resolution": side_of(settings)}
+    if settings.crop:
+        store = {"store": "encoded"}
+    data = prepare(
+        source,
+        job.folder / "data",
+        seed=settings.seed,
+        skip_bad_images=settings.skip_bad_images,
+        progress=job.progress,
+        **store,
+    )
+    images = {part: len(getattr(data, part).labels) for part in PARTS}
+    if settings.recipe.batch_size > images["train"]:
+        raise KerasnetsError(
+            f"a batch of {settings.recipe.batch_size} of {images['train']} training "
+            "images: give a smaller one, --set batch_size=N"
+        )
+    return {
+        "classes": list(data.class_names),
+        "licence": data.licence,
+        "images": images,
+        "skipped": len(data.skipped),
+        "left_out": data.left_out,
+    }
+
+
+def _feeds(job: Job, data: PreparedData, model: keras.Model) -> tuple[Feed, Feed]:
+    """Batches of the training images, and of the validation images."""
+    settings, pixels = job.settings, pixels_of(model)
+    recipe, side = settings.recipe, side_of(settings)
+    how: dict[str, Any] = {
+        "seed": settings.seed,
+        "size": side,
+        "preprocessing": pixels,
+        "batch_size": recipe.batch_size,
+    }
+    if settings.crop:
+        crop = paper_recipe(settings.paper).make_crop()
+        return (
+            crop_batches(data.train, crop=crop, **how),
+            crop_batches(data.validation, shuffle=False, **how),
+        )
+    return (
+        batches(data.train, augment=recipe.augment, **how),
+        batches(data.validation, shuffle=False, **how),
+    )
+
+
+def _train(job: Job) -> dict[str, Any]:
+    """Train, and judge by the validation images after each epoch."""
+    settings, data = job.settings, load_prepared(job.folder / "data")
+    model = new_network(settings, len(data.class_names))
+    feed, validation = _feeds(job, data, model)
+    history = History(job.folder, functools.partial(evaluate, model, validation))
+
+    def told(epoch: int, training: Training) -> None:
+        if history.add(epoch, training):
+            save_model(to_float32(model), job.folder / BEST)
+
+    train(
+        model,
+        feed,
+        settings.recipe,
+        checkpoint=job.checkpoint("train"),
+        each_epoch=told,
+        progress=job.progress,
+    ).check(settings.network, settings.recipe)
+    save_model(to_float32(model), job.folder / LAST)
+    job.checkpoint("train").remove()
+    best = max(history.rows, key=lambda row: row["validation_accuracy"])
+    return {
+        "params": count_params(model),
+        "madds": count_madds(model),
+        "best_epoch": best["epoch"],
+        "validation_accuracy": best["validation_accuracy"],
+    }
+
+
+class History:
+    """The figures of each epoch, kept in ``history.csv``.
+
+    Args:
+        folder: Of the run.
+        judge: Evaluates the network as it is, on the validation images.
+    """
+
+    def __init__(self, folder: Path, judge: Callable[[], Evaluation]):
+        self._path, self._judge = folder / HISTORY, judge
+        self.rows = read_history(self._path) if self._path.is_file() else []
+        self._begun = time.monotonic()
+
+    def add(self, epoch: int, training: Training) -> bool:
+        """Write down an epoch; those behind it, which were killed, are forgotten.
+
+        Returns:
+            Whether it is the best so far on the validation images.
+        """
+        found = self._judge()
+        earlier = [row for row in self.rows if row["epoch"] < epoch]
+        seconds, self._begun = time.monotonic() - self._begun, time.monotonic()
+        values = (training.loss, training.accuracy, found.loss, found.accuracy)
+        row = dict(zip(_COLUMNS, (epoch, *values, round(seconds, 2)), strict=True))
+        best = max((each["validation_accuracy"] for each in earlier), default=-1.0)
+        self.rows = [*earlier, row]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self._path, text.getvalue())
+        return found.accuracy > best
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """The rows of ``history.csv``, numbers as numbers."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: int(x) if name == "epoch" else float(x) for name, x in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _evaluate(job: Job) -> dict[str, Any]:
+    """Judge both files by the test images; write the curves and the card."""
+    from kerasnets.reports.curves import draw_curves
+    from kerasnets.reports.training_card import training_card
+
+    settings, data = job.settings, load_prepared(job.folder / "data")
+    test = {}
+    for done, name in enumerate((LAST, BEST)):
+        job.progress(done, 2, name)
+        judged = JudgedModel(load_model(job.folder / name))
+        protocol = protocol_of(
+            "centre" if settings.crop else "whole",
+            size=judged.size,
+            resize=judged.resize,
+        )
+        answers = judge([judged], data.test, protocol)
+        found = Judgement(answers, np.asarray(data.test.labels), data.class_names)
+        test[name] = {"protocol": protocol.name, **found.as_json()}
+    rows = read_history(job.folder / HISTORY)
+    write_bytes(
+        job.folder / CURVES,
+        draw_curves(rows, title=f"{settings.network}, {settings.paper}"),
+    )
+    write_text(
+        job.folder / "README.md",
+        training_card(
+            name=job.folder.resolve().name,
+            settings=asdict(settings),
+            results=job.results,
+            test=test,
+        ),
+    )
+    return {"test": test}

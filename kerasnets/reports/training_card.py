@@ -1,0 +1,114 @@
+"""The model card of a network that was trained by a paper's recipe, in Markdown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kerasnets.reports.card import LIMITS, data_section
+from kerasnets.reports.tables import accuracy_text
+
+_FILES = {
+    "model.keras": "behind the last epoch",
+    "best.keras": "behind the best epoch on the validation images",
+}
+
+
+def training_card(
+    *, name: str, settings: Mapping, results: Mapping[str, Mapping], test: Mapping
+) -> str:
+    """What a person must know before using the networks of a run.
+
+    Args:
+        name: Title of the card.
+        settings: The settings of the run, as in ``run.json``.
+        results: What the stages before this one returned, by name.
+        test: What the files came to on the test images, by name.
+    """
+    sections = (
+        _head(name, settings, results["train"]),
+        _figures(results, test),
+        data_section(settings, results["data"]),
+        _recipe(settings),
+        LIMITS,
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _head(name: str, settings: Mapping, trained: Mapping) -> str:
+    alpha = "" if settings["alpha"] is None else f" at alpha {settings['alpha']:g}"
+    return f"""# {name}
+
+{settings["network"]}{alpha}, {trained["params"]:,} parameters and
+{trained["madds"]:,} multiply-adds for an image, trained from random weights by
+`kerasnets train` on `{settings["data"]}`. The files go from images to logits."""
+
+
+def _figures(results: Mapping, test: Mapping) -> str:
+    best = results["train"]["best_epoch"]
+    shares = {
+        name: accuracy_text(found["top1"]["accuracy"], found["images"])
+        for name, found in test.items()
+    }
+    lines = "\n".join(
+        f"| `{name}` | {_FILES[name]} | {share} |" for name, share in shares.items()
+    )
+    views = next(iter(test.values()))["protocol"]
+    return f"""## Figures
+
+On {results["data"]["images"]["test"]:,} test images, in brackets the 95 % interval; of
+each {"the middle" if views == "centre" else "the whole"} is seen, once.
+
+| file | | accuracy |
+|---|---|--:|
+{lines}
+
+The best epoch on the validation images was {best}. Each stands in `history.csv`:
+
+![Loss and error over the epochs](curves.svg)"""
+
+
+def _recipe(settings: Mapping) -> str:
+    recipe = settings["recipe"]
+    lines = "\n".join(
+        f"| {key} | {_shown(value)} |"
+        for key, value in {**recipe, "crop": settings["crop"]}.items()
+        if value not in (None, {}) and _applies(key, recipe)
+    )
+    other = ""
+    if settings["departs"]:
+        other += f" Otherwise than there, {settings['departs']}."
+    if settings["changes"]:
+        changed = ", ".join(f"{key} {x}" for key, x in settings["changes"].items())
+        other += f" Changed for this run: {changed}."
+    return f"""## Recipe
+
+`{settings["paper"]}`: {settings["source"]}.{other} Seed {settings["seed"]},
+{settings["precision"]}.
+
+| | |
+|---|---|
+{lines}"""
+
+
+def _applies(key: str, recipe: Mapping) -> bool:
+    """Tell whether a field has an effect beside the others."""
+    optimizer, schedule = recipe["optimizer"], recipe["schedule"]
+    return {
+        "milestones": schedule == "step",
+        "gamma": schedule == "step",
+        "power": schedule == "polynomial",
+        "momentum": optimizer in ("sgd", "rmsprop"),
+        "nesterov": optimizer == "sgd",
+        "discount": optimizer in ("rmsprop", "adadelta"),
+        "epsilon": optimizer != "sgd",
+        # of a teacher, which there is none
+        "temperature": False,
+        "soft_weight": False,
+    }.get(key, True)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(x)}" for key, x in value.items() if x)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,136 @@
+"""Training by a paper's recipe: what a run leaves, that it goes on, what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasnets.errors import KerasnetsError
+from kerasnets.jobs import train as job
+from kerasnets.saving import load_model
+
+SHORT = {"epochs": "9", "batch_size": "8", "learning_rate": "0.05"}
+
+
+@pytest.fixture
+def train(data, tmp_path):
+    """Train LeNet-5 on three colours in grey."""
+
+    def run(**given):
+        how = {"data": data, "recipe": "resnet-cifar", "changes": SHORT, **given}
+        return job.run(how.pop("network", "lenet5"), tmp_path / "run", **how)
+
+    return run
+
+
+def outcome(folder):
+    """All bits of what a run leaves, but for the dates in Keras's files."""
+    files = {name: (folder / name).read_bytes() for name in ("README.md", "curves.svg")}
+    weights = {
+        name: [w.tobytes() for w in load_model(folder / name).get_weights()]
+        for name in ("model.keras", "best.keras")
+    }
+    return files | weights
+
+
+def test_run_leaves_networks_figures_and_a_card(train):
+    result = train()
+    rows = job.read_history(result.folder / "history.csv")
+    assert [row["epoch"] for row in rows] == list(range(1, 10))
+    assert rows[-1]["accuracy"] > 0.8
+    record = json.loads((result.folder / "run.json").read_text())
+    stages = {stage["name"]: stage["results"] for stage in record["stages"]}
+    best = max(rows, key=lambda row: row["validation_accuracy"])
+    assert stages["train"]["best_epoch"] == best["epoch"]
+    for name in ("model.keras", "best.keras"):
+        model = load_model(result.folder / name)
+        # as LeNet-5 is drawn: grey; it gives logits
+        assert (model.input_shape, model.output_shape) == ((None, 32, 32, 1), (None, 3))
+        assert result.test[name]["images"] == 24
+    card = (result.folder / "README.md").read_text()
+    assert "He et al. 2015, section 4.2" in card
+    assert "| learning_rate | 0.05 |" in card
+    assert "Changed for this run: epochs 9, batch_size 8, learning_rate 0.05." in card
+    # what has no effect is not told
+    assert "| power" not in card
+    assert f"{stages['train']['params']:,} parameters" in card
+    assert not (result.folder / "work" / "train.npz").exists()
+
+
+def test_stopped_goes_on_and_ends_alike(train, tmp_path, monkeypatch):
+    whole = train()
+    expected = outcome(whole.folder)
+    rows = job.read_history(whole.folder / "history.csv")
+    add = job.History.add
+
+    def stop(self, epoch, training):
+        if epoch == 8:
+            raise KeyboardInterrupt
+        return add(self, epoch, training)
+
+    # each epoch is kept, however short it is
+    monkeypatch.setattr("kerasnets.training.checkpoint.time.monotonic", _clock())
+    monkeypatch.setattr(job.History, "add", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh=True)
+    assert len(job.read_history(whole.folder / "history.csv")) == 7
+    told = []
+
+    def count(self, epoch, training):
+        told.append(epoch)
+        return add(self, epoch, training)
+
+    monkeypatch.setattr(job.History, "add", count)
+    train()
+    assert told == [8, 9]
+    assert outcome(whole.folder) == expected
+    again = job.read_history(whole.folder / "history.csv")
+    assert [{**row, "seconds": 0} for row in again] == [
+        {**row, "seconds": 0} for row in rows
+    ]
+
+
+def _clock():
+    times = iter(range(0, 10**6, 100))
+    return lambda: float(next(times))
+
+
+def test_parts_of_images_are_cut_from_files(tmp_path):
+    random = np.random.default_rng(0)
+    for i in range(60):
+        path = tmp_path / "set" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 60, (40, 50, 3)) + 190 * (i % 2)
+        Image.fromarray(pixels.astype("uint8")).save(path)
+    result = job.run(
+        "simplenet310k",
+        tmp_path / "run",
+        data=f"folder:{tmp_path / 'set'}",
+        recipe="densenet-imagenet",
+        changes={"epochs": "6", "batch_size": "8", "learning_rate": "0.01"}
+        | {"schedule": "constant", "milestones": ""},
+    )
+    assert (result.folder / "data" / "train_index.npy").is_file()
+    assert not (result.folder / "data" / "train_images.npy").exists()
+    assert result.test["model.keras"]["protocol"] == "centre"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"network": "lenet55"}, "network 'lenet55' is unknown: did you mean lenet5"),
+        ({"network": "unet"}, "classifies the pixels of an image"),
+        ({"recipe": "resnet"}, "no recipe 'resnet', the nearest is"),
+        ({"changes": {"epoch": "3"}}, "no key of recipe 'epoch'"),
+        ({"alpha": 0.5}, "alpha"),
+        ({"seed": -1}, "seed -1 is not a whole number of 0 or more"),
+        ({"precision": "half"}, "precision 'half' is unknown"),
+        ({"changes": {"batch_size": "200"}}, "a batch of 200 of 84 training images"),
+        ({"data": "npz:missing.npz"}, "there is no such file"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_before(train, given, message, monkeypatch):
+    monkeypatch.setattr(job, "train", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(KerasnetsError, match=message):
+        train(**given)
