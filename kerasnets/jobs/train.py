@@ -35,6 +35,7 @@ from kerasnets.evaluation import (
     protocol_of,
 )
 from kerasnets.files import write_bytes, write_text
+from kerasnets.graph import shapes_only
 from kerasnets.jobs.checks import check_whole
 from kerasnets.pixels import pixels_of
 from kerasnets.runs import Display, Job as AnyJob, Stage, run_stages
@@ -274,7 +275,7 @@ def _prepare(job: Job) -> dict[str, Any]:
     examples = check_source(
         source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
     )
-    new_network(settings, len(examples.class_names))
+    shapes_only(lambda: new_network(settings, len(examples.class_names)))
     store: dict[str, Any] = {"resolution": side_of(settings)}
     if settings.crop:
         store = {"store": "encoded"}

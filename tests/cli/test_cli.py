@@ -341,6 +341,18 @@ def test_evaluate_prints_shares_with_intervals(here, run):
     assert (code, "scales '12,x': whole numbers" in err) == (2, True)
 
 
+def test_train_says_what_recipe_and_key_are_meant(here, run):
+    call = ("train", "lenet5", *DATA, "--out", "run", "--recipe")
+    code, _, err = run(*call, "resnet-cifr")
+    assert code == 1
+    assert "no recipe 'resnet-cifr', the nearest is 'resnet-cifar'; alexnet," in err
+    code, _, err = run(*call, "resnet-cifar", "--set", "epochs")
+    assert (code, "--set 'epochs': KEY=VALUE is accepted" in err) == (2, True)
+    code, _, err = run(*call, "resnet-cifar", "--set", "epoch=3")
+    assert (code, "the nearest is 'epochs'" in err) == (1, True)
+    assert not Path("run").exists()
+
+
 def test_list_shows_every_network(run):
     code, out, _ = run("list")
     assert code == 0

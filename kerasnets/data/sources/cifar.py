@@ -29,14 +29,15 @@ class _Form:
         files: Those of each part.
         names: The file with the names of the classes, one a line.
         labels: Bytes before the pixels; the last is the class.
-        pickled: A file of the version that Python would have to unpickle.
+        pickled: A file of the version that Python would have to unpickle, and the
+            folder that its archive unpacks to.
     """
 
     folder: str
     files: Mapping[str, Sequence[str]]
     names: str
     labels: int
-    pickled: str
+    pickled: tuple[str, str]
 
     @property
     def all_files(self) -> list[str]:
@@ -53,14 +54,14 @@ _FORMS = (
         },
         "batches.meta.txt",
         1,
-        "data_batch_1",
+        ("data_batch_1", "cifar-10-batches-py"),
     ),
     _Form(
         "cifar-100-binary",
         {"train": ["train.bin"], "test": ["test.bin"]},
         "fine_label_names.txt",
         2,
-        "train",
+        ("train", "cifar-100-python"),
     ),
 )
 
@@ -80,11 +81,12 @@ def open_cifar(spec: str, folder: Path) -> Source:
             if all((home / name).is_file() for name in form.all_files):
                 return _source(spec, form, home)
     for form in _FORMS:
-        for home in (folder, folder / form.folder.replace("-bin", "-py")):
-            if (home / form.pickled).is_file():
+        file, archive = form.pickled
+        for home in (folder, folder / archive):
+            if (home / file).is_file():
                 raise KerasnetsError(
-                    f"{spec}: {home / form.pickled} is a pickle, which may run code: "
-                    "give the binary version"
+                    f"{spec}: {home / file} is a pickle, which may run code: give the "
+                    "binary version"
                 )
     needed = " or ".join(", ".join(form.all_files) for form in _FORMS)
     raise KerasnetsError(f"{spec}: the binary version is needed there: {needed}")

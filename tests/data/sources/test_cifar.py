@@ -77,10 +77,14 @@ def test_what_is_not_there_is_named(cifar10):
         open_source(f"cifar:{cifar10}")
 
 
-def test_pickles_are_not_opened(tmp_path):
-    home = tmp_path / "cifar-10-batches-py"
+@pytest.mark.parametrize(
+    ("archive", "name"),
+    [("cifar-10-batches-py", "data_batch_1"), ("cifar-100-python", "train")],
+)
+def test_pickles_are_not_opened(tmp_path, archive, name):
+    home = tmp_path / archive
     home.mkdir()
-    (home / "data_batch_1").write_bytes(pickle.dumps({"data": 1}))
+    (home / name).write_bytes(pickle.dumps({"data": 1}))
     for folder in (tmp_path, home):
-        with pytest.raises(KerasnetsError, match=r"data_batch_1 is a pickle.*binary"):
+        with pytest.raises(KerasnetsError, match=rf"{name} is a pickle.*binary"):
             open_source(f"cifar:{folder}")
