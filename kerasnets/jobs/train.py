@@ -187,7 +187,12 @@ def run(
         out,
         _stages(),
         settings,
-        identity={},
+        identity={
+            "network": network,
+            "recipe": paper.name,
+            "data": data,
+            "seed": seed,
+        },
         fingerprint=source.fingerprint,
         fresh=fresh,
         display=display,

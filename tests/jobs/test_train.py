@@ -91,6 +91,19 @@ def test_stopped_goes_on_and_ends_alike(train, tmp_path, monkeypatch):
     ]
 
 
+def test_folder_of_another_run_is_left_alone(train, monkeypatch):
+    folder = train(changes={**SHORT, "epochs": "4"}).folder
+    before = (folder / "model.keras").read_bytes()
+    for other, said in (
+        ({"network": "lenet4"}, "a run with network lenet5, not lenet4"),
+        ({"recipe": "all-cnn"}, "a run with recipe resnet-cifar, not all-cnn"),
+        ({"seed": 1}, "a run with seed 0, not 1"),
+    ):
+        with pytest.raises(KerasnetsError, match=said):
+            train(**other)
+    assert (folder / "model.keras").read_bytes() == before
+
+
 def _clock():
     times = iter(range(0, 10**6, 100))
     return lambda: float(next(times))

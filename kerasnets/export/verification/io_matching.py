@@ -83,7 +83,10 @@ class IOMatching:
             else:
                 mean, std = (_each(x) for x in (metadata.mean, metadata.std))
                 raw = {*mean} == {0.0} and {*std} == {1.0}
-                return None if raw else Preprocessing(mean, std)
+                # one number stands for all channels
+                channels = self.file.inputs[0].shape[-1] or len(mean)
+                found = Preprocessing(mean, std).fitted(None, channels)
+                return None if raw else found
         return None if self.file.inputs[0].name == _PIXELS else self.preprocessing
 
     def find_output(self, arrays: Sequence[np.ndarray]) -> None:
