@@ -110,6 +110,28 @@ def test_most_zeros_that_hold_are_taken(job, monkeypatch, accuracies, kept):
     assert len(outcome["notes"]) == (not kept)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_pruning_that_cannot_be_done_is_left_out_and_told(job, monkeypatch, first):
+    """Of a handful of images a network may end at chance."""
+    saved, calls = [], []
+
+    def fail(*_, **__):
+        calls.append(1)
+        if first or len(calls) == 2:
+            raise KerasnetsError("prune left 20.0% right, as by chance")
+
+    monkeypatch.setattr(shrinking.compression, "compress", fail)
+    monkeypatch.setattr(shrinking, "evaluate", lambda *_: Evaluation(0.9, 1.0, 200))
+    monkeypatch.setattr(shrinking, "save_model", lambda model, _: saved.append(model))
+    made = job()
+    made = replace(made, settings=replace(made.settings, sparsities=(0.3, 0.5)))
+    outcome = shrinking.prune(made)
+    assert outcome["taken"] == ("student" if first else "pruned")
+    assert saved == ([] if first else ["pruned.keras"])
+    (note,) = outcome["notes"]
+    assert note.startswith(f"{30 if first else 50}% zeros are left out: prune left 20")
+
+
 @pytest.mark.parametrize(
     ("by_way", "taken", "tried"),
     [

@@ -210,6 +210,7 @@ STAGES = (
         shrinking.prune,
         uses=("pruning", "sparsities", "max_loss"),
         may_leave=("pruned.keras",),
+        scratch=("work",),
         share=110,
     ),
     Stage(

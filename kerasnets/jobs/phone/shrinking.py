@@ -38,22 +38,29 @@ def prune(job: Job) -> dict:
     data = student_data(job)
     before = job.results["distil"]["taken"]
     old = job.results["distil"][before]["validation"]["accuracy"]
-    tried, kept = [], None
+    tried, notes, kept = [], [], None
     if stays_linear(job):
         return {"tried": tried, "taken": before}
-    out = job.folder / "pruned.keras"
+    out = job.folder / "work" / "pruned.keras"
+    out.parent.mkdir(exist_ok=True)
     for sparsity in settings.sparsities:
         release_memory()  # the child process needs as much again
         step = replace(settings.pruning, sparsity=sparsity)
-        compression.compress(
-            job.folder / f"{before}.keras",
-            out,
-            data=student_folder(job),
-            recipe=[replace(step, recipe=as_seen(job, shortened(job, step.recipe)))],
-            teacher_path=job.folder / f"{before}.keras",
-            seed=settings.seed,
-            progress=job.progress,
-        )
+        try:
+            compression.compress(
+                job.folder / f"{before}.keras",
+                out,
+                data=student_folder(job),
+                recipe=[
+                    replace(step, recipe=as_seen(job, shortened(job, step.recipe)))
+                ],
+                teacher_path=job.folder / f"{before}.keras",
+                seed=settings.seed,
+                progress=job.progress,
+            )
+        except KerasnetsError as error:  # of few images too few steps
+            notes.append(f"{sparsity:.0%} zeros are left out: {error}")
+            break
         model = load_model(out)
         accuracy = evaluate(model, data.validation).accuracy
         tried.append({"sparsity": sparsity, "accuracy": accuracy})
@@ -63,12 +70,12 @@ def prune(job: Job) -> dict:
         if lost > settings.max_loss / 2:
             break
     if kept is not None:
-        save_model(kept, out)
-        return {"tried": tried, "taken": "pruned", "notes": []}
+        save_model(kept, job.folder / "pruned.keras")
+        return {"tried": tried, "taken": "pruned", "notes": notes}
     return {
         "tried": tried,
         "taken": before,
-        "notes": [_not_pruned(tried, old, settings.max_loss)],
+        "notes": [*notes, *_not_pruned(tried, old, settings.max_loss)],
     }
 
 
@@ -77,12 +84,14 @@ def points_lost(before: float, after: float) -> float:
     return round(100 * (before - after), 6)
 
 
-def _not_pruned(tried: Sequence[dict], old: float, most: float) -> str:
+def _not_pruned(tried: Sequence[dict], old: float, most: float) -> list[str]:
+    if not tried:
+        return []
     each = ", ".join(f"{x['sparsity']:.0%} zeros {x['accuracy']:.2%}" for x in tried)
-    return (
+    return [
         f"nothing is pruned: of the validation images are right {each}, {old:.2%} "
         f"without zeros; {most:g} points may go"
-    )
+    ]
 
 
 def quantise(job: Job) -> dict:
