@@ -110,6 +110,17 @@ def test_most_zeros_that_hold_are_taken(job, monkeypatch, accuracies, kept):
     assert len(outcome["notes"]) == (not kept)
 
 
+def test_what_a_handful_of_images_cannot_judge_is_not_pruned(job, monkeypatch):
+    monkeypatch.setattr(
+        shrinking.compression, "compress", lambda *_, **__: pytest.fail("pruned")
+    )
+    made = job()
+    made.results["rank"]["by_cross_validation"] = True
+    outcome = shrinking.prune(made)
+    assert (outcome["taken"], outcome["tried"]) == ("student", [])
+    assert outcome["notes"][0].startswith("nothing is pruned: 200 validation images")
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_pruning_that_cannot_be_done_is_left_out_and_told(job, monkeypatch, first):
     """Of a handful of images a network may end at chance."""

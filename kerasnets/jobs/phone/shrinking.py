@@ -41,6 +41,10 @@ def prune(job: Job) -> dict:
     tried, notes, kept = [], [], None
     if stays_linear(job):
         return {"tried": tried, "taken": before}
+    if job.results["rank"]["by_cross_validation"]:
+        count = len(data.validation.labels)
+        notes = [f"nothing is pruned: {count} validation images cannot tell its price"]
+        return {"tried": tried, "taken": before, "notes": notes}
     out = job.folder / "work" / "pruned.keras"
     out.parent.mkdir(exist_ok=True)
     for sparsity in settings.sparsities:
