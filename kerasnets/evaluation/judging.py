@@ -7,6 +7,7 @@ from typing import Protocol as Interface
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from kerasnets.applications import to_fully_convolutional, without_auxiliary
 from kerasnets.data import (
@@ -109,7 +110,7 @@ class JudgedModel:
             found = model.predict_on_batch(self._pixels(images))
         found = np.asarray(keras.ops.convert_to_numpy(found), "float64")
         if not self._gives_probabilities:
-            return _softmax(np.asarray(class_logits(found)))
+            return softmax(np.asarray(class_logits(found)), axis=-1)
         return np.hstack([1 - found, found]) if found.shape[1] == 1 else found
 
 
@@ -198,8 +199,3 @@ def _of_scales(ask, images: ImageStore, protocol: Protocol) -> Iterator[np.ndarr
             view = read_image(whole, size)
             answers.append(ask(np.stack([view, view[:, ::-1]])))
         yield np.concatenate(answers).mean(axis=0)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)

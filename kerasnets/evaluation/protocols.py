@@ -1,8 +1,8 @@
 """Which views of an image a classifier is asked about, as the papers judge theirs.
 
-A view is a part of it,
-cut out and resized to the network's side, or the whole of it at some scale, over which
-the network is slid. The probabilities for all views of an image are averaged.
+A view is a part of an image, cut out and resized to the network's side, or the whole of
+it at some scale, over which the network is slid. The probabilities for all views of an
+image are averaged.
 
 A scale Q is the length of the shorter side to which an image is resized, in pixels, as
 in Simonyan and Zisserman 2014, section 3.2. Parts are chosen in the pixels of the image

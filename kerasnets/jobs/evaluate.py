@@ -190,9 +190,13 @@ def run(
             )
     together = [judged] if ensemble else [[each] for each in judged]
     plans = [
-        (group, protocol_of(name, size=g.size, resize=g.resize, scales=scales))
+        (
+            group,
+            protocol_of(
+                name, size=group[0].size, resize=group[0].resize, scales=scales
+            ),
+        )
         for group in together
-        for g in group[:1]
         for name in protocols
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -235,13 +235,13 @@ def penalty(recipe: Recipe, variables: Sequence[keras.Variable]) -> Any:
 
 
 def decayed_variables(model: keras.Model) -> list[keras.Variable]:
-    """Return the variables that weight decay makes smaller."""
-    undecayed = {id(variable) for variable in undecayed_variables(model)}
-    return [
-        variable
-        for variable in model.trainable_variables
-        if id(variable) not in undecayed
-    ]
+    """Return the variables that weight decay makes smaller: full and dense kernels."""
+    kernels = {
+        id(kernel)
+        for layer in all_layers(model)
+        for kernel in kernels_of(layer, depthwise=False).values()
+    }
+    return [v for v in model.trainable_variables if id(v) in kernels]
 
 
 def undecayed_variables(model: keras.Model) -> list[keras.Variable]:
@@ -250,11 +250,7 @@ def undecayed_variables(model: keras.Model) -> list[keras.Variable]:
     Decaying them costs accuracy: depthwise kernels have so few parameters that they
     need none of it (Howard et al. 2017, section 3.2).
     """
-    decayed = {
-        id(kernel)
-        for layer in all_layers(model)
-        for kernel in kernels_of(layer, depthwise=False).values()
-    }
+    decayed = {id(variable) for variable in decayed_variables(model)}
     return [
         variable
         for variable in model.trainable_variables
