@@ -79,12 +79,12 @@ def test_gzipped_test_part(folder, images, dash):
         ),
         (
             "train-images-idx3-ubyte",
-            gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12),
+            gzip.compress(b"\0\0\x08\x03" + b"\xff" * 12, mtime=0),
             "values, more than it can hold",
         ),
         (
             "train-images-idx3-ubyte",
-            gzip.compress(idx(np.zeros((3, 2, 3), "uint8")))[:-9],
+            gzip.compress(idx(np.zeros((3, 2, 3), "uint8")), mtime=0)[:-9],
             "train-images-idx3-ubyte cannot be read",
         ),
         (
@@ -97,6 +97,18 @@ def test_gzipped_test_part(folder, images, dash):
             idx(np.zeros(2, "uint8")),
             "train-labels-idx1-ubyte must hold a whole number",
         ),
+    ],
+    ids=[
+        "short",
+        "another format",
+        "floats",
+        "a byte less",
+        "a byte more",
+        "huge",
+        "huge zipped",
+        "zipped and cut",
+        "flat",
+        "fewer labels",
     ],
 )
 def test_damaged_files_are_named(folder, name, content, message):
