@@ -43,7 +43,9 @@ def main() -> None:
             stream = batches(
                 data.train, size=size, batch_size=BATCH, seed=0, augment=augment
             )
-            return images_a_second(stream.dataset(0, arguments.epochs))
+            return images_a_second(
+                stream.dataset(0, arguments.epochs * stream.steps_per_epoch)
+            )
 
         plain, augmented = fed(None), fed(AUGMENT)
     decoded = images_a_second(decoding(paths, size))

@@ -98,12 +98,12 @@ class Endless:
     labels: Any
     steps_per_epoch: int
 
-    def dataset(self, first_epoch: int, epochs: int):
-        """As many as the epochs need."""
+    def dataset(self, first: int, last: int):
+        """As many as there are steps."""
         import tensorflow as tf
 
         batch = tf.data.Dataset.from_tensors((self.images, self.labels))
-        return batch.repeat((epochs - first_epoch) * self.steps_per_epoch).prefetch(2)
+        return batch.repeat(last - first).prefetch(2)
 
 
 def batch():

@@ -27,13 +27,15 @@ def cross_entropy(labels, logits, label_smoothing: float = 0.0):
     q is 1 - e for the class of the label plus e / classes for each class.
 
     Args:
-        labels: Whole numbers (batch, ...).
+        labels: Whole numbers (batch, ...), or shares of the classes (batch, ...,
+            classes), which take the place of the 1.
         logits: (batch, ..., classes), or (batch, ..., 1) for two classes.
         label_smoothing: e (Szegedy et al. 2015, section 7).
     """
     logs: Any = ops.log_softmax(class_logits(logits), axis=-1)
-    labels = ops.one_hot(ops.cast(labels, "int32"), logs.shape[-1], dtype=logs.dtype)
-    right = -ops.sum(labels * logs, axis=-1)
+    if len(labels.shape) < len(logs.shape):
+        labels = ops.one_hot(ops.cast(labels, "int32"), logs.shape[-1])
+    right = -ops.sum(ops.cast(labels, logs.dtype) * logs, axis=-1)
     if not label_smoothing:
         return right
     even = -ops.mean(logs, axis=-1)

@@ -38,21 +38,17 @@ def train(
         end_epoch: Called after each epoch.
 
     Raises:
-        KerasnetsError: The recipe decays weights by their squares.
+        KerasnetsError: The recipe asks for what this loop does not do.
         DivergedError: The loss is not finite at the end of an epoch.
     """
-    if recipe.decay != "decoupled" and recipe.weight_decay:
-        raise KerasnetsError(
-            f"the recipe's decay is {recipe.decay!r}: steps of compression take "
-            "'decoupled'"
-        )
+    _check(recipe)
     epochs, steps = recipe.epochs, feed.steps_per_epoch
     optimizer = _optimizer(model, recipe, epochs * steps)
     state = _state(model, optimizer)
     done = checkpoint.restore(state)
     progress(done, epochs, "continued" if done else "started")
     step = train_step(model, optimizer, teacher, Objective(recipe))
-    data = iter(feed.dataset(done, epochs))
+    data = iter(feed.dataset(done * steps, epochs * steps))
     for epoch in range(done, epochs):
         results = [step(*batch) for batch in itertools.islice(data, steps)]
         loss, accuracy = np.mean(results, axis=0)
@@ -61,6 +57,22 @@ def train(
         end_epoch()
         checkpoint.save(epoch + 1, state, now=epoch + 1 == epochs)
         progress(epoch + 1, epochs, f"loss {loss:.3f} accuracy {accuracy:.3f}")
+
+
+def _check(recipe: Recipe) -> None:
+    """Refuse what this loop does not do."""
+    for name, is_asked, accepted in (
+        ("decay", recipe.decay != "decoupled" and recipe.weight_decay, "'decoupled'"),
+        ("schedule", recipe.schedule == "plateau", "others"),
+        ("accumulate", recipe.accumulate > 1, "1"),
+        ("ema", recipe.ema, "0"),
+        ("rollback", recipe.rollback, "False"),
+    ):
+        if is_asked:
+            raise KerasnetsError(
+                f"the recipe's {name} is {getattr(recipe, name)!r}: steps of "
+                f"compression take {accepted}"
+            )
 
 
 def train_step(

@@ -1,9 +1,10 @@
-"""Where images come from, and the tf.data pipeline that feeds them.
+"""Where images come from, and the batches that are made of them.
 
 TensorFlow and TFDS are imported when a pipeline or a TFDS set is first used: decoding
 an image costs neither.
 """
 
+from kerasnets.data.augment import Augment, View
 from kerasnets.data.checks import check_source
 from kerasnets.data.decoded import Split
 from kerasnets.data.encoded import EncodedSplit
@@ -16,7 +17,7 @@ from kerasnets.data.images import (
     resize_images,
     to_channels,
 )
-from kerasnets.data.pipeline import Augment, Batches, View, batches, images_at_once
+from kerasnets.data.pipeline import Batches, batches, images_at_once
 from kerasnets.data.sources import (
     Examples,
     LeftOut,

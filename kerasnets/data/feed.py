@@ -1,14 +1,13 @@
 """What a training takes its batches from."""
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+from kerasnets.data.stream import Stream
 
 
 @runtime_checkable
 class Feed(Protocol):
-    """A stream of batches that can start at any epoch.
+    """A stream of batches that can start at any step.
 
     Its elements are pairs: images (batch, height, width, channels) as the network takes
     them, and either labels, whole numbers of the shape of the network's outputs without
@@ -21,10 +20,11 @@ class Feed(Protocol):
         """The number of batches of an epoch."""
         ...
 
-    def dataset(self, first_epoch: int, epochs: int) -> "tf.data.Dataset":
-        """Return the batches of the epochs from ``first_epoch`` to before ``epochs``.
+    def dataset(self, first: int, last: int) -> Stream:
+        """Return the batches of the steps from ``first`` to before ``last``.
 
-        A training repeats bit for bit, and goes on after a kill as if there was none,
-        if the batches of an epoch depend on nothing but its number.
+        Steps are counted over all epochs. A training repeats bit for bit, and goes on
+        after a kill as if there was none, if the batch of a step depends on nothing but
+        its number.
         """
         ...

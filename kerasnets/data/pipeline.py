@@ -4,90 +4,28 @@ What a step sees depends on nothing before it, so a training can go on at any st
 it had never stopped.
 """
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasnets.data.augment import Drawn, View
 from kerasnets.data.decoded import Split
+from kerasnets.data.stream import Arrays, Like, Stream, streamed
 from kerasnets.errors import KerasnetsError
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from kerasnets.pixels import Preprocessing
 
 # uses of the seed that must not share numbers
-_SHUFFLE, _AUGMENT, _VIEW = 1, 2, 3
-
-# float32 pixels of 0 to 255 (batch, side, side, 3) and a seed (2,) -> the same, changed
-View = Callable[[Any, Any], Any]
-
-_BORDERS = {"repeat": "NEAREST", "mirror": "REFLECT", "black": "CONSTANT"}
+SHUFFLE, AUGMENT, VIEW, CROP, MIX = 1, 2, 3, 4, 5
 
 
-@dataclass(frozen=True)
-class Augment:
-    """Random changes of the training images; 0 leaves a change out.
-
-    Attributes:
-        translate: Largest shift, as a share of the side.
-        pad: Largest shift in whole pixels, each as likely: as if the image was cut out
-            of one that is padded by so many.
-        rotate: Largest turn in degrees, to either side.
-        zoom: Largest relative change of scale, up or down.
-        flip: Mirror half of the images left to right.
-        brightness: Largest shift of the pixel values, as a share of their range.
-        contrast: Largest relative change of the distance from the image's mean.
-        border: What shows where the image has moved away: "repeat" its last pixels,
-            "mirror" it, or "black".
-    """
-
-    translate: float = 0.0
-    pad: int = 0
-    rotate: float = 0.0
-    zoom: float = 0.0
-    flip: bool = False
-    brightness: float = 0.0
-    contrast: float = 0.0
-    border: str = "mirror"
-
-    def __post_init__(self):
-        limits = dict.fromkeys(("translate", "zoom", "brightness", "contrast"), 1)
-        for name, limit in {**limits, "rotate": 180, "pad": 128}.items():
-            value = getattr(self, name)
-            if not 0 <= value <= limit:
-                raise KerasnetsError(
-                    f"augmentation {name} is {value}; 0 to {limit} is accepted"
-                )
-        if self.border not in _BORDERS:
-            raise KerasnetsError(
-                f"augmentation border is {self.border!r}; {', '.join(_BORDERS)} are "
-                "accepted"
-            )
-
-    def __call__(self, images, seed):
-        """Return changed copies of images: an augmentation is a view.
-
-        Args:
-            images: Float32 (batch, side, side, 3) with values 0 to 255.
-            seed: Two whole numbers; the same ones make the same changes.
-        """
-        import tensorflow as tf
-
-        return _augmented(images, self, _Draw(seed, tf.shape(images)[:1]))
-
-    def of_set(self, images, seed, indices, total: int):
-        """Return changed copies of some images of a set, alike in any batch.
-
-        Args:
-            images: As for ``__call__``.
-            seed: As for ``__call__``.
-            indices: Int64 (batch,), the place of each image in the set.
-            total: Number of images of the set.
-        """
-        return _augmented(images, self, _Draw(seed, (total,), indices))
+def generator_of(use: int, seed: int, *where: int) -> np.random.Generator:
+    """Return a generator of its own for each use, and each epoch, step or image."""
+    return np.random.default_rng((use, seed, *where))
 
 
 @dataclass(frozen=True)
@@ -105,10 +43,10 @@ class Batches:
     views: int = 0
 
     def __post_init__(self):
-        if self.views and not isinstance(self.augment, Augment):
+        if self.views and self.augment is None:
             raise KerasnetsError(
-                f"{self.views} fixed views with the augmentation {self.augment!r}: an "
-                "Augment is accepted"
+                f"{self.views} fixed views without augmentation: give the changes that "
+                "make them"
             )
         moved = self.augment is not None or self.size != self.split.images.shape[1]
         if self.split.labels.ndim > 1 and moved:
@@ -123,67 +61,91 @@ class Batches:
         """Full batches in training; all images, in evaluation."""
         return steps_per_epoch(len(self.split.labels), self.batch_size, self.shuffle)
 
-    def dataset(self, first_epoch: int, epochs: int) -> "tf.data.Dataset":
-        """Return the batches of the epochs from ``first_epoch`` to before ``epochs``.
+    def dataset(self, first: int, last: int) -> Stream:
+        """Return the batches of the steps from ``first`` to before ``last``.
 
         Returns:
-            A dataset of float32 (batch, size, size, 3), preprocessed, and int64
-            (batch, ...), or a mapping of them and of the other targets.
+            Float32 (batch, size, size, 3), preprocessed, and int64 (batch, ...), or a
+            mapping of them and of the other targets.
         """
-        import tensorflow as tf
+        return streamed(self._read, self._finish, self._like(), first, last)
 
-        steps = self.steps_per_epoch
-        return (
-            tf.data.Dataset.range(first_epoch * steps, epochs * steps)
-            .map(self._batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE)
-        )
-
-    def _batch(self, step):
-        import tensorflow as tf
-
+    def _read(self, step: int) -> Arrays:
+        """What is read and drawn for a step."""
         indices = indices_of_step(
             step, len(self.split.labels), self.batch_size, self.seed, self.shuffle
         )
+        view = step // self.steps_per_epoch % self.views if self.views else None
+        arrays = {
+            "images": self.split.images[indices],
+            "labels": self.split.labels[indices].astype("int64"),
+        }
+        for name, array in self.targets.items():
+            rows = array if view is None else array[view]
+            arrays[f"targets/{name}"] = rows[indices]
+        for name, numbers in self._drawn(step, view, indices).items():
+            arrays[f"drawn/{name}"] = numbers
+        return arrays
 
-        def read(array: np.ndarray, dtype, *place):
-            rows = tf.numpy_function(
-                lambda *chosen: array[chosen].astype(dtype.as_numpy_dtype),
-                [*place, indices],
-                dtype,
-                stateful=False,
-            )
-            rows.set_shape((*indices.shape, *array.shape[1 + len(place) :]))
-            return rows
-
+    def _drawn(self, step: int, view: int | None, indices: np.ndarray) -> Drawn:
+        """The numbers of a step's changes: new ones, or those of a fixed view."""
+        if self.augment is None:
+            return {}
         side = self.split.images.shape[1]
-        # an epoch each, by turns
-        view = [step // self.steps_per_epoch % self.views] if self.views else []
-        images = tf.cast(read(self.split.images, tf.uint8), tf.float32)
-        labels = read(self.split.labels, tf.int64)
-        if self.targets:
-            others = {
-                name: read(array, tf.as_dtype(array.dtype), *view)
-                for name, array in self.targets.items()
-            }
-            labels = {"labels": labels, **others}
+        if view is None:
+            generator = generator_of(AUGMENT, self.seed, step)
+            return self.augment.draw(generator, len(indices), side)
+        each = [
+            self.augment.draw(generator_of(VIEW, self.seed, view, int(index)), 1, side)
+            for index in indices
+        ]
+        return {
+            name: np.concatenate([drawn[name] for drawn in each]) for name in each[0]
+        }
+
+    def _like(self) -> dict[str, Like]:
+        """What the arrays are like that ``_read`` gives."""
+        labels = self.split.labels
+        arrays = {"images": self.split.images, "labels": labels[:0].astype("int64")}
+        for name, array in self.targets.items():
+            arrays[f"targets/{name}"] = array[0] if self.views else array
+        if self.augment is not None:
+            side = self.split.images.shape[1]
+            drawn = self.augment.draw(np.random.default_rng(0), 1, side)
+            arrays |= {f"drawn/{name}": numbers for name, numbers in drawn.items()}
+        rows = batch_rows(len(labels), self.batch_size, self.shuffle)
+        return {name: Like.rows(array, rows) for name, array in arrays.items()}
+
+    def _finish(self, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Images as the network takes them, and what it is to learn of them."""
+        from keras import ops
+
+        images = ops.cast(tensors["images"], "float32")
         if self.augment is not None:
             # before the resize, which then smooths what the warp has roughened
-            images = self._changed(images, step, view, indices)
-        if self.size != side:
-            images = tf.image.resize(images, (self.size, self.size), antialias=True)
+            images = self.augment(images, under("drawn/", tensors))
+        if self.size != self.split.images.shape[1]:
+            images = ops.image.resize(
+                images,
+                (self.size, self.size),
+                antialias=True,
+                data_format="channels_last",
+            )
         if self.preprocessing is not None:
             images = self.preprocessing(images)
-        return images, labels
+        others = under("targets/", tensors)
+        if not others:
+            return images, tensors["labels"]
+        return images, {"labels": tensors["labels"], **others}
 
-    def _changed(self, images, step, view, indices):
-        """The images, augmented: each step anew, or as they are in a fixed view."""
-        if not view:
-            assert self.augment is not None
-            return self.augment(images, _seed_of(_AUGMENT, self.seed, step))
-        assert isinstance(self.augment, Augment)
-        seed = _seed_of(_VIEW, self.seed, view[0])
-        return self.augment.of_set(images, seed, indices, len(self.split.labels))
+
+def under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those whose names begin so, without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def steps_per_epoch(images: int, batch_size: int, shuffle: bool) -> int:
@@ -191,6 +153,13 @@ def steps_per_epoch(images: int, batch_size: int, shuffle: bool) -> int:
     if shuffle:
         return max(1, images // batch_size)
     return -(-images // batch_size)
+
+
+def batch_rows(images: int, batch_size: int, shuffle: bool) -> int | None:
+    """Return how many images each batch has; None where they are not alike."""
+    if shuffle or not images % batch_size:
+        return min(batch_size, images)
+    return None
 
 
 def images_at_once(side: int | None) -> int:
@@ -204,24 +173,21 @@ def images_at_once(side: int | None) -> int:
     return max(1, min(256, 256 * 64**2 // (side or 224) ** 2))
 
 
-def indices_of_step(step, images: int, batch_size: int, seed: int, shuffle: bool):
-    """Return which images a step sees: those of its place in the epoch's permutation.
-
-    Returns:
-        Their indices; how many they are is known where all batches are alike.
-    """
-    import tensorflow as tf
-
-    steps = steps_per_epoch(images, batch_size, shuffle)
-    epoch, place = step // steps, step % steps
-    first = place * batch_size
-    indices = tf.range(first, tf.minimum(first + batch_size, images))
+def indices_of_step(
+    step: int, images: int, batch_size: int, seed: int, shuffle: bool
+) -> np.ndarray:
+    """Return which images a step sees: those of its place in the epoch's order."""
+    epoch, place = divmod(step, steps_per_epoch(images, batch_size, shuffle))
+    rows = slice(place * batch_size, (place + 1) * batch_size)
     if not shuffle:
-        return indices
-    shuffled = tf.random.experimental.index_shuffle(
-        indices, _seed_of(_SHUFFLE, seed, epoch), np.int64(images - 1)
-    )
-    return tf.ensure_shape(shuffled, (min(batch_size, images),))
+        return np.arange(images)[rows]
+    return _order(images, seed, epoch)[rows]
+
+
+@functools.lru_cache(maxsize=4)
+def _order(images: int, seed: int, epoch: int) -> np.ndarray:
+    """The images in the order of an epoch."""
+    return generator_of(SHUFFLE, seed, epoch).permutation(images)
 
 
 def batches(
@@ -242,9 +208,8 @@ def batches(
         split: The images, with one label each or one for each pixel.
         size: Side to which they are resized.
         batch_size: Images a batch; where ``shuffle`` is False the last has the rest.
-        seed: Of order and changes; each epoch has its own.
-        augment: Random changes, or None: an ``Augment``, or any function of images of
-            0 to 255 and a seed.
+        seed: Of order and changes, 0 or more; each epoch has its own.
+        augment: Random changes, an ``Augment`` or another ``View``; or None.
         shuffle: A new order each epoch in full batches, or the images as they are.
         preprocessing: What the network wants done to the pixels; None leaves
             them as they are, 0 to 255.
@@ -256,8 +221,8 @@ def batches(
             each can be known beforehand. 0 for new ones in each epoch.
 
     Raises:
-        KerasnetsError: Labels of pixels would no longer lie on their pixels, or fixed
-            views are not made by an ``Augment``.
+        KerasnetsError: Labels of pixels would no longer lie on their pixels, or nothing
+            makes the fixed views.
     """
     return Batches(
         split,
@@ -269,77 +234,4 @@ def batches(
         preprocessing,
         targets or {},
         views,
-    )
-
-
-def _seed_of(use: int, seed: int, index):
-    """A seed of its own for each use and each epoch or step."""
-    import tensorflow as tf
-
-    both = tf.constant([use, seed], tf.int64)
-    return tf.random.experimental.stateless_fold_in(both, index)
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """Draws numbers for images: as many as the shape says, of these those chosen."""
-
-    seed: Any
-    shape: Any
-    chosen: Any = None
-
-    def __call__(self, index: int, limit: float):
-        """One number a picture, uniform on +-limit."""
-        import tensorflow as tf
-
-        own = tf.random.experimental.stateless_fold_in(self.seed, index)
-        drawn = tf.random.stateless_uniform(self.shape, own, -limit, limit)
-        return drawn if self.chosen is None else tf.gather(drawn, self.chosen)
-
-
-def _augmented(images, augment: Augment, draw: _Draw):
-    """Changed copies of float32 images (n, side, side, 3) with values 0 to 255."""
-    import tensorflow as tf
-
-    moved = (augment.translate, augment.pad, augment.rotate, augment.zoom, augment.flip)
-    if any(moved):
-        images = _warped(images, augment, draw)
-    if augment.contrast:
-        mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
-        factor = 1.0 + draw(5, augment.contrast)
-        images = mean + (images - mean) * factor[:, None, None, None]
-    if augment.brightness:
-        images += 255.0 * draw(6, augment.brightness)[:, None, None, None]
-    return tf.clip_by_value(images, 0.0, 255.0)
-
-
-def _warped(images, augment: Augment, draw: _Draw):
-    """Turn, zoom, shift and mirror in one bilinear step."""
-    import tensorflow as tf
-
-    side = images.shape[1]
-    angle = draw(0, augment.rotate * np.pi / 180)
-    scale = 1.0 + draw(1, augment.zoom)
-    across = draw(2, augment.translate * side)
-    down = draw(3, augment.translate * side)
-    if augment.pad:
-        # whole numbers of +-(pad + 1/2) are each as likely
-        across += tf.round(draw(7, augment.pad + 0.5))
-        down += tf.round(draw(8, augment.pad + 0.5))
-    mirror = tf.sign(draw(4, 1.0)) if augment.flip else tf.ones_like(scale)
-    # from output to input coordinates, around the middle of the picture
-    middle = (side - 1) / 2
-    cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
-    matrix = [
-        *(mirror * cos, -sin, middle * (1.0 - mirror * cos + sin) + across),
-        *(mirror * sin, cos, middle * (1.0 - mirror * sin - cos) + down),
-        *(tf.zeros_like(scale), tf.zeros_like(scale)),
-    ]
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.stack(matrix, axis=1),
-        output_shape=(side, side),
-        interpolation="BILINEAR",
-        fill_mode=_BORDERS[augment.border],
-        fill_value=0.0,
     )

@@ -5,21 +5,30 @@ depends on seed, step and image only, so that a training can go on at any step.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerasnets.data.augment import View
 from kerasnets.data.image_store import ImageStore
 from kerasnets.data.images import Window
-from kerasnets.data.pipeline import indices_of_step, steps_per_epoch
+from kerasnets.data.pipeline import (
+    AUGMENT,
+    CROP,
+    batch_rows,
+    generator_of,
+    indices_of_step,
+    steps_per_epoch,
+    under,
+)
+from kerasnets.data.stream import Arrays, Like, Stream, streamed
 from kerasnets.errors import KerasnetsError
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from kerasnets.pixels import Preprocessing
 
 Crop = Callable[[int, int, np.random.Generator], Window]
@@ -180,7 +189,7 @@ def window_at(
         step: Number of the step.
         index: Which image of the split it is.
     """
-    return crop(height, width, np.random.default_rng((seed, step, index)))
+    return crop(height, width, generator_of(CROP, seed, step, index))
 
 
 @dataclass(frozen=True)
@@ -194,53 +203,73 @@ class CropBatches:
     crop: Crop
     shuffle: bool
     preprocessing: "Preprocessing"
+    augment: View | None = None
 
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in training; all images, in evaluation."""
         return steps_per_epoch(len(self.split.ids), self.batch_size, self.shuffle)
 
-    def dataset(self, first_epoch: int, epochs: int) -> "tf.data.Dataset":
-        """Return the batches of the epochs from ``first_epoch`` to before ``epochs``.
+    def dataset(self, first: int, last: int) -> Stream:
+        """Return the batches of the steps from ``first`` to before ``last``.
 
         Returns:
-            A dataset of float32 (batch, size, size, 3), preprocessed, and int64
-            (batch, ).
+            Float32 (batch, size, size, 3), preprocessed, and int64 (batch,).
         """
-        import tensorflow as tf
+        return streamed(self._read, self._finish, self._like(), first, last)
 
-        steps = self.steps_per_epoch
-        sizes = self.split.sizes
-        # the threads of one batch are busy enough
-        pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(os.cpu_count() or 1)
 
-        def read(step: np.ndarray, indices: np.ndarray) -> np.ndarray:
-            def one(index: int) -> np.ndarray:
-                height, width = sizes[index].tolist()
-                window = window_at(
-                    *(self.crop, height, width),
-                    seed=self.seed,
-                    step=int(step),
-                    index=index,
-                )
-                return self.split.crop(index, window, self.size)
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        return self.split.sizes
 
-            return np.stack(list(pool.map(one, indices.tolist())))
+    def _read(self, step: int) -> Arrays:
+        """The parts of a step's images, and what is drawn for them."""
 
-        def batch(step):
-            indices = indices_of_step(
-                step, len(self.split.ids), self.batch_size, self.seed, self.shuffle
+        def part(index: int) -> np.ndarray:
+            height, width = self._sizes[index].tolist()
+            window = window_at(
+                self.crop, height, width, seed=self.seed, step=step, index=index
             )
-            images = tf.numpy_function(read, [step, indices], tf.uint8, stateful=False)
-            images.set_shape((indices.shape[0], self.size, self.size, 3))
-            labels = tf.gather(np.asarray(self.split.labels, "int64"), indices)
-            return self.preprocessing(tf.cast(images, tf.float32)), labels
+            return self.split.crop(index, window, self.size)
 
-        return (
-            tf.data.Dataset.range(first_epoch * steps, epochs * steps)
-            .map(batch, num_parallel_calls=2, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE)
+        indices = indices_of_step(
+            step, len(self.split.ids), self.batch_size, self.seed, self.shuffle
         )
+        arrays = {
+            "images": np.stack(list(self._pool.map(part, indices.tolist()))),
+            "labels": np.asarray(self.split.labels)[indices].astype("int64"),
+        }
+        if self.augment is not None:
+            generator = generator_of(AUGMENT, self.seed, step)
+            drawn = self.augment.draw(generator, len(indices), self.size)
+            arrays |= {f"drawn/{name}": numbers for name, numbers in drawn.items()}
+        return arrays
+
+    def _like(self) -> dict[str, Like]:
+        """What the arrays are like that ``_read`` gives."""
+        rows = batch_rows(len(self.split.ids), self.batch_size, self.shuffle)
+        like = {
+            "images": Like((rows, self.size, self.size, 3), "uint8"),
+            "labels": Like((rows,), "int64"),
+        }
+        if self.augment is not None:
+            drawn = self.augment.draw(np.random.default_rng(0), 1, self.size)
+            for name, numbers in drawn.items():
+                like[f"drawn/{name}"] = Like.rows(numbers, rows)
+        return like
+
+    def _finish(self, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Images as the network takes them, and their labels."""
+        from keras import ops
+
+        images = ops.cast(tensors["images"], "float32")
+        if self.augment is not None:
+            images = self.augment(images, under("drawn/", tensors))
+        return self.preprocessing(images), tensors["labels"]
 
 
 def crop_batches(
@@ -251,6 +280,7 @@ def crop_batches(
     seed: int,
     crop: Crop | None = None,
     size: int | None = None,
+    augment: View | None = None,
     shuffle: bool = True,
 ) -> CropBatches:
     """Return the batches of parts of a split's images.
@@ -264,6 +294,7 @@ def crop_batches(
             says.
         size: Side to which the parts are resized; by default that of
             ``preprocessing``.
+        augment: Random changes of the parts, an ``Augment`` or another ``View``.
         shuffle: A new order each epoch in full batches, or the images as they are.
 
     Raises:
@@ -282,6 +313,7 @@ def crop_batches(
         CentreCrop(preprocessing.size / preprocessing.resize) if crop is None else crop,
         shuffle,
         preprocessing,
+        augment,
     )
 
 

@@ -100,7 +100,7 @@ def _answers(
     with native_kernels(model), answering_logits(model) as changed:
         if changed:  # what Keras has compiled for the model gives probabilities
             model = keras.Model(model.inputs, model.outputs)
-        for batch, targets in images.dataset(0, 1):
+        for batch, targets in images.dataset(0, images.steps_per_epoch):
             labels = targets["labels"] if isinstance(targets, dict) else targets
             answers = class_logits(np.asarray(model.predict_on_batch(batch)))
             yield np.asarray(answers), np.asarray(labels)

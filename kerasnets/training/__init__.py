@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kerasnets.training.native import native_kernels
     from kerasnets.training.objective import Objective
     from kerasnets.training.optimizers import suggest_learning_rate
+    from kerasnets.training.outcome import DivergedError, StuckError, Training
     from kerasnets.training.papers import (
         PaperRecipe,
         paper_recipe,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     )
     from kerasnets.training.recipe import LayerRate, Recipe
     from kerasnets.training.seeding import release_memory, seed_everything
-    from kerasnets.training.trainer import BatchNorm, DivergedError, Training, train
+    from kerasnets.training.trainer import BatchNorm, train
 
 __all__ = [
     "BatchNorm",
@@ -35,6 +36,7 @@ __all__ = [
     "Objective",
     "PaperRecipe",
     "Recipe",
+    "StuckError",
     "Training",
     "answering_logits",
     "native_kernels",
@@ -54,11 +56,12 @@ __getattr__, __dir__ = names_of(
     {
         "BatchNorm": "trainer",
         "Checkpoint": "checkpoint",
-        "DivergedError": "trainer",
+        "DivergedError": "outcome",
         "LayerRate": "recipe",
         "Objective": "objective",
         "Recipe": "recipe",
-        "Training": "trainer",
+        "StuckError": "outcome",
+        "Training": "outcome",
         "PaperRecipe": "papers",
         "answering_logits": "logits",
         "native_kernels": "native",

@@ -20,7 +20,8 @@ class Objective:
     Each output is held against the same targets, and their losses are added with the
     outputs' weights. The targets are a mapping of
 
-    - "labels": whole numbers (batch, ...);
+    - "labels": whole numbers (batch, ...), or shares of the classes (batch, ...,
+      classes) of images that are mixed from several;
     - "soft": a teacher's logits (batch, ..., classes), computed now or long ago. The
       loss is then (1 - w) CE(labels, z) + w T^2 KL(softmax(t / T), softmax(z / T));
     - "hints": a list of a teacher's maps, one for each output behind the weighted ones;
@@ -84,12 +85,24 @@ class Objective:
         return losses.cross_entropy(labels, logits, self.recipe.label_smoothing)
 
 
+def whole_labels(targets: Mapping[str, Any], outputs: Sequence[Any] | Any) -> Any:
+    """Return the labels as whole numbers: the largest share of those that are mixed."""
+    labels = targets["labels"]
+    if len(labels.shape) == len(_logits_of(outputs).shape):
+        labels = ops.argmax(labels, axis=-1)
+    return ops.cast(labels, "int32")
+
+
 def right_answers(targets: Mapping[str, Any], outputs: Sequence[Any] | Any) -> Any:
     """Return 1.0 where the first output's largest logit is the label's, else 0.0."""
-    logits = outputs[0] if isinstance(outputs, list | tuple) else outputs
-    chosen: Any = ops.argmax(losses.class_logits(logits), axis=-1)
-    labels = ops.cast(targets["labels"], chosen.dtype)
-    return ops.cast(ops.equal(chosen, labels), "float32")
+    chosen: Any = ops.argmax(losses.class_logits(_logits_of(outputs)), axis=-1)
+    labels = whole_labels(targets, outputs)
+    return ops.cast(ops.equal(ops.cast(chosen, "int32"), labels), "float32")
+
+
+def _logits_of(outputs: Sequence[Any] | Any) -> Any:
+    """The main output."""
+    return outputs[0] if isinstance(outputs, list | tuple) else outputs
 
 
 def _mean(values: Any, mask: Any) -> Any:

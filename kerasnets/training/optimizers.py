@@ -5,9 +5,10 @@ import math
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from kerasnets.errors import KerasnetsError
@@ -90,12 +91,57 @@ def make_optimizer(
     Raises:
         KerasnetsError: There is no layer of that name.
     """
-    rate: Any = _Schedule(recipe, steps)  # Any: Keras annotates it as a float
+    schedule = _Schedule(recipe, steps)
     if rates:
-        return _with_own_rates(recipe, model, steps, rates, rate)
-    optimizer = with_settings(keras.optimizers, recipe, rate)
-    optimizer.exclude_from_weight_decay(var_list=undecayed_variables(model))
+        optimizer = _with_own_rates(recipe, model, steps, rates, schedule)
+    else:
+        optimizer = with_settings(keras.optimizers, recipe, schedule)
+        optimizer.exclude_from_weight_decay(var_list=undecayed_variables(model))
+    # among the optimizer's variables: JAX takes any other for a constant
+    schedule.pace = optimizer.add_variable((len(Pace._fields),), "zeros", name="pace")
+    schedule.pace.assign(Pace())
     return optimizer
+
+
+class Pace(NamedTuple):
+    """What becomes of the rate besides its schedule: it depends on how training goes.
+
+    Attributes:
+        factor: Of the rate.
+        best: Accuracy on the validation images so far.
+        rest: Epochs since then.
+        rollbacks: How often the training was taken back.
+    """
+
+    factor: float = 1.0
+    best: float = -1.0
+    rest: float = 0.0
+    rollbacks: float = 0.0
+
+    def after(self, accuracy: float, recipe: Recipe) -> "Pace":
+        """Return the pace behind an epoch, of the schedule "plateau"."""
+        if accuracy > self.best:
+            return self._replace(best=accuracy, rest=0.0)
+        rest = self.rest + 1
+        if rest < recipe.patience:
+            return self._replace(rest=rest)
+        return self._replace(factor=self.factor * recipe.gamma, rest=0.0)
+
+
+class Paced:
+    """Reads and changes the pace of an optimizer of ``make_optimizer``."""
+
+    def __init__(self, optimizer: keras.optimizers.Optimizer):
+        self._variable: Any = next(x for x in optimizer.variables if x.name == "pace")
+
+    @property
+    def now(self) -> Pace:
+        """As it stands."""
+        return Pace(*np.asarray(self._variable).tolist())
+
+    def become(self, pace: Pace) -> None:
+        """Set it."""
+        self._variable.assign(pace)
 
 
 def with_settings(optimizers: Any, recipe: Recipe, rate: Any) -> Any:
@@ -107,9 +153,17 @@ def with_settings(optimizers: Any, recipe: Recipe, rate: Any) -> Any:
         rate: A schedule of the same library.
     """
     decay = recipe.weight_decay if recipe.decay == "decoupled" else 0.0
+    how: dict[str, Any] = {}
+    if recipe.clip_norm:
+        how["global_clipnorm"] = recipe.clip_norm
+    if recipe.accumulate > 1:
+        how["gradient_accumulation_steps"] = recipe.accumulate
+    if recipe.ema:
+        how |= {"use_ema": True, "ema_momentum": recipe.ema}
     if recipe.optimizer == "adamw":
-        return optimizers.AdamW(rate, weight_decay=decay, epsilon=recipe.epsilon)
-    how: dict[str, Any] = {"weight_decay": decay or None}
+        how |= {"weight_decay": decay, "epsilon": recipe.epsilon}
+        return optimizers.AdamW(rate, **how)
+    how["weight_decay"] = decay or None
     if recipe.optimizer == "sgd":
         how |= {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
         return optimizers.SGD(rate, **how)
@@ -125,11 +179,14 @@ def with_settings(optimizers: Any, recipe: Recipe, rate: Any) -> Any:
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """The learning rate of a recipe, as Keras's optimizers ask for it."""
 
+    pace: Any = None
+
     def __init__(self, recipe: Recipe, steps: int):
         self.recipe, self.steps = recipe, steps
 
     def __call__(self, step):
-        return learning_rate(self.recipe, step, self.steps)
+        rate = learning_rate(self.recipe, step, self.steps)
+        return rate if self.pace is None else rate * self.pace[0]
 
     def get_config(self):
         raise NotImplementedError("a recipe's optimizer is not saved with its network")
@@ -183,7 +240,7 @@ def _with_own_rates(
     for variable, rate in _by_variable(model, rates):
         is_decayed = recipe.decay == "decoupled" and id(variable) not in undecayed
         decay = recipe.weight_decay if is_decayed else 0.0
-        first_step = rate.first_epoch * steps // recipe.epochs
+        first_step = rate.first_epoch * steps // recipe.epochs // recipe.accumulate
         plans[id(variable.value)] = (rate.share, first_step, decay)
     own = types.SimpleNamespace(
         SGD=SGDByLayer,

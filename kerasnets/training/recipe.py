@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kerasnets.data import Augment
 
 OPTIMIZERS = ("sgd", "rmsprop", "adadelta", "adam", "adamw")
-SCHEDULES = ("cosine", "constant", "step", "polynomial")
+SCHEDULES = ("cosine", "constant", "step", "polynomial", "plateau")
 DECAYS = ("decoupled", "l2")
 LOSSES = ("cross_entropy", "squared_hinge")
 
@@ -32,9 +32,12 @@ class Recipe:
         schedule: What follows: "cosine" falls to zero along half a cosine (Loshchilov
             and Hutter 2017), "constant" stays, "step" is multiplied by ``gamma`` at
             each of the ``milestones``, "polynomial" falls to zero as the ``power`` of
-            the share of the steps that is left.
+            the share of the steps that is left, "plateau" is multiplied by ``gamma``
+            each time that the accuracy on the validation images has not risen for
+            ``patience`` epochs.
         milestones: Shares of the training, ascending, for "step".
-        gamma: Of "step", above 0.
+        gamma: Of "step" and "plateau", above 0.
+        patience: Epochs, of "plateau".
         power: Of "polynomial"; 1 is a straight line.
         optimizer: "sgd", "rmsprop", "adadelta" (Zeiler 2012), "adam" or "adamw".
         momentum: Of SGD and RMSprop, 0 to below 1.
@@ -55,6 +58,12 @@ class Recipe:
             20); without a teacher it has no effect.
         soft_weight: Share of the soft targets in the loss, 0 to 1; the labels have the
             rest. Without a teacher it has no effect.
+        clip_norm: Largest norm of all gradients together; 0 for any.
+        accumulate: Batches whose gradients are averaged for one step of the optimizer.
+        ema: Momentum of the exponential averages of the weights that take their place
+            in the end, and where the network is judged; 0 for none.
+        rollback: Go back once, and on with half the rate, where the loss is no finite
+            number (to the start of that epoch) or nothing is learned (to the start).
         augment: Random changes of the training images.
 
     Raises:
@@ -68,6 +77,7 @@ class Recipe:
     schedule: str = "cosine"
     milestones: tuple[float, ...] = ()
     gamma: float = 0.1
+    patience: int = 5
     power: float = 1.0
     optimizer: str = "sgd"
     momentum: float = 0.9
@@ -80,6 +90,10 @@ class Recipe:
     label_smoothing: float = 0.0
     temperature: float = 4.0
     soft_weight: float = 0.5
+    clip_norm: float = 0.0
+    accumulate: int = 1
+    ema: float = 0.0
+    rollback: bool = False
     augment: "Augment | None" = None
 
     def __post_init__(self):
@@ -99,6 +113,7 @@ class Recipe:
                 "shares between 0 and 1, ascending,",
             ),
             ("gamma", self.gamma > 0, "above 0"),
+            ("patience", self.patience >= 1, "1 or more"),
             ("power", self.power > 0, "above 0"),
             ("momentum", 0 <= self.momentum < 1, "0 to below 1"),
             ("discount", 0 <= self.discount < 1, "0 to below 1"),
@@ -107,6 +122,9 @@ class Recipe:
             ("label_smoothing", 0 <= self.label_smoothing < 1, "0 to below 1"),
             ("temperature", self.temperature > 0, "above 0"),
             ("soft_weight", 0 <= self.soft_weight <= 1, "0 to 1"),
+            ("clip_norm", self.clip_norm >= 0, "0 or more"),
+            ("accumulate", self.accumulate >= 1, "1 or more"),
+            ("ema", 0 <= self.ema < 1, "0 to below 1"),
         ):
             if not valid:
                 raise KerasnetsError(
@@ -129,7 +147,7 @@ class Recipe:
             **{
                 **record,
                 "milestones": tuple(record.get("milestones", ())),
-                "augment": None if augment is None else Augment(**augment),
+                "augment": None if augment is None else Augment.from_json(augment),
             }
         )
 

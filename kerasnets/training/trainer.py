@@ -1,91 +1,44 @@
 """The one training loop: Keras's ``fit``, made to stop and go on."""
 
-import math
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
-from keras import ops
 
 from kerasnets.applications import loss_weights
 from kerasnets.data import Feed
 from kerasnets.errors import KerasnetsError
 from kerasnets.progress import Progress, silent
+from kerasnets.training.average import Average
 from kerasnets.training.checkpoint import Checkpoint
+from kerasnets.training.diagnosis import first_overflow
+from kerasnets.training.interruption import Asked, heeding_sigterm
+from kerasnets.training.learner import Learner, Teach
 from kerasnets.training.logits import answering_logits
 from kerasnets.training.native import native_kernels
-from kerasnets.training.objective import Objective, right_answers
-from kerasnets.training.optimizers import (
-    decayed_variables,
-    make_optimizer,
-    penalty,
-)
+from kerasnets.training.objective import Objective
+from kerasnets.training.optimizers import Paced, make_optimizer
+from kerasnets.training.outcome import DivergedError, StuckError, Training
 from kerasnets.training.recipe import LayerRate, Recipe
 from kerasnets.training.statistics import kept_statistics
 
-# from a batch of images to targets beside its labels, as ``Objective`` knows them
-Teach = Callable[[Any], Mapping[str, Any]]
 # what batch norms normalise by while a network learns: statistics of the batch, or the
 # moving ones, which then stay as they are
 BatchNorm = Literal["batch", "inference"]
+# called after each epoch with its number, counted from 1, and how it went; gives the
+# accuracy on the validation images, where it is known
+EachEpoch = Callable[[int, Training], float | None]
 
-
-class DivergedError(KerasnetsError):
-    """The loss of a training is no longer a finite number."""
-
-    def __init__(self, loss: float, epoch: int, recipe: Recipe):
-        super().__init__(
-            f"the loss is {loss} in epoch {epoch} of {recipe.epochs}: take a smaller "
-            f"learning rate than {recipe.learning_rate:g}"
-        )
-
-
-@dataclass(frozen=True)
-class Training:
-    """How the last epoch of a training went, on what the network was shown.
-
-    Attributes:
-        loss: Mean over the epoch.
-        accuracy: Share of the labels that got the largest logit.
-        chance: Share of the most frequent label: what one same answer to all would get.
-        labels: Number of labels.
-    """
-
-    loss: float
-    accuracy: float
-    chance: float
-    labels: int
-
-    @property
-    def at_chance(self) -> bool:
-        """Whether that many right answers come without looking at the images.
-
-        Within two standard deviations of the binomial distribution.
-        """
-        spread = math.sqrt(self.chance * (1 - self.chance) / max(1, self.labels))
-        above = self.accuracy > self.chance + 2 * spread or self.accuracy == 1
-        return self.labels > 0 and not above
-
-    def check(self, what: str, recipe: Recipe) -> None:
-        """Refuse a network that has learned nothing.
-
-        Args:
-            what: The network, as the message calls it.
-            recipe: What it was trained with.
-
-        Raises:
-            KerasnetsError: The accuracy is that of chance.
-        """
-        if self.at_chance:
-            raise KerasnetsError(
-                f"{what} has learned nothing: {self.accuracy:.1%} right after "
-                f"{recipe.epochs} epochs, the most frequent class has "
-                f"{self.chance:.1%}; another learning rate than "
-                f"{recipe.learning_rate:g} or more epochs may help"
-            )
+# SIGTERM: 128 + 15, as shells tell it
+TERMINATED = 143
+# seconds between two looks at how a training goes
+_LOOK = 0.5
+# a network that is at chance for this share of the epochs, and so many, stays there
+_STUCK_SHARE, _STUCK_EPOCHS = 0.2, 5
 
 
 def train(
@@ -98,14 +51,17 @@ def train(
     rates: Mapping[str, LayerRate] | None = None,
     batch_norm: BatchNorm = "batch",
     checkpoint: Checkpoint | None = None,
-    each_epoch: Callable[[int, "Training"], None] | None = None,
+    each_epoch: EachEpoch | None = None,
+    stop_at_chance: bool = False,
     progress: Progress = silent,
 ) -> Training:
     """Train a classifier that returns logits on labelled images, in place.
 
-    A training that was stopped and is started again with the same arguments and a
-    model built from the same seed goes on after the last epoch in ``checkpoint`` and
-    ends with the same weights as one that was not. A finished one is not done again.
+    A training that was stopped at any step and is started again with the same arguments
+    and a model built from the same seed goes on at the step of the newest state in
+    ``checkpoint`` and ends with the same weights as one that was not. A finished one is
+    not done again. Asked to end by SIGTERM the process keeps its state and exits with
+    status 143.
 
     Args:
         model: From images to logits (batch, classes), or one logit for two classes;
@@ -126,48 +82,64 @@ def train(
         checkpoint: Where the state of the training is kept; it holds the final state
             in the end.
         each_epoch: Called after each epoch with its number, counted from 1, and how it
-            went; the model may be judged there. Where a training goes on, those behind
-            the checkpoint are not told again.
-        progress: Told after each epoch, with loss and accuracy.
+            went; the model may be judged there, and the accuracy be given back that the
+            schedule "plateau" follows. Where a training goes on, those behind the
+            checkpoint are not told again.
+        stop_at_chance: End a training that learns nothing in its first epochs.
+        progress: Told the steps that are done, with epoch, images a second, loss and
+            accuracy; twice a second at most, and after each epoch.
 
     Returns:
         Loss and accuracy of the last epoch; ``check`` it where it matters that the
         network has learned.
 
     Raises:
-        KerasnetsError: ``rates`` names no layer of the model, or ``batch_norm`` is
-            unknown.
-        DivergedError: The loss is not finite at the end of an epoch.
+        KerasnetsError: ``rates`` names no layer of the model, ``batch_norm`` is
+            unknown, the recipe needs what is not given, or the checkpoint cannot be
+            written.
+        DivergedError: The loss is no finite number, and the recipe does not go back or
+            has; or nothing is learned.
     """
     check_batch_norm(batch_norm)
-    steps = feed.steps_per_epoch
+    _check_given(recipe, checkpoint, each_epoch)
     objective = objective or Objective(recipe, tuple(loss_weights(model)))
-    learner = _Learner(model, objective, teach)
-    learner.compile(
-        optimizer=make_optimizer(recipe, model, recipe.epochs * steps, rates)
-    )
+    learner = Learner(model, objective, teach)
+    steps = feed.steps_per_epoch
+    optimizer = make_optimizer(recipe, model, recipe.epochs * steps, rates)
+    pace = Paced(optimizer)
+    learner.compile(optimizer=optimizer)
     learner.optimizer.build(model.trainable_variables)
-    callbacks: list[keras.callbacks.Callback] = [
-        _Watch(learner, recipe, progress, each_epoch)
-    ]
-    first_epoch = 0
-    if checkpoint is not None:
-        state = [*model.variables, *learner.optimizer.variables, *learner.figures]
-        first_epoch = checkpoint.restore(state)
-        callbacks.append(_Save(checkpoint, state, recipe.epochs))
-    if first_epoch < recipe.epochs:
-        keeping = kept_statistics if batch_norm == "inference" else nullcontext
-        with keeping(model), native_kernels(model), answering_logits(model):
-            learner.fit(
-                feed.dataset(first_epoch, recipe.epochs),
-                initial_epoch=first_epoch,
-                epochs=recipe.epochs,
-                steps_per_epoch=steps,
-                callbacks=callbacks,
-                verbose=0,  # pyright: ignore[reportArgumentType]  (annotated as str)
-                shuffle=False,
-            )
+    run = _Run(
+        learner,
+        feed,
+        recipe,
+        pace,
+        average=Average(learner.optimizer, model.trainable_variables)
+        if recipe.ema
+        else None,
+        checkpoint=checkpoint,
+        each_epoch=each_epoch,
+        stop_at_chance=stop_at_chance,
+        progress=progress,
+    )
+    keeping = kept_statistics if batch_norm == "inference" else contextlib.nullcontext
+    with keeping(model), native_kernels(model), answering_logits(model):
+        run.to_the_end()
+    if run.average is not None:
+        run.average.put()
     return learner.result()
+
+
+def _check_given(
+    recipe: Recipe, checkpoint: Checkpoint | None, each_epoch: EachEpoch | None
+) -> None:
+    if recipe.rollback and checkpoint is None:
+        raise KerasnetsError("a recipe with rollback needs a checkpoint to go back to")
+    if recipe.schedule == "plateau" and each_epoch is None:
+        raise KerasnetsError(
+            'a recipe with the schedule "plateau" needs each_epoch, which judges by '
+            "the validation images"
+        )
 
 
 def check_batch_norm(name: str) -> None:
@@ -178,115 +150,239 @@ def check_batch_norm(name: str) -> None:
         )
 
 
-class _Learner(keras.Model):
-    """The network with its objective in the place of Keras's losses."""
+class _Broke(Exception):  # noqa: N818  (no error: ``_Run`` deals with it)
+    """The loss of a step is no finite number."""
 
-    def __init__(self, model: keras.Model, objective: Objective, teach: Teach | None):
-        super().__init__(name="learner", dtype=model.dtype_policy, autocast=False)
-        self.network, self.objective = model, objective
-        self._decayed = decayed_variables(model)
-        # in a closure: Keras would take a teacher's weights for those of the learner
-        self._teach = (lambda images: teach(images)) if teach else None
-        self._mean_loss = keras.metrics.Mean("mean_loss")
-        self._accuracy = keras.metrics.Mean("accuracy")
-        classes = model.outputs[0].shape[-1]
-        self._labels = _LabelCounts(2 if classes == 1 else classes)
-        self.built = True
+    def __init__(self, step: int, loss: float):
+        super().__init__(step)
+        self.step, self.loss = step, loss
 
-    def call(self, images, training=None):
-        return self.network(images, training=training)
 
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        del sample_weight, training
-        targets = dict(y) if isinstance(y, dict) else {"labels": y}
-        if self._teach is not None:
-            targets |= self._teach(x)
-        loss = self.objective(targets, y_pred)
-        for extra in self.network.losses:
-            loss = loss + extra
-        loss = loss + penalty(self.objective.recipe, self._decayed)
-        self._mean_loss.update_state(loss)
-        if "labels" in targets and self.objective.weights:
-            mask = targets.get("mask")
-            self._accuracy.update_state(right_answers(targets, y_pred), mask)
-            self._labels.update_state(targets["labels"], mask)
-        return loss
+@dataclass
+class _Run:
+    """A training from where it stands to its end."""
+
+    learner: Learner
+    feed: Feed
+    recipe: Recipe
+    pace: Paced
+    average: Average | None
+    checkpoint: Checkpoint | None
+    each_epoch: EachEpoch | None
+    stop_at_chance: bool
+    progress: Progress
 
     @property
-    def figures(self) -> list[keras.Variable]:
-        """What the result is made from."""
-        metrics = (self._mean_loss, self._accuracy, self._labels)
-        return [variable for metric in metrics for variable in metric.variables]
+    def steps(self) -> int:
+        """Of an epoch."""
+        return self.feed.steps_per_epoch
 
-    def result(self) -> Training:
-        """Of the last epoch."""
-        counts = np.asarray(self._labels.counts)
-        labels = counts.sum()
-        loss: Any = self._mean_loss.result()
-        accuracy: Any = self._accuracy.result()
-        return Training(
-            loss=float(loss),
-            accuracy=float(accuracy),
-            chance=float(counts.max() / max(1, labels)),
-            labels=int(labels),
-        )
+    @property
+    def state(self) -> list[Any]:
+        """All that training changes."""
+        learner = self.learner
+        return [
+            *learner.network.variables,
+            *learner.optimizer.variables,
+            *learner.figures,
+        ]
+
+    def to_the_end(self) -> None:
+        """Train, and go back where the recipe says so."""
+        done = 0
+        if self.checkpoint is not None:
+            done = self.checkpoint.restore(self.state)
+            if not done:
+                self.keep(0, now=True)
+        while True:
+            try:
+                with heeding_sigterm() as asked:
+                    self.fit(done, self.recipe.epochs * self.steps, asked)
+            except _Broke as broke:
+                done = self._went_wrong(broke)
+            except StuckError:
+                if not self._may_go_back():
+                    raise
+                done = self._back_to("start")
+            else:
+                return
+
+    def fit(self, first: int, last: int, asked: Asked | None) -> None:
+        """Train from a step to before another, of the same epoch or the end of one.
+
+        Without ``asked`` nothing is kept, told or judged.
+        """
+        while first < last:
+            # what is left of an epoch has another length than those after it
+            count = min(-first % self.steps, last - first)
+            count = count or self.steps * ((last - first) // self.steps) or last - first
+            epoch = first // self.steps
+            callbacks: list[keras.callbacks.Callback] = []
+            if first % self.steps:
+                callbacks.append(_Resumed(self.learner))
+            if asked is not None:
+                callbacks.append(_Watch(self, first, asked))
+            self.learner.fit(
+                self.feed.dataset(first, first + count),  # pyright: ignore
+                initial_epoch=epoch,
+                epochs=epoch + max(1, count // self.steps),
+                steps_per_epoch=min(count, self.steps),
+                callbacks=callbacks,
+                verbose=0,  # pyright: ignore[reportArgumentType]  (annotated as str)
+                shuffle=False,
+            )
+            first += count
+
+    def keep(self, done: int, *, now: bool = False) -> None:
+        """Write the state into the checkpoint, if there is one and it is time."""
+        if self.checkpoint is None:
+            return
+        self.checkpoint.save(done, self.state, now=now)
+        if self.recipe.rollback and done % self.steps == 0:
+            self._kept("epoch").save(done, self.state, now=True)
+            if not done:
+                self._kept("start").save(0, self.state, now=True)
+
+    def _kept(self, name: str) -> Checkpoint:
+        assert self.checkpoint is not None
+        return self.checkpoint.beside(name)
+
+    def _may_go_back(self) -> bool:
+        return self.recipe.rollback and not self.pace.now.rollbacks
+
+    def _back_to(self, name: str) -> int:
+        """Go back to a state, with half the rate."""
+        done = self._kept(name).restore(self.state)
+        now = self.pace.now
+        self.pace.become(now._replace(factor=now.factor / 2, rollbacks=1.0))
+        self.keep(done, now=True)
+        return done
+
+    def _went_wrong(self, broke: _Broke) -> int:
+        """Go back, or tell where it began."""
+        if self._may_go_back():
+            return self._back_to("epoch")
+        where = f"step {broke.step + 1}"
+        if self.checkpoint is not None:
+            where += f", first of {self._first_overflow(broke.step)}"
+        epoch = broke.step // self.steps + 1
+        raise DivergedError(broke.loss, epoch, self.recipe, where)
+
+    def _first_overflow(self, step: int) -> str:
+        """Train up to before a step once more, and look."""
+        assert self.checkpoint is not None
+        self.fit(self.checkpoint.restore(self.state), step, None)
+        images, _ = next(iter(self.feed.dataset(step, step + 1)))
+        return first_overflow(self.learner.network, images)
+
+    def check_finite(self, epoch: int) -> None:
+        """Raise ``_Broke`` where a step of the epoch has no finite loss."""
+        first = self.learner.broke_at
+        if first is not None:
+            raise _Broke(epoch * self.steps + first, self.learner.result().loss)
 
 
-class _LabelCounts(keras.metrics.Metric):
-    """How often each label came."""
+class _Resumed(keras.callbacks.Callback):
+    """Gives an epoch that goes on the figures that it had: ``fit`` begins with none."""
 
-    def __init__(self, classes: int):
-        super().__init__(name="labels")
-        self.counts: Any = self.add_variable((classes,), "zeros", dtype="float64")
+    def __init__(self, learner: Learner):
+        super().__init__()
+        self._figures = learner.figures
+        self._values = [np.array(x) for x in self._figures]
 
-    def update_state(self, labels, mask=None):
-        classes = self.counts.shape[0]
-        labels = ops.cast(labels, "int32")
-        each: Any = ops.one_hot(labels, classes, dtype="float64")
-        if mask is not None:
-            each = each * ops.expand_dims(ops.cast(mask, "float64"), -1)
-        self.counts.assign_add(ops.sum(ops.reshape(each, (-1, classes)), axis=0))
-
-    def result(self):
-        return ops.max(self.counts)
+    def on_epoch_begin(self, epoch, logs=None):
+        del epoch, logs
+        for variable, value in zip(self._figures, self._values, strict=True):
+            variable.assign(value)
 
 
 class _Watch(keras.callbacks.Callback):
-    """Ends a training that has diverged; tells the progress after each epoch."""
+    """Looks at a training, keeps its state and tells how far it is."""
 
-    def __init__(
-        self,
-        learner: _Learner,
-        recipe: Recipe,
-        progress: Progress,
-        each_epoch: Callable[[int, Training], None] | None,
-    ):
+    def __init__(self, run: _Run, first: int, asked: Asked):
         super().__init__()
-        self.learner, self.recipe, self.progress = learner, recipe, progress
-        self.each_epoch = each_epoch
+        self.run, self.asked = run, asked
+        self.done, self.epoch = first, first // run.steps
+        self._looked = time.monotonic()
+        self._images = run.learner.images if first % run.steps else 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        del logs
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        del batch, logs
+        self.done += 1
+        if self.done % self.run.steps == 0:
+            return  # the epoch ends, and is kept when it has been judged
+        due = self.run.checkpoint is not None and self.run.checkpoint.is_due
+        is_time = time.monotonic() - self._looked >= _LOOK
+        if not (due or is_time or self.asked.to_end):
+            return
+        with self._synchronised():
+            self.run.check_finite(self.epoch)
+            self._tell(self.run.learner.result())
+            self.run.keep(self.done, now=self.asked.to_end)
+        self._end_where_asked()
 
     def on_epoch_end(self, epoch, logs=None):
         del logs
-        now = self.learner.result()
-        if not math.isfinite(now.loss):
-            raise DivergedError(now.loss, epoch + 1, self.recipe)
-        note = f"loss {now.loss:.3f} accuracy {now.accuracy:.3f}"
+        run = self.run
+        with self._synchronised():
+            run.check_finite(epoch)
+            now = run.learner.result()
+            if run.stop_at_chance and now.at_chance:
+                self._check_stuck(epoch + 1, now)
+            self._judge(epoch + 1, now)
+            is_last = epoch + 1 == run.recipe.epochs
+            run.keep(self.done, now=is_last or self.asked.to_end)
+            self._tell(now)
+        self._images = 0  # the next begins
+        self._end_where_asked()
+
+    def _check_stuck(self, epoch: int, now: Training) -> None:
+        least = max(_STUCK_EPOCHS, _STUCK_SHARE * self.run.recipe.epochs)
+        if epoch >= least:
+            raise StuckError(now, epoch, self.run.recipe)
+
+    def _judge(self, epoch: int, now: Training) -> None:
+        run = self.run
+        if run.each_epoch is None:
+            return
+        averaged = contextlib.nullcontext()
+        if run.average is not None:
+            averaged = run.average.in_place()
+        with averaged:
+            accuracy = run.each_epoch(epoch, now)
+        if run.recipe.schedule == "plateau":
+            if accuracy is None:
+                raise KerasnetsError(
+                    'the schedule "plateau" needs the accuracy on the validation images'
+                    ", which each_epoch did not give"
+                )
+            run.pace.become(run.pace.now.after(accuracy, run.recipe))
+
+    def _tell(self, now: Training) -> None:
+        seconds = max(1e-9, time.monotonic() - self._looked)
+        images = self.run.learner.images
+        note = (
+            f"epoch {self.epoch + 1}/{self.run.recipe.epochs}  "
+            f"{(images - self._images) / seconds:,.0f} images/s  "
+            f"loss {now.loss:.3f} accuracy {now.accuracy:.3f}"
+        )
         if now.at_chance:
             note += " (as by chance)"
-        if self.each_epoch is not None:
-            self.each_epoch(epoch + 1, now)
-        self.progress(epoch + 1, self.recipe.epochs, note)
+        self._looked, self._images = time.monotonic(), images
+        self.run.progress(self.done, self.run.recipe.epochs * self.run.steps, note)
 
+    @contextlib.contextmanager
+    def _synchronised(self) -> Iterator[None]:
+        """Let variables be read and set: on JAX ``fit`` keeps them elsewhere."""
+        sync = getattr(self.model, "jax_state_sync", None)
+        if sync is not None:
+            sync()
+        yield
 
-class _Save(keras.callbacks.Callback):
-    """Writes the checkpoint after each epoch."""
-
-    def __init__(self, checkpoint: Checkpoint, state: list, epochs: int):
-        super().__init__()
-        self.checkpoint, self.state, self.epochs = checkpoint, state, epochs
-
-    def on_epoch_end(self, epoch, logs=None):
-        del logs
-        self.checkpoint.save(epoch + 1, self.state, now=epoch + 1 == self.epochs)
+    def _end_where_asked(self) -> None:
+        if self.asked.to_end:
+            raise SystemExit(TERMINATED)

@@ -1,7 +1,5 @@
 """Knowledge distillation: a student learns a teacher's soft answers."""
 
-from typing import Any
-
 import keras
 from keras import layers
 
@@ -54,8 +52,8 @@ def distill(
             f"the teacher knows {_classes(teacher)} classes, the student "
             f"{_classes(student)}: they must be the same"
         )
-    spec: Any = feed.dataset(0, 1).element_spec  # of images, and of what is learned
-    size = spec[0].shape[1]
+    images, _ = next(iter(feed.dataset(0, 1)))
+    size = images.shape[1]
     given = pixels_of(student)
     ready = with_input_adapter(teacher, size, given)
     with native_kernels(teacher):

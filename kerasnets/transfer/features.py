@@ -74,7 +74,7 @@ def features(
         )
     codes, steps = [], images.steps_per_epoch
     with native_kernels(net):
-        for done, (batch, _) in enumerate(images.dataset(0, 1), start=1):
+        for done, (batch, _) in enumerate(images.dataset(0, steps), start=1):
             codes.append(np.asarray(net.predict_on_batch(batch), "float32"))
             progress(done, steps, "codes")
     return np.concatenate(codes)

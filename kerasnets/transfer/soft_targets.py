@@ -72,7 +72,8 @@ def soft_targets(
             if path.exists():
                 continue
             answers = []
-            for done, (images, _) in enumerate(feed.dataset(view, view + 1), start=1):
+            batches_of_view = feed.dataset(view * steps, (view + 1) * steps)
+            for done, (images, _) in enumerate(batches_of_view, start=1):
                 answers.append(np.asarray(teacher.predict_on_batch(images), "float32"))
                 progress(view * steps + done, views * steps, "soft targets")
             content = io.BytesIO()

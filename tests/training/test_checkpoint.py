@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasnets.errors import KerasnetsError
 from kerasnets.training import Checkpoint
 
 IDENTITY = {"training": "teacher", "seed": 0}
@@ -98,7 +99,7 @@ class Bomb:
         return (pytest.fail, ("the checkpoint was unpickled",))
 
 
-@pytest.mark.parametrize("entry", ["identity", "epochs", "variable_0"])
+@pytest.mark.parametrize("entry", ["identity", "done", "variable_0"])
 def test_pickled_array_is_refused(saved, entry):
     with np.load(saved) as file:
         content = dict(file)
@@ -121,7 +122,7 @@ def test_single_array_in_place_of_the_file_is_refused(path):
 def test_several_numbers_of_epochs_count_as_none(saved):
     with np.load(saved) as file:
         content = dict(file)
-    np.savez(saved, **{**content, "epochs": np.array([3, 4])})
+    np.savez(saved, **{**content, "done": np.array([3, 4])})
     assert_taken_for_none(saved)
 
 
@@ -129,7 +130,7 @@ def test_nothing_is_pickled(saved):
     with np.load(saved, allow_pickle=False) as file:
         names = set(file.files)
         assert all(file[name].dtype != object for name in names)
-    assert names == {"identity", "epochs", *(f"variable_{i}" for i in range(3))}
+    assert names == {"identity", "done", *(f"variable_{i}" for i in range(3))}
 
 
 def test_half_written_file_does_not_matter(saved):
@@ -147,7 +148,7 @@ def test_failed_write_leaves_the_state_before(saved, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(KerasnetsError, match=r"cannot be written .*No space.* is kept"):
         Checkpoint(saved, IDENTITY, seconds=0).save(4, variables(8))
     target = variables(1)
     assert Checkpoint(saved, IDENTITY).restore(target) == 3
@@ -172,3 +173,38 @@ def test_removed_checkpoint_is_gone(saved):
     checkpoint.remove()
     checkpoint.remove()
     assert not saved.exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_behind_a_truncated_file_is_the_one_before(saved, share):
+    checkpoint = Checkpoint(saved, IDENTITY, seconds=0)
+    checkpoint.save(4, variables(8))
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(share * len(content))])
+    target = variables(1)
+    assert Checkpoint(saved, IDENTITY).restore(target) == 3
+    assert values(target) == values(variables(7))
+    # and it goes on from there
+    checkpoint.save(5, variables(9))
+    assert Checkpoint(saved, IDENTITY).restore(target) == 5
+    checkpoint.remove()
+    assert not list(saved.parent.iterdir())
+
+
+def test_writing_takes_its_share_of_the_time_at_most(path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    savez = np.savez
+
+    def slow(*args, **kwargs):
+        clock[0] += 3.0
+        savez(*args, **kwargs)
+
+    monkeypatch.setattr(np, "savez", slow)
+    checkpoint = Checkpoint(path, IDENTITY, seconds=10)
+    checkpoint.save(1, variables(1), now=True)
+    # 3 seconds are 5 % of 60
+    clock[0] += 59
+    assert not checkpoint.is_due
+    clock[0] += 1
+    assert checkpoint.is_due

@@ -21,6 +21,7 @@ from kerasnets.training import (
     Training,
     seed_everything,
     train,
+    trainer,
 )
 
 RECIPE = Recipe(epochs=4, learning_rate=0.1, batch_size=8, weight_decay=1e-3)
@@ -91,8 +92,13 @@ def test_another_seed_gives_other_weights(unbroken, split):
     assert not np.array_equal(*kernels)
 
 
-@pytest.mark.parametrize("last", [1, 2, 3])
-def test_stopped_training_ends_like_an_unbroken_one(unbroken, split, tmp_path, last):
+@pytest.mark.parametrize("last", [1, 2, 4, 7, 11, 15])
+def test_stopped_training_ends_like_an_unbroken_one(
+    unbroken, split, tmp_path, last, monkeypatch
+):
+    """Epochs are of four steps; each state is kept, and each step told."""
+    monkeypatch.setattr(trainer, "_LOOK", 0.0)
+
     def stop(done, *_):
         if done == last:
             raise Stopped
@@ -105,15 +111,16 @@ def test_stopped_training_ends_like_an_unbroken_one(unbroken, split, tmp_path, l
             checkpoint=Checkpoint(path, IDENTITY, seconds=0),
             progress=stop,
         )
-    epochs = []
+    told = []
     model = fit(
         new_model(),
         split,
         checkpoint=Checkpoint(path, IDENTITY, seconds=0),
-        progress=lambda done, total, _: epochs.append((done, total)),
+        progress=lambda *report: told.append(report),
     )
-    # the epoch in which it was stopped is done again, none before it
-    assert epochs == [(done, 4) for done in range(last, 5)]
+    # a step is told before its state is kept, an epoch behind it
+    again = last if last % 4 else last + 1
+    assert [report[:2] for report in told] == [(n, 16) for n in range(again, 17)]
     assert_same_bits(model, unbroken)
 
 
@@ -131,12 +138,15 @@ def test_finished_training_is_not_done_again(unbroken, split, tmp_path):
     assert_same_bits(again, unbroken)
 
 
-def test_progress_tells_epochs_and_loss(split):
+def test_progress_tells_epochs_and_loss(split, monkeypatch):
+    monkeypatch.setattr(trainer, "_LOOK", 1e9)
     told = []
     fit(new_model(), split, progress=lambda *report: told.append(report))
-    assert [report[:2] for report in told] == [(epoch, 4) for epoch in (1, 2, 3, 4)]
-    assert all(note.startswith("loss 0.") for _, _, note in told[1:])
-    assert "accuracy 0." in told[0][2]
+    assert [report[:2] for report in told] == [(step, 16) for step in (4, 8, 12, 16)]
+    for epoch, (_, _, note) in enumerate(told, start=1):
+        assert note.startswith(f"epoch {epoch}/4  ")
+        assert " images/s  loss 0." in note
+        assert "accuracy 0." in note
 
 
 @dataclass
@@ -147,9 +157,9 @@ class OwnFeed:
     labels: np.ndarray
     steps_per_epoch: int = 2
 
-    def dataset(self, first_epoch, epochs):
+    def dataset(self, first, last):
         pairs = tf.data.Dataset.from_tensor_slices((self.images, self.labels))
-        return pairs.batch(4).repeat(epochs - first_epoch)
+        return pairs.batch(4).repeat().skip(first).take(last - first)
 
 
 def test_a_feed_of_ones_own_with_a_label_for_each_pixel():
@@ -198,9 +208,14 @@ def test_a_loss_that_is_no_number_ends_the_training(split, tmp_path, epochs):
     recipe = Recipe(epochs=epochs, learning_rate=1e30, warmup=0.0, batch_size=8)
     feed = batches(split, size=6, batch_size=8, seed=3)
     checkpoint = Checkpoint(tmp_path / "tiny.npz", IDENTITY, seconds=0)
-    with pytest.raises(DivergedError, match=f"epoch 1 of {epochs}: take a smaller"):
+    # the first step makes the weights infinite, the second sees it
+    where = (
+        rf"epoch 1 of {epochs} \(step [23], first of layer 'dense.*'\): take a smaller"
+    )
+    with pytest.raises(DivergedError, match=where):
         train(new_model(), feed, recipe, checkpoint=checkpoint)
-    assert not checkpoint.path.exists()  # nothing to go on from
+    with pytest.raises(DivergedError, match=rf"epoch 1 of {epochs} \(step [23]\): "):
+        train(new_model(), feed, recipe)
 
 
 def test_what_a_training_came_to(unbroken, split, tmp_path):

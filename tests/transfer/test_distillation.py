@@ -23,10 +23,12 @@ class Feed:
     images: np.ndarray
     steps_per_epoch: int = 2
 
-    def dataset(self, first_epoch, epochs):
+    def dataset(self, first, last):
         labels = np.arange(8) % 3
         pairs = tf.data.Dataset.from_tensor_slices((self.images, labels))
-        return pairs.batch(4, drop_remainder=True).repeat(epochs - first_epoch)
+        return (
+            pairs.batch(4, drop_remainder=True).repeat().skip(first).take(last - first)
+        )
 
 
 def noise(size):
@@ -65,7 +67,7 @@ def test_the_student_runs_once_a_step():
     recipe = replace(RECIPE, learning_rate=1e-9, temperature=2.0)
     convolution, norm = student.get_layer("conv"), student.get_layer("norm")
     shown, means = [], []
-    for images, labels in feed.dataset(0, 1):
+    for images, labels in feed.dataset(0, 2):
         logits = student(images, training=True)
         shown.append((teacher(images), logits, labels))
         means.append(np.mean(convolution(images), axis=(0, 1, 2)))

@@ -1,0 +1,135 @@
+"""The network with its objective in the place of Keras's losses, and what it counts."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kerasnets.training.objective import Objective, right_answers, whole_labels
+from kerasnets.training.optimizers import decayed_variables, penalty
+from kerasnets.training.outcome import Training
+
+# from a batch of images to targets beside its labels, as ``Objective`` knows them
+Teach = Callable[[Any], Mapping[str, Any]]
+
+
+class Learner(keras.Model):
+    """A network as it learns.
+
+    Args:
+        model: From images to logits.
+        objective: What it minimises.
+        teach: Gives further targets.
+    """
+
+    def __init__(self, model: keras.Model, objective: Objective, teach: Teach | None):
+        super().__init__(name="learner", dtype=model.dtype_policy, autocast=False)
+        self.network, self.objective = model, objective
+        self._decayed = decayed_variables(model)
+        # in a closure: Keras would take a teacher's weights for those of the learner
+        self._teach = (lambda images: teach(images)) if teach else None
+        self._mean_loss = keras.metrics.Mean("mean_loss")
+        self._accuracy = keras.metrics.Mean("accuracy")
+        self._course = _Course()
+        classes = model.outputs[0].shape[-1]
+        self._labels = _LabelCounts(2 if classes == 1 else classes)
+        self.built = True
+
+    def call(self, images, training=None):  # noqa: D102  (Keras's)
+        return self.network(images, training=training)
+
+    def compute_loss(  # noqa: D102  (Keras's)
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        del sample_weight, training
+        targets = dict(y) if isinstance(y, dict) else {"labels": y}
+        if self._teach is not None:
+            targets |= self._teach(x)
+        loss = self.objective(targets, y_pred)
+        for extra in self.network.losses:
+            loss = loss + extra
+        loss = loss + penalty(self.objective.recipe, self._decayed)
+        self._mean_loss.update_state(loss)
+        shape: Any = ops.shape(x)
+        self._course.update_state(loss, shape[0])
+        if "labels" in targets and self.objective.weights:
+            mask = targets.get("mask")
+            self._accuracy.update_state(right_answers(targets, y_pred), mask)
+            self._labels.update_state(whole_labels(targets, y_pred), mask)
+        return loss
+
+    @property
+    def figures(self) -> list[keras.Variable]:
+        """What the results of the epoch are made from."""
+        metrics = (self._mean_loss, self._accuracy, self._labels, self._course)
+        return [variable for metric in metrics for variable in metric.variables]
+
+    def result(self) -> Training:
+        """Of the epoch, as far as it has come."""
+        counts = np.asarray(self._labels.counts)
+        labels = counts.sum()
+        loss: Any = self._mean_loss.result()
+        accuracy: Any = self._accuracy.result()
+        return Training(
+            loss=float(loss),
+            accuracy=float(accuracy),
+            chance=float(counts.max() / max(1, labels)),
+            labels=int(labels),
+        )
+
+    @property
+    def images(self) -> int:
+        """How many the epoch has had."""
+        return int(np.asarray(self._course.images))
+
+    @property
+    def broke_at(self) -> int | None:
+        """The first step of the epoch with a loss that is no finite number."""
+        first = int(np.asarray(self._course.broke_at))
+        return None if first < 0 else first
+
+
+class _Course(keras.metrics.Metric):
+    """Steps and images of an epoch, and where its loss was no finite number."""
+
+    def __init__(self):
+        super().__init__(name="course")
+        self.steps: Any = self.add_variable((), "zeros", dtype="int32")
+        self.images: Any = self.add_variable((), "zeros", dtype="int32")
+        self.broke_at: Any = self.add_variable(
+            (), keras.initializers.Constant(-1), dtype="int32"
+        )
+
+    def update_state(self, loss, images):
+        begins = ops.logical_and(self.broke_at < 0, ~ops.isfinite(loss))
+        self.broke_at.assign(ops.where(begins, self.steps, self.broke_at))
+        self.steps.assign_add(1)
+        self.images.assign_add(ops.cast(images, "int32"))
+
+    def reset_state(self):
+        for variable, value in ((self.steps, 0), (self.images, 0), (self.broke_at, -1)):
+            variable.assign(value)
+
+    def result(self):
+        return ops.cast(self.steps, "float32")
+
+
+class _LabelCounts(keras.metrics.Metric):
+    """How often each label came."""
+
+    def __init__(self, classes: int):
+        super().__init__(name="labels")
+        # whole numbers up to 2^24: an epoch of pixels may have more labels of a class
+        self.counts: Any = self.add_variable((classes,), "zeros", dtype="float64")
+
+    def update_state(self, labels, mask=None):
+        classes = self.counts.shape[0]
+        each: Any = ops.one_hot(labels, classes, dtype="float64")
+        if mask is not None:
+            each = each * ops.expand_dims(ops.cast(mask, "float64"), -1)
+        self.counts.assign_add(ops.sum(ops.reshape(each, (-1, classes)), axis=0))
+
+    def result(self):
+        return ops.max(self.counts)
