@@ -77,10 +77,12 @@ def sampled(images: Any, x: Any, y: Any, border: str) -> Any:
 def _pixels_at(images: Any, x: Any, y: Any, border: str) -> Any:
     """Pixels in whole places, which may lie beyond the border."""
     side, channels = images.shape[1], images.shape[-1]
-    rows, columns = (ops.cast(_inside(at, side, border), "int32") for at in (y, x))
-    numbers: Any = ops.arange(ops.shape(images)[0], dtype="int32")
+    rows: Any = ops.cast(_inside(y, side, border), "int32")
+    columns: Any = ops.cast(_inside(x, side, border), "int32")
+    count: Any = ops.shape(images)
+    numbers: Any = ops.arange(count[0], dtype="int32")
     first = numbers[:, None, None] * side**2
-    flat = ops.reshape(images, (-1, channels))
+    flat: Any = ops.reshape(images, (-1, channels))
     found: Any = ops.take(flat, first + rows * side + columns, axis=0)
     if border == "black":
         seen = (x >= 0) & (x < side) & (y >= 0) & (y < side)

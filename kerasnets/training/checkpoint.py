@@ -44,17 +44,19 @@ class Checkpoint:
         path = self.path.with_name(f"{self.path.stem}-{name}{self.path.suffix}")
         return Checkpoint(path, json.loads(self.identity), self.seconds)
 
-    def restore(self, variables: Sequence) -> int:
+    def restore(self, variables: Sequence, *, older: bool = False) -> int:
         """Set the variables to the newest state that is whole.
 
         Args:
             variables: Of model and optimizer, always in the same order; those of
                 Keras 3 and of tf_keras both do.
+            older: Take the state before the newest, where there is one.
 
         Returns:
             What ``save`` was given as done; 0 where there is no state.
         """
-        for path in (self.path, self.before):
+        paths = (self.path, self.before)
+        for path in reversed(paths) if older else paths:
             saved = self._read(path, variables)
             if saved is not None:
                 done, values = saved

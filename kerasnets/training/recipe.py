@@ -63,7 +63,8 @@ class Recipe:
         ema: Momentum of the exponential averages of the weights that take their place
             in the end, and where the network is judged; 0 for none.
         rollback: Go back once, and on with half the rate, where the loss is no finite
-            number (to the start of that epoch) or nothing is learned (to the start).
+            number (to the start of the epoch before) or nothing is learned (to the
+            start).
         augment: Random changes of the training images.
 
     Raises:

@@ -252,7 +252,8 @@ class _Run:
 
     def _back_to(self, name: str) -> int:
         """Go back to a state, with half the rate."""
-        done = self._kept(name).restore(self.state)
+        # weights that overflow at the start of an epoch were too large before it
+        done = self._kept(name).restore(self.state, older=name == "epoch")
         now = self.pace.now
         self.pace.become(now._replace(factor=now.factor / 2, rollbacks=1.0))
         self.keep(done, now=True)
