@@ -4,7 +4,7 @@
 group of commands each.
 """
 
-from kerasnets.cli import files, judging, learning, phone, zoo
+from kerasnets.cli import comparing, files, judging, learning, phone, zoo
 from kerasnets.cli.app import application, main
 
 __all__ = ["main"]
@@ -17,6 +17,7 @@ for _name, _command in {
     "summary": zoo.summary,
     "plot": zoo.plot,
     "train": learning.train,
+    "compare": comparing.compare,
     "finetune": learning.finetune,
     "neighbours": learning.neighbours,
     "evaluate": judging.evaluate,

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from kerasnets.evaluation import Answered
-from kerasnets.reports.tables import accuracy_text, figures_row
+from kerasnets.reports.accuracy import accuracy_text
+from kerasnets.reports.tables import figures_row
 
 LIMITS = """## Limits
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from kerasnets.reports.accuracy import accuracy_text
 from kerasnets.reports.card import (
     LIMITS,
     confidence_section,
@@ -10,7 +11,6 @@ from kerasnets.reports.card import (
     notes_section,
     use_section,
 )
-from kerasnets.reports.tables import accuracy_text
 from kerasnets.units import format_bytes, format_count
 
 # picture of what was ranked, beside the card

@@ -11,8 +11,8 @@ from kerasnets.analysis.costs import ModelCost
 from kerasnets.analysis.receptive_field import ReceptiveField
 from kerasnets.analysis.zoo import provenance
 from kerasnets.applications.builder import Network
-from kerasnets.evaluation import share_interval
 from kerasnets.pretrained import ImageNetFile
+from kerasnets.reports.accuracy import accuracy_text
 from kerasnets.units import format_bytes, format_count
 
 # what 80 columns leave for a family beside the longest name
@@ -52,18 +52,6 @@ def figures_row(figures: Mapping[str, float], images: int) -> list[str]:
         format_bytes(int(figures["gzip_bytes"])),
         f"{figures['latency_ms']:.3f} ms",
     ]
-
-
-def accuracy_text(accuracy: float, images: int) -> str:
-    """An accuracy and its 95 % interval (Wilson's): "99.16% (97.6-99.7)".
-
-    Args:
-        accuracy: A share.
-        images: Of how many.
-    """
-    ends = share_interval(round(accuracy * images), images)
-    low, high = (f"{100 * end:.1f}" for end in (ends.low, ends.high))
-    return f"{accuracy:.2%} ({low}-{high.replace('100.0', '100')})"
 
 
 def evaluation_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,6 +1,18 @@
 """Runs that go on where they were stopped: the stages, and what is recorded of them."""
 
 from kerasnets.runs.engine import Display, Job, Stage, run_stages
-from kerasnets.runs.record import RUN_FILE, Run, open_run
+from kerasnets.runs.history import HISTORY, read_history
+from kerasnets.runs.record import RUN_FILE, Run, open_run, read_run
 
-__all__ = ["RUN_FILE", "Display", "Job", "Run", "Stage", "open_run", "run_stages"]
+__all__ = [
+    "HISTORY",
+    "RUN_FILE",
+    "Display",
+    "Job",
+    "Run",
+    "Stage",
+    "open_run",
+    "read_history",
+    "read_run",
+    "run_stages",
+]

@@ -124,24 +124,12 @@ class Run:
         Raises:
             KerasnetsError: The file is damaged, or of another identity or format.
         """
-        path = self.folder / RUN_FILE
         try:
-            content = json.loads(path.read_text("utf-8"))
-            version, identity = content["format"], content["identity"]
-            self.stages, self.models = content["stages"], content["models"]
-            for stage in self.stages:
-                _ = stage["name"], stage["settings"], stage["results"]
-                dict(stage["files"].items())
-            if not isinstance(self.stages, list):
-                raise TypeError("stages are no list")
-            identity, self.models = dict(identity.items()), dict(self.models.items())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise KerasnetsError(f"{path} is damaged ({error}): {_INSTEAD}") from error
-        if version != _FORMAT:
-            raise KerasnetsError(
-                f"{path} has format {version}, this kerasnets reads {_FORMAT}: "
-                f"{_INSTEAD}"
-            )
+            content = _content(self.folder / RUN_FILE)
+        except KerasnetsError as error:
+            raise KerasnetsError(f"{error}: {_INSTEAD}") from error
+        self.stages, self.models = content["stages"], content["models"]
+        identity = content["identity"]
         for key, value in self.identity.items():
             if identity.get(key) != value:
                 raise KerasnetsError(
@@ -163,6 +151,45 @@ class Run:
 
     def _record(self, name: str) -> dict | None:
         return next((stage for stage in self.stages if stage["name"] == name), None)
+
+
+def read_run(folder: Path) -> Run:
+    """Give what is recorded of a run, in which another process may work.
+
+    Raises:
+        KerasnetsError: It is no folder of a run, or its ``run.json`` is damaged.
+    """
+    if not (folder / RUN_FILE).is_file():
+        raise KerasnetsError(f"{folder} is no folder of a run: it has no {RUN_FILE}")
+    content = _content(folder / RUN_FILE)
+    run = Run(folder, content["identity"])
+    run.stages, run.models = content["stages"], content["models"]
+    return run
+
+
+def _content(path: Path) -> dict:
+    """What ``run.json`` holds, once it is known to be sound.
+
+    Raises:
+        KerasnetsError: It is not, or of another format.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        version = content["format"]
+        if not isinstance(content["stages"], list):
+            raise TypeError("stages are no list")
+        for stage in content["stages"]:
+            _ = stage["name"], stage["settings"], stage["results"]
+            dict(stage["files"].items())
+        for name in ("identity", "models"):
+            dict(content[name].items())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KerasnetsError(f"{path} is damaged ({error})") from error
+    if version != _FORMAT:
+        raise KerasnetsError(
+            f"{path} has format {version}, this kerasnets reads {_FORMAT}"
+        )
+    return content
 
 
 @contextlib.contextmanager
