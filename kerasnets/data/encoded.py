@@ -2,7 +2,7 @@
 
 The files of a folder stay where they are; what comes as bytes or arrays is packed into
 one file of records. The index keeps for each image its size, its orientation and its
-record, so that crops are chosen and read without decoding anything else.
+record, so that parts are chosen without opening it, and of a JPEG no more is decoded.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kerasnets.data.formats import HEAD, kind_of
+from kerasnets.data.fused import read_part
 from kerasnets.data.image_store import Found
 from kerasnets.data.images import (
     Header,
@@ -23,7 +23,6 @@ from kerasnets.data.images import (
     decode_image,
     read_header,
     read_image,
-    stored_window,
 )
 from kerasnets.data.parallel import in_threads
 from kerasnets.data.sources.source import Examples
@@ -31,11 +30,11 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.progress import Progress
 
 RECORDS = "all_records.bin"
-# Height and width as stored, EXIF orientation; the place among the records.
+# What ``Header`` has, then the place among the records.
 ENTRY = np.dtype(
     [
         *(("height", "<i4"), ("width", "<i4"), ("orientation", "<i4")),
-        *(("offset", "<i8"), ("length", "<i8")),
+        *(("is_jpeg", "?"), ("offset", "<i8"), ("length", "<i8")),
     ]
 )
 
@@ -88,6 +87,11 @@ class EncodedSplit:
         Raises:
             KerasnetsError: The file cannot be decoded.
         """
+        header = Header(*self.index[index].item()[:4])
+        if header.is_jpeg:
+            part = read_part(self.encoded(index), header, window, size)
+            if part is not None:
+                return part
         content, name = self._content(index)
         return read_image(content, size, name=name, window=window)
 
@@ -104,23 +108,6 @@ class EncodedSplit:
             return content.read_bytes()
         except OSError as error:
             raise KerasnetsError(f"{name}: {error.strerror}") from error
-
-    def jpeg(self, index: int, window: Window) -> tuple[bytes, Window, int] | None:
-        """Return what a fused decode and crop takes, or None for what is no JPEG.
-
-        Returns:
-            The bytes, the window as the picture is stored
-            (``tf.io.decode_and_crop_jpeg`` decodes no more), and the orientation:
-            ``images.upright`` turns the decoded crop.
-        """
-        content = self.encoded(index)
-        if kind_of(content[:HEAD]) != "JPEG":
-            return None
-        entry = self.index[index]
-        header = Header(
-            int(entry["height"]), int(entry["width"]), int(entry["orientation"])
-        )
-        return content, stored_window(window, header), header.orientation
 
     def _content(self, index: int) -> tuple[Path | bytes, str]:
         """The file or the record of an image, and what an error calls it."""

@@ -49,11 +49,26 @@ _DECODING_ERRORS = (
 
 
 class Header(NamedTuple):
-    """Size of a picture as it is stored, in pixels, and its EXIF orientation."""
+    """What the head of a file says of its picture.
+
+    Attributes:
+        height: As it is stored, in pixels.
+        width: Likewise.
+        orientation: That of EXIF, 1 to 8.
+        is_jpeg: Whether it is a JPEG, grey or of three channels.
+    """
 
     height: int
     width: int
     orientation: int
+    is_jpeg: bool = False
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Height and width of the upright picture, in pixels."""
+        if self.orientation >= 5:
+            return self.width, self.height
+        return self.height, self.width
 
 
 class Window(NamedTuple):
@@ -105,7 +120,7 @@ def decode_image(
 
 
 def read_header(source: Path | str | bytes, *, name: str | None = None) -> Header:
-    """Read the size and the orientation of a picture; its pixels are not decoded.
+    """Read what the head of a picture says; its pixels are not decoded.
 
     Args:
         source: A path, or the content of a file.
@@ -115,7 +130,8 @@ def read_header(source: Path | str | bytes, *, name: str | None = None) -> Heade
         KerasnetsError: The file is no picture that is read.
     """
     with _opened(source, name) as image:
-        return Header(image.height, image.width, _orientation(image))
+        is_jpeg = image.format == "JPEG" and image.mode in ("L", "RGB")
+        return Header(image.height, image.width, _orientation(image), is_jpeg)
 
 
 def read_image(
@@ -146,7 +162,8 @@ def read_image(
     if isinstance(source, np.ndarray):
         # Pillow knows no axis of one channel
         pixels = source[:, :, 0] if source.shape[2:] == (1,) else source
-        image = Image.fromarray(pixels).convert("RGB")
+        image = Image.fromarray(pixels)
+        image = image if image.mode == "RGB" else image.convert("RGB")
         whole = image.size
     else:
         at_least = (_GAP * width, _GAP * height)
@@ -163,6 +180,13 @@ def read_image(
     )
     resized = np.asarray(_resize(image, width, height, box))
     return resized[:, ::-1] if window.is_mirrored else resized
+
+
+def is_reduced(header: Header, window: Window, size: int) -> bool:
+    """Whether ``read_image`` decodes a JPEG at a fraction of its size for a part."""
+    height, width = header.upright
+    least = _least_side((_GAP * size, _GAP * size), (width, height), window)
+    return min(header.height, header.width) >= 2 * least
 
 
 def stored_window(window: Window, header: Header) -> Window:
@@ -261,16 +285,23 @@ def _decode(
         stored, orientation = image.size, _orientation(image)
         whole = (stored[1], stored[0]) if orientation >= 5 else stored
         if at_least is not None:
-            share = 1.0
-            if window is not None:
-                share = min(window.width / whole[0], window.height / whole[1])
-            # the orientation may turn it
-            side = math.ceil(max(at_least) / share)
+            side = _least_side(at_least, whole, window)
             image.draft(None, (side, side))
         # a progressive JPEG is kept whole in memory while a fraction is decoded
         _check_pixels(stored if "progressive" in image.info else image.size)
         image.load()
         return _to_rgb(_upright(image, orientation)), whole
+
+
+def _least_side(
+    at_least: tuple[int, int], whole: tuple[int, int], window: Window | None
+) -> int:
+    """Side that a picture must keep so that a part of it has as many pixels."""
+    share = 1.0
+    if window is not None:
+        share = min(window.width / whole[0], window.height / whole[1])
+    # the orientation may turn it
+    return math.ceil(max(at_least) / share)
 
 
 def _check_pixels(size: tuple[int, int]) -> None:
