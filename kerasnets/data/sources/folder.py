@@ -104,8 +104,7 @@ def _class_files(
 ) -> tuple[list[ImageFile], list[LeftOut]]:
     """The images anywhere below a class folder, and what else is there."""
     images, left_out = [], []
-    for path in _files(folder):
-        name = path.relative_to(root).as_posix()
+    for path, name in _files(folder, folder.relative_to(root).as_posix()):
         found = look_at(path, name, folder.name, part)
         if isinstance(found, LeftOut):
             left_out.append(found)
@@ -114,8 +113,8 @@ def _class_files(
     return images, left_out
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The files anywhere below a folder, in the order of their paths.
+def _files(folder: Path, name: str) -> Iterator[tuple[Path, str]]:
+    """The files anywhere below a folder, in the order of their paths, and their ids.
 
     Links to folders are followed; one that leads back up, and what is hidden, come as
     if they were files.
@@ -130,9 +129,9 @@ def _files(folder: Path) -> Iterator[Path]:
         else:
             is_folder = entry.is_dir()
         if is_folder and not is_hidden(path):
-            yield from _files(path)
+            yield from _files(path, f"{name}/{entry.name}")
         else:
-            yield path
+            yield path, f"{name}/{entry.name}"
 
 
 def _stray(root: Path, path: Path) -> LeftOut:

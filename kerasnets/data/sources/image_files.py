@@ -3,6 +3,7 @@
 What a file is, its first bytes say and not its name.
 """
 
+import functools
 import hashlib
 import os
 import stat
@@ -41,12 +42,14 @@ _IMAGE_SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp"),
     *(".heic", ".heif", ".avif", ".tif", ".tiff"),
 }
+# bytes at the end of a file that tell most of equal size apart
+_END = 4096
 # Pictures that are told by their names only.
 _PICTURE_SUFFIXES = {".svg", ".eps", ".raf", ".rw2", ".orf"}
 _VIDEO_SUFFIXES = {".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".3gp"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageFile:
     """A file that is an image by its first bytes.
 
@@ -98,7 +101,8 @@ def source_of(
     return Source(
         spec,
         listing.hexdigest(),
-        lambda: _load(root, class_names, images, left_out),
+        # which are the same is found out once
+        functools.cache(lambda: _load(root, class_names, images, left_out)),
     )
 
 
@@ -161,7 +165,7 @@ def look_at(
             return other("link in a circle")
         if not stat.S_ISREG(status.st_mode):
             return other("special file")  # opening a pipe would wait for ever
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             kind = kind_of(file.read(HEAD))
     except OSError as error:
         reason = "a link to no file" if path.is_symlink() else error.strerror
@@ -211,8 +215,10 @@ def _groups(images: Sequence[ImageFile]) -> list[int]:
     """
     groups = list(range(len(images)))
     for sized in _alike(groups, lambda i: images[i].size):
-        for ended in _alike(sized, lambda i: _digest(images[i], 4096)):
-            for same in _alike(ended, lambda i: _digest(images[i])):
+        for ended in _alike(sized, lambda i: _digest(images[i], _END)):
+            is_read = images[ended[0]].size <= _END
+            equal = [ended] if is_read else _alike(ended, lambda i: _digest(images[i]))
+            for same in equal:
                 for i in same:
                     groups[i] = same[0]
     return groups
@@ -229,8 +235,10 @@ def _alike(indices: Sequence[int], key: Callable[[int], Any]) -> list[list[int]]
 def _digest(image: ImageFile, last: int | None = None) -> str:
     """The hash of a file or of its last bytes."""
     try:
-        with image.path.open("rb") as file:
-            file.seek(max(0, image.size - last) if last else 0)
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with image.path.open("rb", buffering=0) as file:
+            if last is None:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(max(0, image.size - last))
+            return hashlib.sha256(file.read(last)).hexdigest()
     except OSError:
         return str(image.path)  # gone meanwhile: told when it is to be decoded
