@@ -99,6 +99,7 @@ def compress(
     pixels: options.Pixels = None,
     plugin: options.Plugin = None,
     seed: options.Seed = 0,
+    download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     fresh: Annotated[
         bool, typer.Option(help="Delete what an interrupted call left, and start over.")
@@ -108,6 +109,7 @@ def compress(
     from kerasnets.jobs import compress as job
     from kerasnets.reports.tables import compression_table
 
+    options.fetch(context.obj, data, download)
     result = job.run(
         model,
         out,
@@ -189,6 +191,7 @@ def export(
     description: Annotated[str, typer.Option(help="Description in the metadata.")] = "",
     plugin: options.Plugin = None,
     seed: options.Seed = 0,
+    download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
 ) -> None:
     """Write a saved model as a file for the phone."""
@@ -210,6 +213,7 @@ def export(
         if asked
     }
     texts = {"author": author, "licence": licence, "description": description}
+    options.fetch(context.obj, data, download)
     with terminal.StageDisplay.one(context.obj, "export") as progress:
         result = job.run(
             model,
@@ -282,6 +286,7 @@ def verify(
     output: options.Output = None,
     plugin: options.Plugin = None,
     seed: options.Seed = 0,
+    download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     as_json: options.Json = False,
 ) -> None:
@@ -295,6 +300,7 @@ def verify(
         "accuracy": accuracy,
         "sqnr_db": sqnr,
     }
+    options.fetch(context.obj, data, download)
     with terminal.StageDisplay.one(context.obj, "verify") as progress:
         result = job.run(
             file,

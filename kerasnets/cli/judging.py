@@ -57,6 +57,7 @@ def evaluate(
     threads: Annotated[int, typer.Option(help="Threads of a LiteRT file.")] = 1,
     plugin: options.Plugin = None,
     seed: options.Seed = 0,
+    download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     table: Annotated[
         bool, typer.Option("--table", help="Print errors as VGG's paper does.")
@@ -68,6 +69,7 @@ def evaluate(
     from kerasnets.reports import tables
     from kerasnets.reports.notes import left_out_line
 
+    options.fetch(context.obj, data, download)
     with terminal.StageDisplay.one(context.obj, "evaluate") as progress:
         result = job.run(
             models,

@@ -5,7 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from kerasnets import terminal
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from kerasnets.pixels import Preprocessing
 
 Data = Annotated[
@@ -23,6 +27,10 @@ Plugin = Annotated[
     typer.Option(help="Module to import first, which registers your own layers."),
 ]
 Seed = Annotated[int, typer.Option(help="Random seed.")]
+Download = Annotated[
+    bool,
+    typer.Option("--download", help="Fetch the images of tfds:NAME, if need be."),
+]
 SkipBad = Annotated[
     bool,
     typer.Option(
@@ -50,6 +58,15 @@ Alpha = Annotated[float | None, typer.Option(help="Width multiplier.")]
 Rho = Annotated[float | None, typer.Option(help="Resolution multiplier.")]
 Size = Annotated[int | None, typer.Option(help="Side of the image in pixels.")]
 Classes = Annotated[int | None, typer.Option(help="Number of classes.")]
+
+
+def fetch(console: "Console", data: str | None, download: bool) -> None:
+    """Fetch images, where a person wants them fetched."""
+    if download and data is not None:
+        from kerasnets.data.sources import download as fetch_images
+
+        terminal.say(console, f"{data}: fetched unless it is there ...")
+        fetch_images(data)
 
 
 def parse_stated(pixels: str | None) -> "Preprocessing | None":

@@ -95,6 +95,7 @@ def phone(
         ),
     ] = defaults.PRECISION,
     seed: options.Seed = 0,
+    download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     mirror: Annotated[
         bool,
@@ -117,6 +118,7 @@ def phone(
         terminal.say(context.obj, f"start: {choice.start}")
         stages.update({x.name: x.share for x in job.stages_of(choice.settings)})
 
+    options.fetch(context.obj, data, download)
     result = job.run(
         data=data,
         start=start,

@@ -43,7 +43,7 @@ def complaint(run):
         # lines that tell how far it came may stand before it
         *before, last = err.splitlines()
         assert code == status
-        assert all(line.startswith(("[", "start: ")) for line in before), err
+        assert all(line.startswith(("[", "start: ", "tfds:")) for line in before), err
         assert last.startswith("kerasnets: ")
         assert "Traceback" not in err
         return last.removeprefix("kerasnets: ")
@@ -714,3 +714,12 @@ def test_backend_of_the_environment_comes_first(tmp_path):
         },
     )
     assert "KerasnetsError: Keras is set to backend 'jax'" in done.stderr
+
+
+def test_images_are_fetched_before_anything_else(complaint, run):
+    for command in ("phone", "compress", "export", "verify", "evaluate"):
+        assert "--download" in run(command, "--help")[1]
+    message = complaint(
+        *("evaluate", "none.keras", "--data", "tfds:no_such_set", "--download")
+    )
+    assert message.startswith("tfds:no_such_set is unknown to TFDS")

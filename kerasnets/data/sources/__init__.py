@@ -19,7 +19,14 @@ from kerasnets.data.sources.source import (
 )
 from kerasnets.errors import KerasnetsError
 
-__all__ = ["Examples", "LeftOut", "Source", "check_class_names", "open_source"]
+__all__ = [
+    "Examples",
+    "LeftOut",
+    "Source",
+    "check_class_names",
+    "download",
+    "open_source",
+]
 
 
 _OF_FILES = {
@@ -35,12 +42,13 @@ def open_source(spec: str) -> Source:
     """The set of images that the user names.
 
     Args:
-        spec: ``digits`` (scikit-learn's 1,797 handwritten digits), ``tfds:NAME`` (a
-            TFDS image classification set), ``folder:PATH`` (one folder a class, maybe
-            within train, validation and test folders), ``csv:FILE`` (a line with path
-            and label each), ``npz:FILE`` (x_train, y_train and maybe x_test, y_test, as
-            in Keras's mnist.npz), ``idx:PATH`` (a folder with MNIST's files) or
-            ``cifar:PATH`` (with CIFAR's binary ones). A path may begin with ``~``.
+        spec: ``digits`` (scikit-learn's 1,797 handwritten digits), ``tfds:NAME`` (an
+            image classification set in TFDS's folder), ``folder:PATH`` (one folder a
+            class, maybe within train, validation and test folders), ``csv:FILE`` (a
+            line with path and label each), ``npz:FILE`` (x_train, y_train and maybe
+            x_test, y_test, as in Keras's mnist.npz), ``idx:PATH`` (a folder with
+            MNIST's files) or ``cifar:PATH`` (with CIFAR's binary ones). A path may
+            begin with ``~``.
 
     Raises:
         KerasnetsError: The name is of no such form, or nothing usable is there.
@@ -59,6 +67,22 @@ def open_source(spec: str) -> Source:
         f"data {spec!r} is unknown: digits, tfds:NAME, folder:PATH, csv:FILE, "
         "npz:FILE, idx:PATH or cifar:PATH"
     )
+
+
+def download(spec: str) -> None:
+    """Fetch and prepare a TFDS set, unless it is there; others lie here already.
+
+    Args:
+        spec: As for ``open_source``.
+
+    Raises:
+        KerasnetsError: It cannot be fetched or prepared, or TFDS knows no such set.
+    """
+    kind, _, name = spec.partition(":")
+    if kind == "tfds" and name:
+        from kerasnets.data.sources.tfds import find_builder, prepare_builder
+
+        prepare_builder(find_builder(name))
 
 
 def _path(text: str) -> Path:

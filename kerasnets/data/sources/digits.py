@@ -15,10 +15,12 @@ def _load() -> Examples:
     """TFDS's files of the digits live no longer than the call."""
     # TFDS takes seconds to import
     from kerasnets.data.digits.digits_dataset_builder import LICENCE, Builder
-    from kerasnets.data.sources.tfds import load_builder
+    from kerasnets.data.sources.tfds import load_builder, prepare_builder
 
     with tempfile.TemporaryDirectory() as folder:
-        examples = load_builder(Builder(data_dir=folder))
+        builder = Builder(data_dir=folder)
+        prepare_builder(builder)
+        examples = load_builder(builder)
         contents = list(examples.contents())
     return dataclasses.replace(
         examples, licence=LICENCE, contents=lambda: iter(contents)

@@ -1,4 +1,4 @@
-"""Images from TFDS."""
+"""Images from TFDS: of a set that lies in its folder; nothing is fetched unasked."""
 
 import contextlib
 import io
@@ -18,9 +18,19 @@ from kerasnets.errors import KerasnetsError
 
 
 def open_tfds(spec: str, name: str) -> Source:
-    """The TFDS set of that name."""
+    """The TFDS set of that name, which must have been prepared before.
+
+    Raises:
+        KerasnetsError: There is none, it is not one for image classification, or it is
+            not in TFDS's folder.
+    """
     builder = find_builder(name)
     check_class_names(_class_names(builder))
+    if not builder.is_prepared():
+        raise KerasnetsError(
+            f"{spec} is not in {builder.data_path}: give --download to fetch and "
+            "prepare it, or name the folder in which it lies in TFDS_DATA_DIR"
+        )
     return Source(spec, builder.info.full_name, lambda: load_builder(builder))
 
 
@@ -40,16 +50,29 @@ def find_builder(name: str) -> tfds.core.DatasetBuilder:
     return builder
 
 
+def prepare_builder(builder: tfds.core.DatasetBuilder) -> None:
+    """Fetch and prepare a TFDS set, unless it is there.
+
+    Raises:
+        KerasnetsError: That cannot be done, most often for lack of a network.
+    """
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it announces itself
+            builder.download_and_prepare()
+    except Exception as error:  # TFDS lets through whatever its downloader raises
+        raise KerasnetsError(
+            f"tfds:{builder.info.name} cannot be prepared here: {_first_line(error)}; "
+            "prepare it where there is a network and name its folder in TFDS_DATA_DIR"
+        ) from error
+
+
 def load_builder(builder: tfds.core.DatasetBuilder) -> Examples:
-    """Prepare a TFDS set where that is still to be done, and read its labels.
+    """Read the labels of a TFDS set that was prepared.
 
     Its splits train, validation and test are used, all splits if none is called train;
     images without a label (-1, in the test splits of competitions) are not.
-
-    Raises:
-        KerasnetsError: The set cannot be prepared, most often for lack of a network.
     """
-    _prepare(builder)
     image, label = _keys(builder)
     named = [s for s in ("train", "validation", "test") if s in builder.info.splits]
     has_parts = "train" in named
@@ -104,18 +127,6 @@ def _keys(builder: tfds.core.DatasetBuilder) -> tuple[str, str]:
     chosen = builder.info.supervised_keys or ()
     image = next((k for k in images if k in chosen), images[0])
     return image, next((k for k in labels if k in chosen), labels[0])
-
-
-def _prepare(builder: tfds.core.DatasetBuilder) -> None:
-    tfds.disable_progress_bar()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it announces itself
-            builder.download_and_prepare()
-    except Exception as error:  # TFDS lets through whatever its downloader raises
-        raise KerasnetsError(
-            f"tfds:{builder.info.name} cannot be prepared here: {_first_line(error)}; "
-            "prepare it where there is a network and name its folder in TFDS_DATA_DIR"
-        ) from error
 
 
 def _encoded(builder: Any, split: str, image: str):

@@ -1,11 +1,14 @@
+import socket
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from sklearn.datasets import load_digits
 
 from kerasnets.data import open_source, prepare, read_image
+from kerasnets.data.sources import download
 from kerasnets.data.sources.source import count_kinds
-from kerasnets.data.sources.tfds import find_builder, load_builder
+from kerasnets.data.sources.tfds import find_builder, load_builder, prepare_builder
 from kerasnets.errors import KerasnetsError
 
 
@@ -59,8 +62,13 @@ class Unreachable(Tiny):
         raise ConnectionError("cannot connect\nmany more lines")
 
 
+def prepared(builder):
+    prepare_builder(builder)
+    return builder
+
+
 def test_splits_labels_and_encoded_images(tmp_path, capfd):
-    examples = load_builder(Tiny(data_dir=tmp_path))
+    examples = load_builder(prepared(Tiny(data_dir=tmp_path)))
     assert examples.class_names == ("no", "yes")
     assert examples.licence == "see https://example.org"
     assert examples.parts == ("train",) * 12 + ("validation",) * 4
@@ -77,6 +85,7 @@ def test_splits_labels_and_encoded_images(tmp_path, capfd):
 
 
 def test_a_prepared_set_is_read_again_the_same(tmp_path):
+    prepare_builder(Tiny(data_dir=tmp_path))
     first, again = (load_builder(Tiny(data_dir=tmp_path)) for _ in range(2))
     assert list(first.contents()) == list(again.contents())
     assert first.ids == again.ids
@@ -84,7 +93,7 @@ def test_a_prepared_set_is_read_again_the_same(tmp_path):
 
 
 def test_by_name_with_the_version_as_fingerprint(tmp_path, monkeypatch):
-    builder = Tiny(data_dir=tmp_path / "tfds")
+    builder = prepared(Tiny(data_dir=tmp_path / "tfds"))
     monkeypatch.setattr(tfds, "builder", lambda _, **__: builder)
     source = open_source("tfds:tiny")
     assert source.fingerprint == "tiny/1.2.3"
@@ -123,10 +132,40 @@ def test_class_name_of_two_lines_is_found_before_anything_is_prepared(
         open_source("tfds:names")
 
 
-def test_failing_download_is_one_line(tmp_path):
+def test_failing_download_is_one_line(tmp_path, monkeypatch):
+    builder = Unreachable(data_dir=tmp_path)
+    monkeypatch.setattr(tfds, "builder", lambda _, **__: builder)
     with pytest.raises(KerasnetsError, match=r"connect; .*TFDS_DATA_DIR") as error:
-        load_builder(Unreachable(data_dir=tmp_path))
+        download("tfds:unreachable")
     assert "\n" not in str(error.value)
+
+
+def test_nothing_is_fetched_unasked(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds, "builder", lambda _, **__: Tiny(data_dir=tmp_path))
+    with pytest.raises(
+        KerasnetsError, match=r"^tfds:tiny is not in .*tiny/1\.2\.3: give --download"
+    ):
+        open_source("tfds:tiny")
+    assert not list(tmp_path.iterdir())
+    download("tfds:tiny")
+    assert len(open_source("tfds:tiny").load().ids) == 16
+
+
+def test_files_of_an_unknown_set_are_read_without_network(tmp_path, monkeypatch):
+    def refused(*_):
+        raise AssertionError("a network is asked")
+
+    prepare_builder(Tiny(data_dir=tmp_path))
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
+    name = Tiny.name
+    monkeypatch.setattr(tfds.core.registered, "_DATASET_REGISTRY", {})
+    assert open_source(f"tfds:{name}").fingerprint == "tiny/1.2.3"
+
+
+def test_only_sets_of_tfds_are_fetched(tmp_path):
+    download("digits")
+    download(f"folder:{tmp_path}/none")
 
 
 def test_digits_are_those_of_scikit_learn():
