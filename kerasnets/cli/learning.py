@@ -48,6 +48,18 @@ def train(
     precision: Annotated[
         str, typer.Option(help="auto, float32, mixed_float16 or mixed_bfloat16.")
     ] = "auto",
+    initialise_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN|FILE.keras",
+            help="Begin with layers of a network that was trained before, those of the "
+            "same name and shape.",
+        ),
+    ] = None,
+    accumulate: Annotated[
+        int | None,
+        typer.Option(help="Batches for one step of the optimizer, for small memories."),
+    ] = None,
     seed: options.Seed = 0,
     skip_bad_images: options.SkipBad = False,
     fresh: Annotated[
@@ -59,15 +71,19 @@ def train(
     from kerasnets.reports.notes import left_out_line
     from kerasnets.reports.tables import evaluation_table
 
+    given = _pairs(changes or [])
+    if accumulate is not None:
+        given["accumulate"] = str(accumulate)
     result = job.run(
         network,
         out,
         data=data,
         recipe=recipe,
-        changes=_pairs(changes or []),
+        changes=given,
         alpha=alpha,
         size=size,
         precision=precision,
+        initialise_from=initialise_from,
         skip_bad_images=skip_bad_images,
         seed=seed,
         fresh=fresh,

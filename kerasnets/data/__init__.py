@@ -4,7 +4,7 @@ TensorFlow and TFDS are imported when a pipeline or a TFDS set is first used: de
 an image costs neither.
 """
 
-from kerasnets.data.augment import Augment, View
+from kerasnets.data.augment import Augment, View, some_pixels
 from kerasnets.data.checks import check_source
 from kerasnets.data.decoded import Split
 from kerasnets.data.encoded import EncodedSplit
@@ -17,6 +17,7 @@ from kerasnets.data.images import (
     resize_images,
     to_channels,
 )
+from kerasnets.data.mixing import Mix
 from kerasnets.data.pipeline import Batches, batches, images_at_once
 from kerasnets.data.sources import (
     Examples,
@@ -55,6 +56,7 @@ __all__ = [
     "Feed",
     "ImageStore",
     "LeftOut",
+    "Mix",
     "PreparedData",
     "RandomCrop",
     "Source",
@@ -72,6 +74,7 @@ __all__ = [
     "prepare",
     "read_image",
     "resize_images",
+    "some_pixels",
     "spread",
     "to_channels",
     "whole_image",

@@ -17,8 +17,8 @@ from kerasnets.errors import KerasnetsError
 Drawn = dict[str, np.ndarray]
 
 BORDERS = ("repeat", "mirror", "black")
-# images from which the main colours of a set are told, and pixels of each
-_COLOUR_IMAGES, _COLOUR_PIXELS = 2_000, 1_024
+# images from which the colours of a set are told, and pixels of each
+_SOME_IMAGES, _SOME_PIXELS = 2_000, 1_024
 
 
 @runtime_checkable
@@ -239,18 +239,25 @@ def rubber_sheet(
 def main_colours(images: ImageStore) -> tuple[tuple[float, ...], ...]:
     """Return the main colours of a set: directions times eigenvalues.
 
-    Of the covariance of red, green and blue in units of 0 to 1 over up to 2,000 images
-    spread over the set, 1,024 pixels of each.
+    Of the covariance of red, green and blue, in units of 0 to 1, of ``some_pixels``.
     """
-    count = len(images.ids)
-    chosen = np.unique(np.linspace(0, count - 1, _COLOUR_IMAGES).astype(int))
-    pixels = []
-    for index in chosen:
-        flat = images.read(int(index)).reshape(-1, 3)
-        pixels.append(flat[:: max(1, len(flat) // _COLOUR_PIXELS)])
-    values, vectors = np.linalg.eigh(np.cov(np.concatenate(pixels).T / 255.0))
+    values, vectors = np.linalg.eigh(np.cov(some_pixels(images).T / 255.0))
     # a direction has two signs; the numbers that multiply it are as often below 0
     return tuple(
         tuple(float(x) for x in value * vector)
         for value, vector in zip(values[::-1], vectors.T[::-1], strict=True)
     )
+
+
+def some_pixels(images: ImageStore) -> np.ndarray:
+    """Return pixels of up to 2,000 images spread over a set, about 1,024 of each.
+
+    Returns:
+        Uint8 (pixels, 3).
+    """
+    chosen = np.unique(np.linspace(0, len(images.ids) - 1, _SOME_IMAGES).astype(int))
+    pixels = []
+    for index in chosen:
+        flat = images.read(int(index)).reshape(-1, 3)
+        pixels.append(flat[:: max(1, len(flat) // _SOME_PIXELS)])
+    return np.concatenate(pixels)

@@ -13,7 +13,8 @@ import numpy as np
 
 from kerasnets.data.augment import Drawn, View
 from kerasnets.data.decoded import Split
-from kerasnets.data.stream import Arrays, Like, Stream, streamed
+from kerasnets.data.mixing import Mix
+from kerasnets.data.stream import Arrays, Like, Stream, in_python, streamed
 from kerasnets.errors import KerasnetsError
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Batches:
     preprocessing: "Preprocessing | None" = None
     targets: Mapping[str, np.ndarray] = field(default_factory=dict)
     views: int = 0
+    mix: Mix | None = None
+    classes: int = 0
 
     def __post_init__(self):
         if self.views and self.augment is None:
@@ -48,7 +51,17 @@ class Batches:
                 f"{self.views} fixed views without augmentation: give the changes that "
                 "make them"
             )
-        moved = self.augment is not None or self.size != self.split.images.shape[1]
+        if self.mix is not None and (self.targets or not self.classes):
+            raise KerasnetsError(
+                f"{self.mix!r} with other targets ({', '.join(self.targets)}) and "
+                f"{self.classes} classes: what is mixed has labels alone, and the "
+                "number of their classes is needed"
+            )
+        moved = (
+            self.mix is not None
+            or self.augment is not None
+            or self.size != self.split.images.shape[1]
+        )
         if self.split.labels.ndim > 1 and moved:
             raise KerasnetsError(
                 f"labels of shape {self.split.labels.shape} with images that are "
@@ -79,6 +92,7 @@ class Batches:
         arrays = {
             "images": self.split.images[indices],
             "labels": self.split.labels[indices].astype("int64"),
+            "step": np.array(step),
         }
         for name, array in self.targets.items():
             rows = array if view is None else array[view]
@@ -114,7 +128,8 @@ class Batches:
             drawn = self.augment.draw(np.random.default_rng(0), 1, side)
             arrays |= {f"drawn/{name}": numbers for name, numbers in drawn.items()}
         rows = batch_rows(len(labels), self.batch_size, self.shuffle)
-        return {name: Like.rows(array, rows) for name, array in arrays.items()}
+        like = {name: Like.rows(array, rows) for name, array in arrays.items()}
+        return {**like, "step": Like((), "int64")}
 
     def _finish(self, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
         """Images as the network takes them, and what it is to learn of them."""
@@ -124,6 +139,11 @@ class Batches:
         if self.augment is not None:
             # before the resize, which then smooths what the warp has roughened
             images = self.augment(images, under("drawn/", tensors))
+        labels = tensors["labels"]
+        if self.mix is not None:
+            images, labels = mixed(
+                self.mix, images, labels, tensors["step"], self.classes, self.seed
+            )
         if self.size != self.split.images.shape[1]:
             images = ops.image.resize(
                 images,
@@ -134,9 +154,23 @@ class Batches:
         if self.preprocessing is not None:
             images = self.preprocessing(images)
         others = under("targets/", tensors)
-        if not others:
-            return images, tensors["labels"]
-        return images, {"labels": tensors["labels"], **others}
+        return images, {"labels": labels, **others} if others else labels
+
+
+def mixed(
+    mix: Mix, images: Any, labels: Any, step: Any, classes: int, seed: int
+) -> tuple[Any, Any]:
+    """Return a batch as it is mixed in a step; labels stay whole where they can."""
+
+    def change(images, labels, step):
+        draws = generator_of(MIX, seed, int(step))
+        return mix(images, np.eye(classes, dtype="float32")[labels], draws)
+
+    shares = Like((labels.shape[0], classes), "float32")
+    changed, found = in_python(
+        change, [images, labels, step], [Like(tuple(images.shape), "float32"), shares]
+    )
+    return changed, found if mix.of_labels else labels
 
 
 def under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,6 +235,8 @@ def batches(
     preprocessing: "Preprocessing | None" = None,
     targets: Mapping[str, np.ndarray] | None = None,
     views: int = 0,
+    mix: Mix | None = None,
+    classes: int = 0,
 ) -> Batches:
     """Return the batches of a split.
 
@@ -219,6 +255,8 @@ def batches(
         views: How many versions of each image the changes make, one an epoch, by turns;
             they depend on the seed and on nothing else, so that what a teacher says of
             each can be known beforehand. 0 for new ones in each epoch.
+        mix: Random changes of whole batches.
+        classes: Number of classes, which mixed labels need.
 
     Raises:
         KerasnetsError: Labels of pixels would no longer lie on their pixels, or nothing
@@ -234,4 +272,6 @@ def batches(
         preprocessing,
         targets or {},
         views,
+        mix,
+        classes,
     )

@@ -79,6 +79,32 @@ def streamed(
     )
 
 
+def in_python(
+    function: Callable[..., tuple[np.ndarray, ...]],
+    tensors: list[Any],
+    like: list[Like],
+) -> list[Any]:
+    """Call a function of arrays within ``finish`` of a stream.
+
+    Args:
+        function: Gives arrays; a pure function.
+        tensors: Its arguments.
+        like: What each array that it gives is like.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return list(function(*map(keras.ops.convert_to_numpy, tensors)))
+    import tensorflow as tf
+
+    found = tf.numpy_function(
+        function, tensors, [each.dtype for each in like], stateful=False
+    )
+    for tensor, each in zip(found, like, strict=True):
+        tensor.set_shape(each.shape)
+    return found
+
+
 def _iterated(
     read: Callable[[int], Arrays],
     finish: Callable[[Mapping[str, Any]], tuple[Any, Any]],

@@ -16,12 +16,14 @@ import numpy as np
 from kerasnets.data.augment import View
 from kerasnets.data.image_store import ImageStore
 from kerasnets.data.images import Window
+from kerasnets.data.mixing import Mix
 from kerasnets.data.pipeline import (
     AUGMENT,
     CROP,
     batch_rows,
     generator_of,
     indices_of_step,
+    mixed,
     steps_per_epoch,
     under,
 )
@@ -204,6 +206,8 @@ class CropBatches:
     shuffle: bool
     preprocessing: "Preprocessing"
     augment: View | None = None
+    mix: Mix | None = None
+    classes: int = 0
 
     @property
     def steps_per_epoch(self) -> int:
@@ -242,6 +246,7 @@ class CropBatches:
         arrays = {
             "images": np.stack(list(self._pool.map(part, indices.tolist()))),
             "labels": np.asarray(self.split.labels)[indices].astype("int64"),
+            "step": np.array(step),
         }
         if self.augment is not None:
             generator = generator_of(AUGMENT, self.seed, step)
@@ -255,6 +260,7 @@ class CropBatches:
         like = {
             "images": Like((rows, self.size, self.size, 3), "uint8"),
             "labels": Like((rows,), "int64"),
+            "step": Like((), "int64"),
         }
         if self.augment is not None:
             drawn = self.augment.draw(np.random.default_rng(0), 1, self.size)
@@ -269,7 +275,12 @@ class CropBatches:
         images = ops.cast(tensors["images"], "float32")
         if self.augment is not None:
             images = self.augment(images, under("drawn/", tensors))
-        return self.preprocessing(images), tensors["labels"]
+        labels = tensors["labels"]
+        if self.mix is not None:
+            images, labels = mixed(
+                self.mix, images, labels, tensors["step"], self.classes, self.seed
+            )
+        return self.preprocessing(images), labels
 
 
 def crop_batches(
@@ -281,6 +292,8 @@ def crop_batches(
     crop: Crop | None = None,
     size: int | None = None,
     augment: View | None = None,
+    mix: Mix | None = None,
+    classes: int = 0,
     shuffle: bool = True,
 ) -> CropBatches:
     """Return the batches of parts of a split's images.
@@ -295,6 +308,8 @@ def crop_batches(
         size: Side to which the parts are resized; by default that of
             ``preprocessing``.
         augment: Random changes of the parts, an ``Augment`` or another ``View``.
+        mix: Random changes of whole batches.
+        classes: Number of classes, which mixed labels need.
         shuffle: A new order each epoch in full batches, or the images as they are.
 
     Raises:
@@ -314,6 +329,8 @@ def crop_batches(
         shuffle,
         preprocessing,
         augment,
+        mix,
+        classes,
     )
 
 

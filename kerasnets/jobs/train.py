@@ -3,8 +3,9 @@
 import csv
 import functools
 import io
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from kerasnets.analysis import count_madds, count_params
 from kerasnets.data import (
     Feed,
     PreparedData,
+    Split,
     batches,
     check_source,
     crop_batches,
@@ -34,27 +36,30 @@ from kerasnets.evaluation import (
     judge,
     protocol_of,
 )
-from kerasnets.files import write_bytes, write_text
+from kerasnets.files import sha256, write_bytes, write_text
 from kerasnets.graph import shapes_only
 from kerasnets.jobs.checks import check_whole
 from kerasnets.pixels import pixels_of
+from kerasnets.reports.scalars import ScalarLog
 from kerasnets.runs import Display, Job as AnyJob, Stage, run_stages
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
     Recipe,
     Training,
+    initialise,
     paper_recipe,
     precision_policy,
     resolve_precision,
     seed_everything,
     to_float32,
     train,
+    with_normalised_images,
 )
 
 # how long they take beside each other, roughly
 STAGES = {"data": 1.0, "train": 50.0, "evaluate": 2.0}
 LAST, BEST = "model.keras", "best.keras"
-HISTORY, CURVES = "history.csv", "curves.svg"
+HISTORY, CURVES, EVENTS = "history.csv", ("curves.svg", "curves.png"), "tensorboard"
 _COLUMNS = (
     *("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy"),
     "seconds",
@@ -86,6 +91,10 @@ class Settings:
         departs: What is otherwise here.
         changes: What of it was changed for this run.
         crop: The part of an image that the network sees; {} for the whole.
+        normalise: How images are made alike.
+        build: Arguments of the network's builder.
+        initialise: Layers that are taken from the network trained before.
+        initialise_from: File of that network, and its digest; {} for random weights.
         recipe: How it is trained.
         precision: Keras's dtype policy.
     """
@@ -101,6 +110,10 @@ class Settings:
     departs: str
     changes: Mapping[str, str]
     crop: Mapping[str, Any]
+    normalise: str
+    build: Mapping[str, Any]
+    initialise: Sequence[str]
+    initialise_from: Mapping[str, str]
     recipe: Recipe
     precision: str
 
@@ -135,6 +148,7 @@ def run(
     alpha: float | None = None,
     size: int | None = None,
     precision: str = "auto",
+    initialise_from: Path | None = None,
     skip_bad_images: bool = False,
     seed: int = 0,
     fresh: bool = False,
@@ -154,6 +168,8 @@ def run(
         alpha: Width multiplier, of a network that has one.
         size: Side of the images in pixels; None for the network's own.
         precision: One of ``training.PRECISIONS``.
+        initialise_from: Folder of a run, or a .keras file, from which layers of the
+            same name and shape are taken.
         skip_bad_images: Leave out images that cannot be decoded.
         seed: Of everything random.
         fresh: Delete what an earlier call left in ``out``.
@@ -178,6 +194,10 @@ def run(
         departs=paper.departs,
         changes=dict(changes or {}),
         crop=paper.crop,
+        normalise=paper.normalise,
+        build={key: x for key, x in paper.network.items() if x is not None},
+        initialise=paper.initialise,
+        initialise_from=_trained_before(initialise_from),
         recipe=paper.recipe,
         precision=resolve_precision(precision),
     )
@@ -214,6 +234,8 @@ def _stages() -> tuple[Stage[Settings], ...]:
                 "seed",
                 "skip_bad_images",
                 "crop",
+                "normalise",
+                "build",
             ),
             may_leave=_DATA,
             share=STAGES[data],
@@ -221,16 +243,16 @@ def _stages() -> tuple[Stage[Settings], ...]:
         Stage(
             training,
             _train,
-            uses=("recipe", "precision"),
+            uses=("recipe", "precision", "initialise", "initialise_from"),
             files=(LAST, BEST, HISTORY),
-            scratch=("work",),
+            scratch=("work", EVENTS),
             share=STAGES[training],
         ),
         Stage(
             evaluation,
             _evaluate,
             uses=("paper", "source", "departs", "changes"),
-            files=(CURVES, "README.md"),
+            files=(*CURVES, "README.md"),
             share=STAGES[evaluation],
         ),
     )
@@ -259,18 +281,42 @@ def _image_shape(settings: Settings) -> tuple[int, int, int]:
     return height, width, channels
 
 
-def new_network(settings: Settings, classes: int) -> keras.Model:
-    """Build the network with random weights, from images to logits."""
-    given = {} if settings.alpha is None else {"alpha": settings.alpha}
+def _trained_before(path: Path | None) -> dict[str, str]:
+    """The file of a network that was trained before, and its digest."""
+    if path is None:
+        return {}
+    file = path / LAST if path.is_dir() else path
+    if not file.is_file():
+        raise KerasnetsError(
+            f"{file} is not there: the folder of a finished run of train is accepted, "
+            "or a .keras file"
+        )
+    return {"path": str(file), "sha256": sha256(file)}
+
+
+def new_network(
+    settings: Settings, classes: int, split: Split | None = None
+) -> keras.Model:
+    """Build the network with random weights, from images to logits.
+
+    Args:
+        settings: Of the run.
+        classes: Number of classes.
+        split: The training images, by which images are made alike.
+    """
+    given = dict(settings.build)
+    if settings.alpha is not None:
+        given["alpha"] = settings.alpha
     seed_everything(settings.seed)
     with precision_policy(settings.precision):
-        return applications.build(
+        model = applications.build(
             settings.network,
             input_shape=_image_shape(settings),
             classes=classes,
             classifier_activation=None,
             **given,
         )
+        return with_normalised_images(model, settings.normalise, split)
 
 
 def _prepare(job: Job) -> dict[str, Any]:
@@ -293,6 +339,11 @@ def _prepare(job: Job) -> dict[str, Any]:
         **store,
     )
     images = {part: len(getattr(data, part).labels) for part in PARTS}
+    if not images["validation"] or not images["test"]:
+        raise KerasnetsError(
+            f"{images['validation']} validation images and {images['test']} test images"
+            f" beside {images['train']} for training: some of each are needed"
+        )
     if settings.recipe.batch_size > images["train"]:
         raise KerasnetsError(
             f"a batch of {settings.recipe.batch_size} of {images['train']} training "
@@ -317,14 +368,16 @@ def _feeds(job: Job, data: PreparedData, model: keras.Model) -> tuple[Feed, Feed
         "preprocessing": pixels,
         "batch_size": recipe.batch_size,
     }
+    augment = recipe.augment and recipe.augment.fitted(data.train)
+    learned = {"augment": augment, "mix": recipe.mix, "classes": len(data.class_names)}
     if settings.crop:
         crop = paper_recipe(settings.paper).make_crop()
         return (
-            crop_batches(data.train, crop=crop, **how),
+            crop_batches(data.train, crop=crop, **learned, **how),
             crop_batches(data.validation, shuffle=False, **how),
         )
     return (
-        batches(data.train, augment=recipe.augment, **how),
+        batches(data.train, **learned, **how),
         batches(data.validation, shuffle=False, **how),
     )
 
@@ -332,13 +385,16 @@ def _feeds(job: Job, data: PreparedData, model: keras.Model) -> tuple[Feed, Feed
 def _train(job: Job) -> dict[str, Any]:
     """Train, and judge by the validation images after each epoch."""
     settings, data = job.settings, load_prepared(job.folder / "data")
-    model = new_network(settings, len(data.class_names))
+    model = new_network(settings, len(data.class_names), data.train)
+    taken = _initialise(model, settings)
     feed, validation = _feeds(job, data, model)
     history = History(job.folder, functools.partial(evaluate, model, validation))
 
-    def told(epoch: int, training: Training) -> None:
-        if history.add(epoch, training):
+    def told(epoch: int, training: Training) -> float:
+        row, is_best = history.add(epoch, training)
+        if is_best:
             save_model(to_float32(model), job.folder / BEST)
+        return row["validation_accuracy"]
 
     train(
         model,
@@ -346,21 +402,32 @@ def _train(job: Job) -> dict[str, Any]:
         settings.recipe,
         checkpoint=job.checkpoint("train"),
         each_epoch=told,
+        stop_at_chance=True,
         progress=job.progress,
     ).check(settings.network, settings.recipe)
     save_model(to_float32(model), job.folder / LAST)
-    job.checkpoint("train").remove()
+    shutil.rmtree(job.folder / "work")
+    history.close()
     best = max(history.rows, key=lambda row: row["validation_accuracy"])
     return {
         "params": count_params(model),
         "madds": count_madds(model),
         "best_epoch": best["epoch"],
         "validation_accuracy": best["validation_accuracy"],
+        "taken": list(taken),
     }
 
 
+def _initialise(model: keras.Model, settings: Settings) -> tuple[str, ...]:
+    """Take what the settings say from a network that was trained before."""
+    if not settings.initialise_from:
+        return ()
+    trained = load_model(Path(settings.initialise_from["path"]))
+    return initialise(model, trained, settings.initialise)
+
+
 class History:
-    """The figures of each epoch, kept in ``history.csv``.
+    """The figures of each epoch, kept in ``history.csv`` and for TensorBoard.
 
     Args:
         folder: Of the run.
@@ -371,13 +438,17 @@ class History:
         self._path, self._judge = folder / HISTORY, judge
         self.rows = read_history(self._path) if self._path.is_file() else []
         self._begun = time.monotonic()
+        self._events: ScalarLog | None = None
+        self._folder = folder
 
-    def add(self, epoch: int, training: Training) -> bool:
+    def add(self, epoch: int, training: Training) -> tuple[dict[str, Any], bool]:
         """Write down an epoch; those behind it, which were killed, are forgotten.
 
         Returns:
-            Whether it is the best so far on the validation images.
+            Its figures, and whether it is the best so far on the validation images.
         """
+        if self._events is None:
+            self._events = ScalarLog(self._folder / EVENTS, epoch)
         found = self._judge()
         earlier = [row for row in self.rows if row["epoch"] < epoch]
         seconds, self._begun = time.monotonic() - self._begun, time.monotonic()
@@ -390,7 +461,13 @@ class History:
         writer.writeheader()
         writer.writerows(self.rows)
         write_text(self._path, text.getvalue())
-        return found.accuracy > best
+        self._events.add(epoch, {name: row[name] for name in _COLUMNS[1:]})
+        return row, found.accuracy > best
+
+    def close(self) -> None:
+        """Let go of the files."""
+        if self._events is not None:
+            self._events.close()
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
@@ -421,10 +498,10 @@ def _evaluate(job: Job) -> dict[str, Any]:
         found = Judgement(answers, np.asarray(data.test.labels), data.class_names)
         test[name] = {"protocol": protocol.name, **found.as_json()}
     rows = read_history(job.folder / HISTORY)
-    write_bytes(
-        job.folder / CURVES,
-        draw_curves(rows, title=f"{settings.network}, {settings.paper}"),
-    )
+    title = f"{settings.network}, {settings.paper}"
+    for name in CURVES:
+        kind = Path(name).suffix[1:]
+        write_bytes(job.folder / name, draw_curves(rows, title=title, kind=kind))
     write_text(
         job.folder / "README.md",
         training_card(

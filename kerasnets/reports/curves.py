@@ -1,4 +1,4 @@
-"""Learning curves as an SVG picture."""
+"""Learning curves as a picture."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,9 @@ from matplotlib.ticker import MaxNLocator
 _TEXT, _FAINT, _BLUE, _RED = "#1c2733", "#e6eaee", "#2f6db5", "#c8372d"
 
 
-def draw_curves(rows: Sequence[Mapping[str, float]], *, title: str) -> bytes:
+def draw_curves(
+    rows: Sequence[Mapping[str, float]], *, title: str, kind: str = "svg"
+) -> bytes:
     """Draw loss and error of the training and validation images over the epochs.
 
     Thin is training, thick validation, as in He et al. 2015, Figures 4 and 6.
@@ -19,9 +21,10 @@ def draw_curves(rows: Sequence[Mapping[str, float]], *, title: str) -> bytes:
         rows: Of each epoch "epoch", "loss", "accuracy", "validation_loss" and
             "validation_accuracy".
         title: What stands above.
+        kind: "svg" or "png".
 
     Returns:
-        The SVG file; the same rows give the same bytes.
+        The file; the same rows give the same bytes.
     """
     epochs = [row["epoch"] for row in rows]
     with mpl.rc_context({"svg.hashsalt": "kerasnets", "font.size": 9}):
@@ -57,5 +60,6 @@ def draw_curves(rows: Sequence[Mapping[str, float]], *, title: str) -> bytes:
         losses.set_title(title, loc="left", fontsize=9, color=_TEXT)
         errors.legend(frameon=False)
         content = io.BytesIO()
-        figure.savefig(content, format="svg", metadata={"Date": None})
+        plain = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(content, format=kind, metadata=plain, dpi=150)
     return content.getvalue()

@@ -38,8 +38,19 @@ def _head(name: str, settings: Mapping, trained: Mapping) -> str:
     return f"""# {name}
 
 {settings["network"]}{alpha}, {trained["params"]:,} parameters and
-{trained["madds"]:,} multiply-adds for an image, trained from random weights by
-`kerasnets train` on `{settings["data"]}`. The files go from images to logits."""
+{trained["madds"]:,} multiply-adds for an image, trained from
+{_start(settings, trained)} by `kerasnets train` on
+`{settings["data"]}`. The files go from images to logits."""
+
+
+def _start(settings: Mapping, trained: Mapping) -> str:
+    taken = trained["taken"]
+    if not taken:
+        return "random weights"
+    return (
+        f"the weights of {', '.join(taken)} in "
+        f"`{settings['initialise_from']['path']}`, the others random,"
+    )
 
 
 def _figures(results: Mapping, test: Mapping) -> str:
@@ -70,8 +81,8 @@ def _recipe(settings: Mapping) -> str:
     recipe = settings["recipe"]
     lines = "\n".join(
         f"| {key} | {_shown(value)} |"
-        for key, value in {**recipe, "crop": settings["crop"]}.items()
-        if value not in (None, {}) and _applies(key, recipe)
+        for key, value in {**recipe, **_besides(settings)}.items()
+        if value not in (None, {}, "", [], ()) and _applies(key, recipe)
     )
     other = ""
     if settings["departs"]:
@@ -89,12 +100,19 @@ def _recipe(settings: Mapping) -> str:
 {lines}"""
 
 
+def _besides(settings: Mapping) -> dict[str, Any]:
+    """What a recipe says besides its own fields."""
+    names = {"crop": "crop", "normalise": "images made alike", "build": "network"}
+    return {shown: settings[name] for name, shown in names.items()}
+
+
 def _applies(key: str, recipe: Mapping) -> bool:
     """Tell whether a field has an effect beside the others."""
     optimizer, schedule = recipe["optimizer"], recipe["schedule"]
     return {
         "milestones": schedule == "step",
-        "gamma": schedule == "step",
+        "gamma": schedule in ("step", "exponential", "plateau"),
+        "patience": schedule == "plateau",
         "power": schedule == "polynomial",
         "momentum": optimizer in ("sgd", "rmsprop"),
         "nesterov": optimizer == "sgd",

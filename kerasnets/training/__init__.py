@@ -9,8 +9,10 @@ from kerasnets.lazy import names_of
 
 if TYPE_CHECKING:
     from kerasnets.training.checkpoint import Checkpoint
+    from kerasnets.training.initialising import initialise
     from kerasnets.training.logits import answering_logits
     from kerasnets.training.native import native_kernels
+    from kerasnets.training.normalising import with_normalised_images
     from kerasnets.training.objective import Objective
     from kerasnets.training.optimizers import suggest_learning_rate
     from kerasnets.training.outcome import DivergedError, StuckError, Training
@@ -39,6 +41,7 @@ __all__ = [
     "StuckError",
     "Training",
     "answering_logits",
+    "initialise",
     "native_kernels",
     "paper_recipe",
     "paper_recipes",
@@ -49,6 +52,7 @@ __all__ = [
     "suggest_learning_rate",
     "to_float32",
     "train",
+    "with_normalised_images",
 ]
 
 __getattr__, __dir__ = names_of(
@@ -64,6 +68,7 @@ __getattr__, __dir__ = names_of(
         "Training": "outcome",
         "PaperRecipe": "papers",
         "answering_logits": "logits",
+        "initialise": "initialising",
         "native_kernels": "native",
         "paper_recipe": "papers",
         "paper_recipes": "papers",
@@ -74,5 +79,6 @@ __getattr__, __dir__ = names_of(
         "suggest_learning_rate": "optimizers",
         "to_float32": "precision",
         "train": "trainer",
+        "with_normalised_images": "normalising",
     },
 )

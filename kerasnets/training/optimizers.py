@@ -55,8 +55,9 @@ def learning_rate(recipe: Recipe, step: Any, steps: int) -> Any:
 
     rate * step / w in the first w steps of the warm-up; then rate, or
     rate * (1 + cos(pi (step - w) / (steps - w))) / 2 along the cosine,
-    rate * ((steps - step) / (steps - w))^power of the polynomial, or rate * gamma^m
-    behind m milestones.
+    rate * ((steps - step) / (steps - w))^power of the polynomial,
+    rate * gamma^((step - w) / (steps - w)) of the exponential, or rate * gamma^m behind
+    m milestones.
     """
     step = ops.cast(step, "float32")
     warmup = round(recipe.warmup * steps)
@@ -66,6 +67,8 @@ def learning_rate(recipe: Recipe, step: Any, steps: int) -> Any:
         share = 0.5 * (1.0 + ops.cos(math.pi * behind))
     elif recipe.schedule == "polynomial":
         share = (1.0 - behind) ** recipe.power
+    elif recipe.schedule == "exponential":
+        share = recipe.gamma**behind
     for milestone in recipe.milestones:
         share = share * ops.where(step < round(milestone * steps), 1.0, recipe.gamma)
     if warmup:

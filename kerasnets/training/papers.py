@@ -16,7 +16,17 @@ from kerasnets.training.recipe import Recipe
 if TYPE_CHECKING:
     from kerasnets.data import Crop
 
-_ABOUT = ("source", "departs", "crop")
+# what a row has besides fields of ``Recipe``, and what stands for none of it
+_ABOUT: dict[str, Any] = {
+    "source": "",
+    "departs": "",
+    "crop": {},
+    "normalise": "",
+    "network": {},
+    "initialise": (),
+}
+# how images are made alike, see ``normalising``
+NORMALISED = ("", "channels", "pixels", "contrast", "whitened")
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,11 @@ class PaperRecipe:
         recipe: Optimizer, rates, epochs and the like.
         crop: The part of an image that the network sees, as the row says it; {} for the
             whole, squeezed.
+        normalise: How images are made alike, by what the training images are: one of
+            ``NORMALISED``.
+        network: Arguments of the network's builder.
+        initialise: Layers that the network takes from one that was trained before,
+            where there is one: see ``initialise``.
     """
 
     name: str
@@ -37,6 +52,13 @@ class PaperRecipe:
     departs: str
     recipe: Recipe
     crop: Mapping[str, Any]
+    normalise: str
+    network: Mapping[str, Any]
+    initialise: Sequence[str]
+
+    def __post_init__(self):
+        if self.normalise not in NORMALISED:
+            raise KerasnetsError(_unknown("normalise", self.normalise, NORMALISED[1:]))
 
     def make_crop(self) -> "Crop | None":
         """Return what draws the part of an image; None for the whole."""
@@ -68,37 +90,63 @@ def paper_recipe(name: str, changes: Mapping[str, str] | None = None) -> PaperRe
 
     Args:
         name: One of ``paper_recipes()``.
-        changes: Fields of ``Recipe``, or ``augment.`` and one of ``Augment``, with
-            their values as they are typed: "0.05", "true", "0.5,0.75".
+        changes: Fields of ``Recipe``, ``augment.`` and one of ``Augment``, ``mix.`` and
+            one of ``Mix``, ``network.`` and an argument of the network's builder,
+            "normalise" or "initialise", with their values as they are typed: "0.05",
+            "true", "0.5,0.75".
 
     Raises:
         KerasnetsError: There is no such recipe or field, or the value is none for it.
     """
-    from kerasnets.data import Augment
+    from kerasnets.data import Augment, Mix
 
     if name not in _rows():
         raise KerasnetsError(_unknown("recipe", name, paper_recipes()))
-    row = dict(_rows()[name])
-    about = {key: row.pop(key, {} if key == "crop" else "") for key in _ABOUT}
-    row = {"warmup": 0.0, "decay": "l2", **row}
-    augment = dict(row.pop("augment", {}))
+    row = {"warmup": 0.0, "decay": "l2", **_rows()[name]}
+    about = {key: row.pop(key, none) for key, none in _ABOUT.items()}
+    about["network"] = dict(about["network"])
+    parts: dict[str, tuple[type, dict[str, Any]]] = {
+        "augment": (Augment, dict(row.pop("augment", {}))),
+        "mix": (Mix, dict(row.pop("mix", {}))),
+    }
     for key, text in (changes or {}).items():
-        of_augment = key.startswith("augment.")
-        kind, values = (Augment, augment) if of_augment else (Recipe, row)
-        field = key.removeprefix("augment.")
-        values[field] = _typed(kind, field, text)
-    if augment:
-        row["augment"] = Augment(**augment)
+        of, _, field = key.rpartition(".")
+        if key == "normalise":
+            about[key] = text
+        elif key == "initialise":
+            about[key] = tuple(part for part in text.split(",") if part)
+        elif of == "network":
+            about["network"] |= {field: _value(text)}
+        else:
+            kind, values = parts.get(of, (Recipe, row))
+            field = field if of in parts else key
+            values[field] = _typed(kind, field, text)
+    for part, (kind, values) in parts.items():
+        if values:
+            row[part] = kind(**values)
     if "milestones" in row:
         row["milestones"] = tuple(row["milestones"])
     return PaperRecipe(name, recipe=Recipe(**row), **about)
 
 
+def _value(text: str) -> Any:
+    """A number, true, false or a name; None for nothing."""
+    if not text:
+        return None
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
 def _typed(kind: type, field: str, text: str) -> Any:
     """The value that a text stands for, by the type of a field."""
-    types = typing.get_type_hints(kind, localns={"Augment": object})
-    known = [each.name for each in dataclasses.fields(kind) if each.name != "augment"]
-    if field not in known:
+    types = typing.get_type_hints(kind, localns={"Augment": object, "Mix": object})
+    whole = ("augment", "mix", "colours")
+    known = [each.name for each in dataclasses.fields(kind) if each.name not in whole]
+    if kind is Recipe:
+        known += ["augment.*", "mix.*", "network.*", "normalise", "initialise"]
+    if field not in known or field not in types:
         what = f"key of {kind.__name__.lower()}"
         raise KerasnetsError(_unknown(what, field, known))
     wanted = types[field]

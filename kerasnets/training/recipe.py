@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from kerasnets.errors import KerasnetsError
 
 if TYPE_CHECKING:
-    from kerasnets.data import Augment
+    from kerasnets.data import Augment, Mix
 
 OPTIMIZERS = ("sgd", "rmsprop", "adadelta", "adam", "adamw")
-SCHEDULES = ("cosine", "constant", "step", "polynomial", "plateau")
+SCHEDULES = ("cosine", "constant", "step", "polynomial", "exponential", "plateau")
 DECAYS = ("decoupled", "l2")
 LOSSES = ("cross_entropy", "squared_hinge")
 
@@ -32,11 +32,12 @@ class Recipe:
         schedule: What follows: "cosine" falls to zero along half a cosine (Loshchilov
             and Hutter 2017), "constant" stays, "step" is multiplied by ``gamma`` at
             each of the ``milestones``, "polynomial" falls to zero as the ``power`` of
-            the share of the steps that is left, "plateau" is multiplied by ``gamma``
-            each time that the accuracy on the validation images has not risen for
-            ``patience`` epochs.
+            the share of the steps that is left, "exponential" falls to ``gamma`` of
+            the rate, by the same factor in each step, "plateau" is multiplied by
+            ``gamma`` each time that the accuracy on the validation images has not risen
+            for ``patience`` epochs.
         milestones: Shares of the training, ascending, for "step".
-        gamma: Of "step" and "plateau", above 0.
+        gamma: Of "step", "exponential" and "plateau", above 0.
         patience: Epochs, of "plateau".
         power: Of "polynomial"; 1 is a straight line.
         optimizer: "sgd", "rmsprop", "adadelta" (Zeiler 2012), "adam" or "adamw".
@@ -66,6 +67,7 @@ class Recipe:
             number (to the start of the epoch before) or nothing is learned (to the
             start).
         augment: Random changes of the training images.
+        mix: Random changes of whole batches.
 
     Raises:
         KerasnetsError: A value is out of range or a name is unknown.
@@ -96,6 +98,7 @@ class Recipe:
     ema: float = 0.0
     rollback: bool = False
     augment: "Augment | None" = None
+    mix: "Mix | None" = None
 
     def __post_init__(self):
         _check_name("optimizer", self.optimizer, OPTIMIZERS)
@@ -137,18 +140,24 @@ class Recipe:
                 f"the recipe's schedule is {self.schedule!r}, its milestones are "
                 f'{self.milestones}: "step" has some, others have none'
             )
+        if self.mix is not None and self.mix.of_labels and self.loss == "squared_hinge":
+            raise KerasnetsError(
+                "the recipe's loss is squared_hinge, which takes no mixed labels: "
+                "cross_entropy is accepted with mixup and cutmix"
+            )
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Recipe":
         """Return the recipe whose ``dataclasses.asdict`` was written as JSON."""
-        from kerasnets.data import Augment
+        from kerasnets.data import Augment, Mix
 
-        augment = record.get("augment")
+        augment, mix = record.get("augment"), record.get("mix")
         return cls(
             **{
                 **record,
                 "milestones": tuple(record.get("milestones", ())),
                 "augment": None if augment is None else Augment.from_json(augment),
+                "mix": None if mix is None else Mix(**mix),
             }
         )
 

@@ -37,8 +37,8 @@ EachEpoch = Callable[[int, Training], float | None]
 TERMINATED = 143
 # seconds between two looks at how a training goes
 _LOOK = 0.5
-# a network that is at chance for this share of the epochs, and so many, stays there
-_STUCK_SHARE, _STUCK_EPOCHS = 0.2, 5
+# a network that is at chance after this share of the epochs, and so many, stays there
+_STUCK_SHARE, _STUCK_EPOCHS, _STUCK_STEPS = 0.2, 5, 500
 
 
 def train(
@@ -343,7 +343,7 @@ class _Watch(keras.callbacks.Callback):
 
     def _check_stuck(self, epoch: int, now: Training) -> None:
         least = max(_STUCK_EPOCHS, _STUCK_SHARE * self.run.recipe.epochs)
-        if epoch >= least:
+        if epoch >= least and self.done >= _STUCK_STEPS:
             raise StuckError(now, epoch, self.run.recipe)
 
     def _judge(self, epoch: int, now: Training) -> None:

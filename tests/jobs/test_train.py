@@ -18,7 +18,7 @@ def train(data, tmp_path):
     """Train LeNet-5 on three colours in grey."""
 
     def run(**given):
-        how = {"data": data, "recipe": "resnet-cifar", "changes": SHORT, **given}
+        how = {"data": data, "recipe": "lenet5", "changes": SHORT, **given}
         return job.run(how.pop("network", "lenet5"), tmp_path / "run", **how)
 
     return run
@@ -49,8 +49,8 @@ def test_run_leaves_networks_figures_and_a_card(train):
         assert (model.input_shape, model.output_shape) == ((None, 32, 32, 1), (None, 3))
         assert result.test[name]["images"] == 24
     card = (result.folder / "README.md").read_text()
-    assert "He et al. 2015, section 4.2" in card
-    assert "| learning_rate | 0.05 |" in card
+    assert "LeCun et al. 1998, sections III.A and III.B" in card
+    assert "| schedule | cosine |" in card
     assert "Changed for this run: epochs 9, batch_size 8, learning_rate 0.05." in card
     # what has no effect is not told
     assert "| power" not in card
@@ -96,7 +96,7 @@ def test_folder_of_another_run_is_left_alone(train, monkeypatch):
     before = (folder / "model.keras").read_bytes()
     for other, said in (
         ({"network": "lenet4"}, "a run with network lenet5, not lenet4"),
-        ({"recipe": "all-cnn"}, "a run with recipe resnet-cifar, not all-cnn"),
+        ({"recipe": "all-cnn"}, "a run with recipe lenet5, not all-cnn"),
         ({"seed": 1}, "a run with seed 0, not 1"),
     ):
         with pytest.raises(KerasnetsError, match=said):

@@ -298,7 +298,8 @@ def test_an_epoch_that_broke_is_done_again_at_half_the_rate(split, tmp_path):
     np.testing.assert_allclose(found, 3.0 ** (4 * (broke - 1)), rtol=1e-4)
 
 
-def test_a_training_that_learns_nothing_ends_soon(split, tmp_path):
+def test_a_training_that_learns_nothing_ends_soon(split, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "_STUCK_STEPS", 20)
     seed_everything(0)
     image = keras.Input((6, 6, 3))
     low = keras.initializers.Constant(-100.0)
