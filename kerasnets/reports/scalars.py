@@ -3,10 +3,13 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 class ScalarLog:
-    """Event files in a folder: those of a training that goes on take the place.
+    """An event file in a folder; a training that goes on writes another one.
+
+    TensorBoard's own writer would import TensorFlow.
 
     Args:
         folder: Made if it is missing.
@@ -15,28 +18,32 @@ class ScalarLog:
     """
 
     def __init__(self, folder: Path, first: int):
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.compat.proto.event_pb2 import SessionLog
+        from tensorboard.summary.writer.record_writer import RecordWriter
 
-        self._writer = EventFileWriter(str(folder))
-        begins = SessionLog(status=SessionLog.START)
-        self._writer.add_event(
-            Event(wall_time=time.time(), step=first, session_log=begins)
-        )
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"events.out.tfevents.{time.time_ns()}.kerasnets"
+        self._file = path.open("wb")
+        self._records = RecordWriter(self._file)
+        self._write(file_version="brain.Event:2")
+        self._write(step=first, session_log=SessionLog(status=SessionLog.START))
 
     def add(self, step: int, figures: Mapping[str, float]) -> None:
         """Write the figures of a step, by their names."""
-        from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         values = [
             Summary.Value(tag=name, simple_value=x) for name, x in figures.items()
         ]
-        self._writer.add_event(
-            Event(wall_time=time.time(), step=step, summary=Summary(value=values))
-        )
-        self._writer.flush()
+        self._write(step=step, summary=Summary(value=values))
 
     def close(self) -> None:
-        """Write what is left, and let the file go."""
-        self._writer.close()
+        """Let the file go."""
+        self._file.close()
+
+    def _write(self, **content: Any) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        event = Event(wall_time=time.time(), **content)
+        self._records.write(event.SerializeToString())
+        self._file.flush()

@@ -27,8 +27,9 @@ class Learner(keras.Model):
     def __init__(self, model: keras.Model, objective: Objective, teach: Teach | None):
         super().__init__(name="learner", dtype=model.dtype_policy, autocast=False)
         self.network, self.objective = model, objective
-        self._decayed = decayed_variables(model)
-        # in a closure: Keras would take a teacher's weights for those of the learner
+        # in closures: Keras would take what they hold for weights of the learner's own
+        decayed = decayed_variables(model)
+        self._penalty = lambda: penalty(objective.recipe, decayed)
         self._teach = (lambda images: teach(images)) if teach else None
         self._mean_loss = keras.metrics.Mean("mean_loss")
         self._accuracy = keras.metrics.Mean("accuracy")
@@ -50,7 +51,7 @@ class Learner(keras.Model):
         loss = self.objective(targets, y_pred)
         for extra in self.network.losses:
             loss = loss + extra
-        loss = loss + penalty(self.objective.recipe, self._decayed)
+        loss = loss + self._penalty()
         self._mean_loss.update_state(loss)
         shape: Any = ops.shape(x)
         self._course.update_state(loss, shape[0])
@@ -103,8 +104,9 @@ class _Course(keras.metrics.Metric):
         )
 
     def update_state(self, loss, images):
-        begins = ops.logical_and(self.broke_at < 0, ~ops.isfinite(loss))
-        self.broke_at.assign(ops.where(begins, self.steps, self.broke_at))
+        steps, broke_at = map(ops.convert_to_tensor, (self.steps, self.broke_at))
+        begins = ops.logical_and(broke_at < 0, ops.logical_not(ops.isfinite(loss)))
+        self.broke_at.assign(ops.where(begins, steps, broke_at))
         self.steps.assign_add(1)
         self.images.assign_add(ops.cast(images, "int32"))
 
@@ -121,14 +123,16 @@ class _LabelCounts(keras.metrics.Metric):
 
     def __init__(self, classes: int):
         super().__init__(name="labels")
-        # whole numbers up to 2^24: an epoch of pixels may have more labels of a class
-        self.counts: Any = self.add_variable((classes,), "zeros", dtype="float64")
+        # an epoch of pixels may have more than 2^24 labels of a class, up to which
+        # float32 counts; JAX has no float64
+        dtype = "float32" if keras.backend.backend() == "jax" else "float64"
+        self.counts: Any = self.add_variable((classes,), "zeros", dtype=dtype)
 
     def update_state(self, labels, mask=None):
-        classes = self.counts.shape[0]
-        each: Any = ops.one_hot(labels, classes, dtype="float64")
+        classes, dtype = self.counts.shape[0], self.counts.dtype
+        each: Any = ops.one_hot(labels, classes, dtype=dtype)
         if mask is not None:
-            each = each * ops.expand_dims(ops.cast(mask, "float64"), -1)
+            each = each * ops.expand_dims(ops.cast(mask, dtype), -1)
         self.counts.assign_add(ops.sum(ops.reshape(each, (-1, classes)), axis=0))
 
     def result(self):

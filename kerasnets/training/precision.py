@@ -19,8 +19,8 @@ _TENSOR_CORES = (7, 0)
 def resolve_precision(precision: str) -> str:
     """The Keras dtype policy for a choice of ``PRECISIONS``.
 
-    "auto" is mixed_float16 on GPUs that have tensor cores, mixed_bfloat16 on TPUs and
-    float32 elsewhere.
+    "auto" is mixed_float16 on GPUs that have tensor cores (on JAX mixed_bfloat16 on any
+    GPU), mixed_bfloat16 on TPUs and float32 elsewhere.
 
     Raises:
         KerasnetsError: the choice is unknown.
@@ -31,6 +31,17 @@ def resolve_precision(precision: str) -> str:
         )
     if precision != "auto":
         return precision
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # tensor cores take bfloat16 from compute capability 8.0 on, TPUs always
+        return "float32" if jax.default_backend() == "cpu" else "mixed_bfloat16"
+    if keras.backend.backend() != "tensorflow":
+        return "float32"
+    return _of_tensorflow()
+
+
+def _of_tensorflow() -> str:
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

@@ -2,22 +2,30 @@
 
 import ctypes
 import gc
+import random
 
 import keras
+import numpy as np
 
 
 def seed_everything(seed: int) -> None:
     """Make what follows in this process repeat bit for bit on a CPU.
 
-    Seeds Python, NumPy and TensorFlow and switches TensorFlow to deterministic
+    Seeds Python, NumPy and the backend and switches TensorFlow to deterministic
     operations: the seed alone leaves threads to add in any order. Names that Keras
     makes up start from one again.
     """
-    import tensorflow as tf
-
     release_memory()
+    if keras.backend.backend() == "jax":
+        # all that Keras seeds there: its own function imports TensorFlow, where it is
+        random.seed(seed)
+        np.random.seed(seed)
+        return
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
 
 
 def release_memory() -> None:
