@@ -60,7 +60,16 @@ def train(
         int | None,
         typer.Option(help="Batches for one step of the optimizer, for small memories."),
     ] = None,
+    store: Annotated[
+        Literal["auto", "decoded", "encoded"],
+        typer.Option(
+            help="Keep images decoded to squares, or as the files they are; auto: "
+            "decoded where a quarter of the free disk is enough and the recipe cuts no "
+            "parts out."
+        ),
+    ] = "auto",
     seed: options.Seed = 0,
+    download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     fresh: Annotated[
         bool, typer.Option(help="Delete what an interrupted call left, and start over.")
@@ -74,6 +83,7 @@ def train(
     given = _pairs(changes or [])
     if accumulate is not None:
         given["accumulate"] = str(accumulate)
+    options.fetch(context.obj, data, download)
     result = job.run(
         network,
         out,
@@ -84,11 +94,13 @@ def train(
         size=size,
         precision=precision,
         initialise_from=initialise_from,
+        store=store,
         skip_bad_images=skip_bad_images,
         seed=seed,
         fresh=fresh,
         display=terminal.StageDisplay(context.obj, job.STAGES),
     )
+    terminal.say(context.obj, f"images were kept {result.store}")
     if result.left_out:
         terminal.say(context.obj, left_out_line(result.left_out))
     terminal.show(evaluation_table([{"name": n, **x} for n, x in result.test.items()]))
@@ -172,6 +184,7 @@ def finetune(
     pixels: options.Pixels = None,
     plugin: options.Plugin = None,
     seed: options.Seed = 0,
+    download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     fresh: Annotated[
         bool, typer.Option(help="Delete what an interrupted call left, and start over.")
@@ -186,6 +199,7 @@ def finetune(
     from kerasnets.reports.notes import left_out_line
     from kerasnets.reports.tables import ways_table
 
+    options.fetch(context.obj, data, download)
     result = job.run(
         network,
         out,
@@ -251,6 +265,7 @@ def neighbours(
     pixels: options.Pixels = None,
     plugin: options.Plugin = None,
     seed: options.Seed = 0,
+    download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     as_json: options.Json = False,
 ) -> None:
@@ -259,6 +274,7 @@ def neighbours(
     from kerasnets.reports import tables
     from kerasnets.reports.notes import left_out_line
 
+    options.fetch(context.obj, data, download)
     with terminal.StageDisplay.one(context.obj, "neighbours") as progress:
         result = job.run(
             network,

@@ -70,13 +70,18 @@ def load_decoded(folder: Path, part: str, ids: tuple[str, ...]) -> Split:
     return Split(images, labels if labels.ndim > 1 else np.array(labels), ids)
 
 
+def bytes_needed(images: int, resolution: int) -> int:
+    """Return what decoding takes on disk: all images, and those of the splits."""
+    return 2 * images * resolution**2 * 3
+
+
 @contextmanager
 def decoded(
     examples: Examples, folder: Path, resolution: int, progress: Progress
 ) -> Iterator[Found]:
     """Decode every image to a square; the arrays are there until the end."""
     count, shape = len(examples.ids), (resolution, resolution, 3)
-    _check_disk(folder, 2 * count * resolution**2 * 3)
+    _check_disk(folder, bytes_needed(count, resolution))
     partial = folder / "all_images.partial.npy"
     try:
         images = np.lib.format.open_memmap(partial, "w+", np.uint8, (count, *shape))

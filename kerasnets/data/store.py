@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 
 from kerasnets.data.checks import check_source
-from kerasnets.data.decoded import Split, decoded, load_decoded
+from kerasnets.data.decoded import Split, bytes_needed, decoded, load_decoded
 from kerasnets.data.encoded import RECORDS, EncodedSplit, encoded, load_encoded
 from kerasnets.data.image_store import Found
 from kerasnets.data.sources.source import (
@@ -26,6 +27,8 @@ from kerasnets.files import write_text
 from kerasnets.progress import Progress, silent
 
 PARTS = ("train", "validation", "test")
+Store = Literal["decoded", "encoded"]
+STORES = ("auto", "decoded", "encoded")
 AnySplit = TypeVar("AnySplit", Split, EncodedSplit)
 
 
@@ -60,7 +63,7 @@ def prepare(
     *,
     resolution: int | None = None,
     seed: int,
-    store: Literal["decoded", "encoded"] = "decoded",
+    store: Store = "decoded",
     skip_bad_images: bool = False,
     reuse: bool = False,
     progress: Progress = silent,
@@ -131,6 +134,46 @@ def prepare(
     # written last, so that it vouches for the arrays
     write_text(folder / "splits.json", json.dumps(record, indent=1) + "\n")
     return load_prepared(folder)
+
+
+def check_store(store: str, *, of_parts: bool) -> None:
+    """Check how images are to be kept.
+
+    Args:
+        store: Maybe one of ``STORES``.
+        of_parts: Whether parts of the images are to be seen, at a scale of their own.
+
+    Raises:
+        KerasnetsError: It is none, or decoded squares have no such parts.
+    """
+    if store not in STORES:
+        raise KerasnetsError(
+            f"store {store!r} is unknown: {', '.join(STORES)} are accepted"
+        )
+    if store == "decoded" and of_parts:
+        raise KerasnetsError(
+            "store 'decoded' keeps squares of one size, and parts of the images are to "
+            "be seen: encoded or auto is accepted"
+        )
+
+
+def choose_store(
+    store: str, images: int, resolution: int, folder: Path, *, of_parts: bool
+) -> Store:
+    """Return how images are kept: decoded where that takes little of the disk.
+
+    Args:
+        store: One of ``STORES``; "auto" for "decoded" where that needs up to a quarter
+            of the free disk and no parts are seen.
+        images: Their number.
+        resolution: Side to which they would be decoded.
+        folder: Where they would lie.
+        of_parts: As for ``check_store``.
+    """
+    if store == "decoded" or store == "encoded":
+        return store
+    fits = bytes_needed(images, resolution) <= shutil.disk_usage(folder).free / 4
+    return "decoded" if fits and not of_parts else "encoded"
 
 
 def _is_prepared(folder: Path, identity: dict[str, Any], skip_bad_images: bool) -> bool:

@@ -280,7 +280,7 @@ class CropBatches:
             images, labels = mixed(
                 self.mix, images, labels, tensors["step"], self.classes, self.seed
             )
-        return self.preprocessing(images), labels
+        return self.preprocessing(images, self.size), labels
 
 
 def crop_batches(

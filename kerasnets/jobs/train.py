@@ -16,6 +16,7 @@ import numpy as np
 from kerasnets import applications
 from kerasnets.analysis import count_madds, count_params
 from kerasnets.data import (
+    EncodedSplit,
     Feed,
     PreparedData,
     Split,
@@ -25,8 +26,9 @@ from kerasnets.data import (
     load_prepared,
     open_source,
     prepare,
+    whole_image,
 )
-from kerasnets.data.store import PARTS
+from kerasnets.data.store import PARTS, check_store, choose_store
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import (
     Evaluation,
@@ -91,6 +93,7 @@ class Settings:
         departs: What is otherwise here.
         changes: What of it was changed for this run.
         crop: The part of an image that the network sees; {} for the whole.
+        store: How the images are kept: auto, decoded or encoded.
         normalise: How images are made alike.
         build: Arguments of the network's builder.
         initialise: Layers that are taken from the network trained before.
@@ -110,6 +113,7 @@ class Settings:
     departs: str
     changes: Mapping[str, str]
     crop: Mapping[str, Any]
+    store: str
     normalise: str
     build: Mapping[str, Any]
     initialise: Sequence[str]
@@ -131,11 +135,13 @@ class Trained:
             epoch in ``history.csv``, their picture, and a model card.
         test: Figures of both on the test images, ``Judgement.as_json``, by file.
         left_out: How many files of each kind are not among the images of the data.
+        store: How its images were kept: decoded or encoded.
     """
 
     folder: Path
     test: dict[str, dict[str, Any]]
     left_out: dict[str, int]
+    store: str
 
 
 def run(
@@ -149,6 +155,7 @@ def run(
     size: int | None = None,
     precision: str = "auto",
     initialise_from: Path | None = None,
+    store: str = "auto",
     skip_bad_images: bool = False,
     seed: int = 0,
     fresh: bool = False,
@@ -170,6 +177,8 @@ def run(
         precision: One of ``training.PRECISIONS``.
         initialise_from: Folder of a run, or a .keras file, from which layers of the
             same name and shape are taken.
+        store: How the images are kept: "decoded" to squares, "encoded" where they are,
+            or "auto", see ``data.store.choose_store``.
         skip_bad_images: Leave out images that cannot be decoded.
         seed: Of everything random.
         fresh: Delete what an earlier call left in ``out``.
@@ -182,6 +191,7 @@ def run(
     check_whole("seed", seed, 0)
     check_whole("size", size)
     paper = paper_recipe(recipe, changes)
+    check_store(store, of_parts=bool(paper.crop))
     settings = Settings(
         network=network,
         alpha=alpha,
@@ -194,6 +204,7 @@ def run(
         departs=paper.departs,
         changes=dict(changes or {}),
         crop=paper.crop,
+        store=store,
         normalise=paper.normalise,
         build={key: x for key, x in paper.network.items() if x is not None},
         initialise=paper.initialise,
@@ -217,7 +228,10 @@ def run(
         fresh=fresh,
         display=display,
     )
-    return Trained(out, results["evaluate"]["test"], results["data"]["left_out"])
+    images = results["data"]
+    return Trained(
+        out, results["evaluate"]["test"], images["left_out"], images["store"]
+    )
 
 
 def _stages() -> tuple[Stage[Settings], ...]:
@@ -234,6 +248,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
                 "seed",
                 "skip_bad_images",
                 "crop",
+                "store",
                 "normalise",
                 "build",
             ),
@@ -327,16 +342,22 @@ def _prepare(job: Job) -> dict[str, Any]:
         source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
     )
     shapes_only(lambda: new_network(settings, len(examples.class_names)))
-    store: dict[str, Any] = {"resolution": side_of(settings)}
-    if settings.crop:
-        store = {"store": "encoded"}
+    side = side_of(settings)
+    store = choose_store(
+        settings.store,
+        len(examples.ids),
+        side,
+        job.folder,
+        of_parts=bool(settings.crop),
+    )
     data = prepare(
         source,
         job.folder / "data",
+        resolution=side if store == "decoded" else None,
+        store=store,
         seed=settings.seed,
         skip_bad_images=settings.skip_bad_images,
         progress=job.progress,
-        **store,
     )
     images = {part: len(getattr(data, part).labels) for part in PARTS}
     if not images["validation"] or not images["test"]:
@@ -355,6 +376,7 @@ def _prepare(job: Job) -> dict[str, Any]:
         "images": images,
         "skipped": len(data.skipped),
         "left_out": data.left_out,
+        "store": store,
     }
 
 
@@ -370,11 +392,13 @@ def _feeds(job: Job, data: PreparedData, model: keras.Model) -> tuple[Feed, Feed
     }
     augment = recipe.augment and recipe.augment.fitted(data.train)
     learned = {"augment": augment, "mix": recipe.mix, "classes": len(data.class_names)}
-    if settings.crop:
-        crop = paper_recipe(settings.paper).make_crop()
+    if isinstance(data.train, EncodedSplit):
+        crop = paper_recipe(settings.paper).make_crop() or whole_image
+        # of parts the middle is judged
+        judged = None if settings.crop else whole_image
         return (
             crop_batches(data.train, crop=crop, **learned, **how),
-            crop_batches(data.validation, shuffle=False, **how),
+            crop_batches(data.validation, crop=judged, shuffle=False, **how),
         )
     return (
         batches(data.train, **learned, **how),

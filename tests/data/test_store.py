@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections import namedtuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from kerasnets.data import (
     prepare,
     read_image,
 )
+from kerasnets.data.store import choose_store
 from kerasnets.errors import KerasnetsError
 
 FILES = {
@@ -294,3 +296,18 @@ def test_real_jpeg_files(real_data, tmp_path):
     assert np.bincount(data.test.labels).tolist() == [80] * 5
     assert all(name.startswith("val/") for name in data.validation.ids)
     assert all(name.startswith("train/") for name in data.test.ids)
+
+
+def test_decoded_where_that_takes_a_quarter_of_the_free_disk(tmp_path, monkeypatch):
+    def chosen(store, free, *, of_parts=False):
+        usage = SimpleNamespace(free=free)
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+        return choose_store(store, 10, 16, tmp_path, of_parts=of_parts)
+
+    # 16 x 16 x 3 bytes each, twice while they are split
+    needed = 2 * 10 * 768
+    assert chosen("auto", 4 * needed) == "decoded"
+    assert chosen("auto", 4 * needed - 1) == "encoded"
+    assert chosen("auto", 4 * needed, of_parts=True) == "encoded"
+    assert chosen("decoded", 0) == "decoded"
+    assert chosen("encoded", 4 * needed) == "encoded"

@@ -127,6 +127,18 @@ def test_parts_of_images_are_cut_from_files(tmp_path):
     assert (result.folder / "data" / "train_index.npy").is_file()
     assert not (result.folder / "data" / "train_images.npy").exists()
     assert result.test["model.keras"]["protocol"] == "centre"
+    assert result.store == "encoded"
+
+
+def test_whole_images_may_stay_encoded(train):
+    first = []
+    for store in ("auto", "encoded"):
+        result = train(store=store, fresh=True)
+        assert result.store == ("encoded" if store == "encoded" else "decoded")
+        assert result.test["model.keras"]["protocol"] == "whole"
+        first.append(job.read_history(result.folder / "history.csv")[0]["loss"])
+    # the same images in the same order
+    np.testing.assert_allclose(*first, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +151,8 @@ def test_parts_of_images_are_cut_from_files(tmp_path):
         ({"alpha": 0.5}, "alpha"),
         ({"seed": -1}, "seed -1 is not a whole number of 0 or more"),
         ({"precision": "half"}, "precision 'half' is unknown"),
+        ({"store": "packed"}, "store 'packed' is unknown: auto, decoded, encoded"),
+        ({"recipe": "alexnet", "store": "decoded"}, "encoded or auto is accepted"),
         ({"changes": {"batch_size": "200"}}, "a batch of 200 of 84 training images"),
         ({"data": "npz:missing.npz"}, "there is no such file"),
     ],
