@@ -19,12 +19,15 @@ import keras
 
 from kerasnets.graph import all_layers
 
+# of the maps that the kernel of batch normalisation takes
+_PRECISIONS = ("float32", "float16", "bfloat16")
+
 
 @contextlib.contextmanager
 def native_kernels(model: keras.Model) -> Iterator[None]:
     """Give the layers of a model TensorFlow's kernels, inside.
 
-    Layers that they do not fit (other axes, half precision, renormalisation, statistics
+    Layers that they do not fit (other axes, double precision, renormalisation, statistics
     across replicas, subclasses), those that are called in another way already and other
     backends than TensorFlow go on as they are.
     """
@@ -59,7 +62,7 @@ def _has_fused_kernel(layer: Any) -> bool:
         and "call" not in vars(layer)
         and getattr(layer.input_spec, "ndim", None) == 4
         and layer.axis in (-1, 3)
-        and layer.compute_dtype == "float32"
+        and layer.compute_dtype in _PRECISIONS
         and not layer.synchronized
         and not layer.renorm
     )
@@ -83,6 +86,7 @@ def _batch_norm(layer, inputs, training=None, mask=None):
     channels = inputs.shape[-1]
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=inputs,
+        # in half precision, too, all but the maps is float32
         scale=tf.ones(channels) if layer.gamma is None else layer.gamma,
         offset=tf.zeros(channels) if layer.beta is None else layer.beta,
         mean=tf.zeros(0),

@@ -64,6 +64,31 @@ def test_same_outputs_gradients_and_statistics(build):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * theirs.max())
 
 
+@pytest.mark.parametrize("build", [norm, convolution])
+@pytest.mark.parametrize(
+    # rounding to 10 and to 7 bits
+    ("policy", "error"),
+    [("mixed_float16", 2**-9), ("mixed_bfloat16", 2**-6)],
+)
+def test_half_precision_differs_by_its_rounding(build, policy, error):
+    """Against float32: statistics and parameters have its digits."""
+    random = np.random.default_rng(1)
+    x = tf.constant(random.normal(2, 3, (4, *SHAPE)), "float32")
+    model = build(dtype=policy)
+    outputs = model(x)
+    upstream = tf.cast(random.normal(size=outputs.shape), outputs.dtype)
+    expected = step(build(), x, tf.cast(upstream, "float32"))
+    with native_kernels(model):
+        found = step(model, x, upstream)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            ours.astype("float32"), theirs, atol=4 * error * np.abs(theirs).max()
+        )
+    if build is norm:
+        for ours, theirs in zip(model.get_weights(), expected[-4:], strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=error)
+
+
 def operations(model, training=True):
     """Kinds of operations of a traced call, those compiled by XLA as one."""
     x = tf.zeros((2, *model.input_shape[1:]))
@@ -85,7 +110,9 @@ def frozen():
         (frozen, True, "FusedBatchNormV3", False),
         (lambda: norm(axis=1), True, "FusedBatchNormV3", False),
         (lambda: norm(shape=(7,)), True, "FusedBatchNormV3", False),
-        (lambda: norm(dtype="mixed_float16"), True, "FusedBatchNormV3", False),
+        (lambda: norm(dtype="mixed_float16"), True, "FusedBatchNormV3", True),
+        (lambda: norm(dtype="mixed_bfloat16"), True, "FusedBatchNormV3", True),
+        (lambda: norm(dtype="float64"), True, "FusedBatchNormV3", False),
         (lambda: norm(synchronized=True), True, "FusedBatchNormV3", False),
         (convolution, True, "Conv2D", True),
     ],
