@@ -27,9 +27,9 @@ _PRECISIONS = ("float32", "float16", "bfloat16")
 def native_kernels(model: keras.Model) -> Iterator[None]:
     """Give the layers of a model TensorFlow's kernels, inside.
 
-    Layers that they do not fit (other axes, double precision, renormalisation, statistics
-    across replicas, subclasses), those that are called in another way already and other
-    backends than TensorFlow go on as they are.
+    Layers that they do not fit (other axes, double precision, renormalisation,
+    statistics across replicas, subclasses), those that are called in another way
+    already and other backends than TensorFlow go on as they are.
     """
     batch_norms, convolutions = [], []
     if keras.backend.backend() == "tensorflow":

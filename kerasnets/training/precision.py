@@ -32,7 +32,7 @@ def resolve_precision(precision: str) -> str:
     if precision != "auto":
         return precision
     if keras.backend.backend() == "jax":
-        import jax
+        import jax  # pyright: ignore[reportMissingImports]  (an extra's)
 
         # tensor cores take bfloat16 from compute capability 8.0 on, TPUs always
         return "float32" if jax.default_backend() == "cpu" else "mixed_bfloat16"
