@@ -1,6 +1,7 @@
 """Training by a paper's recipe: what a run leaves, that it goes on, what is refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,6 +156,13 @@ def test_whole_images_may_stay_encoded(train):
         ({"recipe": "alexnet", "store": "decoded"}, "encoded or auto is accepted"),
         ({"changes": {"batch_size": "200"}}, "a batch of 200 of 84 training images"),
         ({"data": "npz:missing.npz"}, "there is no such file"),
+        ({"recipe": "stochastic-depth", "changes": {}}, "stochastic_depth"),
+        ({"changes": {"network.width": "3"}}, "width"),
+        ({"changes": {"normalise": "zca"}}, "no normalise 'zca', the nearest is"),
+        (
+            {"initialise_from": Path("none.keras")},
+            "none.keras is not there: the folder",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_told_before(train, given, message, monkeypatch):
