@@ -68,6 +68,14 @@ def train(
             "parts out."
         ),
     ] = "auto",
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|N",
+            help="Devices of this machine, which share each batch; other machines are "
+            "named in TF_CONFIG.  [default: one, or all where TF_CONFIG names others]",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
@@ -95,11 +103,14 @@ def train(
         precision=precision,
         initialise_from=initialise_from,
         store=store,
+        devices=devices,
         skip_bad_images=skip_bad_images,
         seed=seed,
         fresh=fresh,
         display=terminal.StageDisplay(context.obj, job.STAGES),
     )
+    if result is None:
+        return  # the first process shows what all came to
     terminal.say(context.obj, f"images were kept {result.store}")
     if result.left_out:
         terminal.say(context.obj, left_out_line(result.left_out))

@@ -8,7 +8,7 @@ from kerasnets.data.augment import Augment, View, some_pixels
 from kerasnets.data.checks import check_source
 from kerasnets.data.decoded import Split
 from kerasnets.data.encoded import EncodedSplit
-from kerasnets.data.feed import Feed
+from kerasnets.data.feed import Feed, SharedFeed
 from kerasnets.data.image_store import ImageStore
 from kerasnets.data.images import (
     Window,
@@ -59,6 +59,7 @@ __all__ = [
     "Mix",
     "PreparedData",
     "RandomCrop",
+    "SharedFeed",
     "Source",
     "Split",
     "View",

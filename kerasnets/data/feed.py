@@ -1,8 +1,9 @@
 """What a training takes its batches from."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from kerasnets.data.stream import Stream
+from kerasnets.errors import KerasnetsError
 
 
 @runtime_checkable
@@ -28,3 +29,54 @@ class Feed(Protocol):
         its number.
         """
         ...
+
+
+@runtime_checkable
+class SharedFeed(Feed, Protocol):
+    """A feed of which each of several processes can read its rows alone."""
+
+    def share(self, index: int, count: int) -> Feed:
+        """Return the feed of one of ``count`` equal parts of each batch.
+
+        Joined, the parts of a step are the rows of the whole batch, bit for bit.
+
+        Raises:
+            KerasnetsError: The batches cannot be divided so.
+        """
+        ...
+
+
+class Share(NamedTuple):
+    """One of equal parts of each batch.
+
+    Attributes:
+        index: Which, from 0.
+        count: How many there are.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def check(self, rows: int | None) -> None:
+        """Raise where batches of so many rows cannot be divided so."""
+        if self.count > 1 and (rows is None or rows % self.count):
+            raise KerasnetsError(
+                f"batches of {'unlike numbers of' if rows is None else rows} images for"
+                f" {self.count} processes: each reads as many of each batch"
+            )
+
+    def rows(self, rows: int | None) -> int | None:
+        """Return how many it has of the rows of a batch."""
+        return None if rows is None else rows // self.count
+
+    def of(self, rows: int) -> slice:
+        """Return where they are in a batch."""
+        each = rows // self.count
+        return slice(self.index * each, (self.index + 1) * each)
+
+    def cut(self, batch: Any) -> Any:
+        """Return them of a batch of known length."""
+        return batch if self.count == 1 else batch[self.of(batch.shape[0])]
+
+
+WHOLE = Share()

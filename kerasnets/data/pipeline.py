@@ -6,13 +6,14 @@ it had never stopped.
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasnets.data.augment import Drawn, View
 from kerasnets.data.decoded import Split
+from kerasnets.data.feed import WHOLE, Share
 from kerasnets.data.mixing import Mix
 from kerasnets.data.stream import Arrays, Like, Stream, in_python, streamed
 from kerasnets.errors import KerasnetsError
@@ -31,7 +32,7 @@ def generator_of(use: int, seed: int, *where: int) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Batches:
-    """The batches of a split, for training or evaluation: a ``Feed``."""
+    """The batches of a split, for training or evaluation: a ``SharedFeed``."""
 
     split: Split
     size: int
@@ -44,6 +45,7 @@ class Batches:
     views: int = 0
     mix: Mix | None = None
     classes: int = 0
+    part: Share = WHOLE
 
     def __post_init__(self):
         if self.views and self.augment is None:
@@ -69,10 +71,18 @@ class Batches:
                 "the images in the network's size and no augmentation"
             )
 
+        self.part.check(
+            batch_rows(len(self.split.labels), self.batch_size, self.shuffle)
+        )
+
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in training; all images, in evaluation."""
         return steps_per_epoch(len(self.split.labels), self.batch_size, self.shuffle)
+
+    def share(self, index: int, count: int) -> "Batches":
+        """Return those of a part of each batch: see ``SharedFeed``."""
+        return replace(self, part=Share(index, count))
 
     def dataset(self, first: int, last: int) -> Stream:
         """Return the batches of the steps from ``first`` to before ``last``.
@@ -89,6 +99,9 @@ class Batches:
             step, len(self.split.labels), self.batch_size, self.seed, self.shuffle
         )
         view = step // self.steps_per_epoch % self.views if self.views else None
+        drawn = self._drawn(step, view, indices)
+        mine = self._read_part.of(len(indices))
+        indices = indices[mine]
         arrays = {
             "images": self.split.images[indices],
             "labels": self.split.labels[indices].astype("int64"),
@@ -97,12 +110,20 @@ class Batches:
         for name, array in self.targets.items():
             rows = array if view is None else array[view]
             arrays[f"targets/{name}"] = rows[indices]
-        for name, numbers in self._drawn(step, view, indices).items():
-            arrays[f"drawn/{name}"] = numbers
+        for name, numbers in drawn.items():
+            arrays[f"drawn/{name}"] = numbers[mine]
         return arrays
 
+    @property
+    def _read_part(self) -> Share:
+        """The rows that are read: all where images are mixed with others."""
+        return self.part if self.mix is None else WHOLE
+
     def _drawn(self, step: int, view: int | None, indices: np.ndarray) -> Drawn:
-        """The numbers of a step's changes: new ones, or those of a fixed view."""
+        """The numbers of a step's changes: new ones, or those of a fixed view.
+
+        Of the whole batch, whatever part of it is read.
+        """
         if self.augment is None:
             return {}
         side = self.split.images.shape[1]
@@ -128,6 +149,7 @@ class Batches:
             drawn = self.augment.draw(np.random.default_rng(0), 1, side)
             arrays |= {f"drawn/{name}": numbers for name, numbers in drawn.items()}
         rows = batch_rows(len(labels), self.batch_size, self.shuffle)
+        rows = self._read_part.rows(rows)
         like = {name: Like.rows(array, rows) for name, array in arrays.items()}
         return {**like, "step": Like((), "int64")}
 
@@ -144,6 +166,7 @@ class Batches:
             images, labels = mixed(
                 self.mix, images, labels, tensors["step"], self.classes, self.seed
             )
+            images, labels = self.part.cut(images), self.part.cut(labels)
         if self.size != self.split.images.shape[1]:
             images = ops.image.resize(
                 images,

@@ -7,13 +7,14 @@ depends on seed, step and image only, so that a training can go on at any step.
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kerasnets.data.augment import View
+from kerasnets.data.feed import WHOLE, Share
 from kerasnets.data.image_store import ImageStore
 from kerasnets.data.images import Window
 from kerasnets.data.mixing import Mix
@@ -196,7 +197,7 @@ def window_at(
 
 @dataclass(frozen=True)
 class CropBatches:
-    """The batches of parts of a split's images: a ``Feed``."""
+    """The batches of parts of a split's images: a ``SharedFeed``."""
 
     split: ImageStore
     size: int
@@ -208,11 +209,19 @@ class CropBatches:
     augment: View | None = None
     mix: Mix | None = None
     classes: int = 0
+    part: Share = WHOLE
+
+    def __post_init__(self):
+        self.part.check(batch_rows(len(self.split.ids), self.batch_size, self.shuffle))
 
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in training; all images, in evaluation."""
         return steps_per_epoch(len(self.split.ids), self.batch_size, self.shuffle)
+
+    def share(self, index: int, count: int) -> "CropBatches":
+        """Return those of a part of each batch: see ``SharedFeed``."""
+        return replace(self, part=Share(index, count))
 
     def dataset(self, first: int, last: int) -> Stream:
         """Return the batches of the steps from ``first`` to before ``last``.
@@ -243,20 +252,30 @@ class CropBatches:
         indices = indices_of_step(
             step, len(self.split.ids), self.batch_size, self.seed, self.shuffle
         )
+        mine = self._read_part.of(len(indices))
+        read = indices[mine]
         arrays = {
-            "images": np.stack(list(self._pool.map(part, indices.tolist()))),
-            "labels": np.asarray(self.split.labels)[indices].astype("int64"),
+            "images": np.stack(list(self._pool.map(part, read.tolist()))),
+            "labels": np.asarray(self.split.labels)[read].astype("int64"),
             "step": np.array(step),
         }
         if self.augment is not None:
             generator = generator_of(AUGMENT, self.seed, step)
             drawn = self.augment.draw(generator, len(indices), self.size)
-            arrays |= {f"drawn/{name}": numbers for name, numbers in drawn.items()}
+            arrays |= {
+                f"drawn/{name}": numbers[mine] for name, numbers in drawn.items()
+            }
         return arrays
+
+    @property
+    def _read_part(self) -> Share:
+        """The rows that are read: all where images are mixed with others."""
+        return self.part if self.mix is None else WHOLE
 
     def _like(self) -> dict[str, Like]:
         """What the arrays are like that ``_read`` gives."""
         rows = batch_rows(len(self.split.ids), self.batch_size, self.shuffle)
+        rows = self._read_part.rows(rows)
         like = {
             "images": Like((rows, self.size, self.size, 3), "uint8"),
             "labels": Like((rows,), "int64"),
@@ -280,6 +299,7 @@ class CropBatches:
             images, labels = mixed(
                 self.mix, images, labels, tensors["step"], self.classes, self.seed
             )
+            images, labels = self.part.cut(images), self.part.cut(labels)
         return self.preprocessing(images, self.size), labels
 
 

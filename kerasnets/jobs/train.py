@@ -42,12 +42,15 @@ from kerasnets.files import sha256, write_bytes, write_text
 from kerasnets.graph import shapes_only
 from kerasnets.jobs.checks import check_whole
 from kerasnets.pixels import pixels_of
+from kerasnets.progress import silent
 from kerasnets.reports.scalars import ScalarLog
 from kerasnets.runs import Display, Job as AnyJob, Stage, run_stages
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
+    Devices,
     Recipe,
     Training,
+    find_devices,
     initialise,
     paper_recipe,
     precision_policy,
@@ -156,15 +159,20 @@ def run(
     precision: str = "auto",
     initialise_from: Path | None = None,
     store: str = "auto",
+    devices: str | None = None,
     skip_bad_images: bool = False,
     seed: int = 0,
     fresh: bool = False,
     display: Display | None = None,
-) -> Trained:
+) -> Trained | None:
     """Train a network of the zoo by the recipe of a paper.
 
     Killed and called again with the same arguments it goes on behind the last epoch
     that was kept.
+
+    In several processes, see ``training.find_devices``, all are called with the same
+    arguments, and ``out`` is a folder that all see. They train together; all else the
+    first does, and writes.
 
     Args:
         network: Name of a network of the zoo.
@@ -179,19 +187,25 @@ def run(
             same name and shape are taken.
         store: How the images are kept: "decoded" to squares, "encoded" where they are,
             or "auto", see ``data.store.choose_store``.
+        devices: "all" of this machine, or a number of them; None for one.
         skip_bad_images: Leave out images that cannot be decoded.
         seed: Of everything random.
         fresh: Delete what an earlier call left in ``out``.
         display: Entered for each stage, see ``runs.run_stages``.
 
+    Returns:
+        What it came to; None in other processes than the first.
+
     Raises:
-        KerasnetsError: An argument or the data cannot be used, or the training
-            diverges.
+        KerasnetsError: An argument, the data or the devices cannot be used, the
+            training diverges, or another process has ended.
     """
     check_whole("seed", seed, 0)
     check_whole("size", size)
     paper = paper_recipe(recipe, changes)
     check_store(store, of_parts=bool(paper.crop))
+    where = find_devices(devices)
+    where.check(paper.recipe.batch_size, paper.recipe.accumulate)
     settings = Settings(
         network=network,
         alpha=alpha,
@@ -214,9 +228,12 @@ def run(
     )
     source = open_source(data)
     side_of(settings)
+    if not where.is_first:
+        _follow(out, settings, where)
+        return None
     results = run_stages(
         out,
-        _stages(),
+        _stages(where),
         settings,
         identity={
             "network": network,
@@ -228,13 +245,20 @@ def run(
         fresh=fresh,
         display=display,
     )
+    where.hear(False)
     images = results["data"]
     return Trained(
         out, results["evaluate"]["test"], images["left_out"], images["store"]
     )
 
 
-def _stages() -> tuple[Stage[Settings], ...]:
+def _follow(out: Path, settings: Settings, where: Devices) -> None:
+    """Train whenever the first process does."""
+    while where.hear(False):
+        _train(Job(out, settings, "", {}, silent), where)
+
+
+def _stages(where: Devices) -> tuple[Stage[Settings], ...]:
     data, training, evaluation = STAGES
     return (
         Stage(
@@ -257,7 +281,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
         ),
         Stage(
             training,
-            _train,
+            functools.partial(_train, where=where),
             uses=("recipe", "precision", "initialise", "initialise_from"),
             files=(LAST, BEST, HISTORY),
             scratch=("work", EVENTS),
@@ -406,8 +430,9 @@ def _feeds(job: Job, data: PreparedData, model: keras.Model) -> tuple[Feed, Feed
     )
 
 
-def _train(job: Job) -> dict[str, Any]:
+def _train(job: Job, where: Devices) -> dict[str, Any]:
     """Train, and judge by the validation images after each epoch."""
+    where.hear(True)
     settings, data = job.settings, load_prepared(job.folder / "data")
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
@@ -427,8 +452,11 @@ def _train(job: Job) -> dict[str, Any]:
         checkpoint=job.checkpoint("train"),
         each_epoch=told,
         stop_at_chance=True,
+        devices=where,
         progress=job.progress,
     ).check(settings.network, settings.recipe)
+    if not where.is_first:
+        return {}
     save_model(to_float32(model), job.folder / LAST)
     shutil.rmtree(job.folder / "work")
     history.close()

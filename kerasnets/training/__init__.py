@@ -9,6 +9,7 @@ from kerasnets.lazy import names_of
 
 if TYPE_CHECKING:
     from kerasnets.training.checkpoint import Checkpoint
+    from kerasnets.training.devices import Devices, find_devices
     from kerasnets.training.initialising import initialise
     from kerasnets.training.logits import answering_logits
     from kerasnets.training.native import native_kernels
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchNorm",
     "Checkpoint",
+    "Devices",
     "DivergedError",
     "LayerRate",
     "Objective",
@@ -41,6 +43,7 @@ __all__ = [
     "StuckError",
     "Training",
     "answering_logits",
+    "find_devices",
     "initialise",
     "native_kernels",
     "paper_recipe",
@@ -60,6 +63,7 @@ __getattr__, __dir__ = names_of(
     {
         "BatchNorm": "trainer",
         "Checkpoint": "checkpoint",
+        "Devices": "devices",
         "DivergedError": "outcome",
         "LayerRate": "recipe",
         "Objective": "objective",
@@ -68,6 +72,7 @@ __getattr__, __dir__ = names_of(
         "Training": "outcome",
         "PaperRecipe": "papers",
         "answering_logits": "logits",
+        "find_devices": "devices",
         "initialise": "initialising",
         "native_kernels": "native",
         "paper_recipe": "papers",

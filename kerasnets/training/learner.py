@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnets.training.devices import share_of_replica, sums_over_replicas
 from kerasnets.training.objective import Objective, right_answers, whole_labels
 from kerasnets.training.optimizers import decayed_variables, penalty
 from kerasnets.training.outcome import Training
@@ -31,8 +32,8 @@ class Learner(keras.Model):
         decayed = decayed_variables(model)
         self._penalty = lambda: penalty(objective.recipe, decayed)
         self._teach = (lambda images: teach(images)) if teach else None
-        self._mean_loss = keras.metrics.Mean("mean_loss")
-        self._accuracy = keras.metrics.Mean("accuracy")
+        self._mean_loss = _Mean("mean_loss")
+        self._accuracy = _Mean("accuracy")
         self._course = _Course()
         classes = model.outputs[0].shape[-1]
         self._labels = _LabelCounts(2 if classes == 1 else classes)
@@ -52,14 +53,25 @@ class Learner(keras.Model):
         for extra in self.network.losses:
             loss = loss + extra
         loss = loss + self._penalty()
-        self._mean_loss.update_state(loss)
-        shape: Any = ops.shape(x)
-        self._course.update_state(loss, shape[0])
+        self._count(x, targets, y_pred, loss)
+        return share_of_replica(loss)
+
+    def _count(self, images, targets, outputs, loss):
+        """Keep what became of a batch, the same in all replicas."""
+        shape: Any = ops.shape(images)
+        sums = [share_of_replica(loss), shape[0]]
         if "labels" in targets and self.objective.weights:
-            mask = targets.get("mask")
-            self._accuracy.update_state(right_answers(targets, y_pred), mask)
-            self._labels.update_state(whole_labels(targets, y_pred), mask)
-        return loss
+            right = right_answers(targets, outputs)
+            mask = ops.cast(targets.get("mask", ops.ones_like(right)), right.dtype)
+            labels = self._labels.counted(whole_labels(targets, outputs), mask)
+            sums += [ops.sum(right * mask), ops.sum(mask), labels]
+        loss, images, *of_labels = sums_over_replicas(sums)
+        self._mean_loss.update_state(loss, 1)
+        self._course.update_state(loss, images)
+        if of_labels:
+            right, counted, labels = of_labels
+            self._accuracy.update_state(right, counted)
+            self._labels.update_state(labels)
 
     @property
     def figures(self) -> list[keras.Variable]:
@@ -92,16 +104,41 @@ class Learner(keras.Model):
         return None if first < 0 else first
 
 
-class _Course(keras.metrics.Metric):
+class _Figure(keras.metrics.Metric):
+    """A metric that is updated with the figures of all replicas.
+
+    So it is the same in each: a process can read it without asking the others.
+    """
+
+    def add_figure(self, shape=(), initializer: Any = "zeros", dtype="float32") -> Any:
+        return self.add_variable(
+            shape, initializer, dtype, aggregation="only_first_replica"
+        )
+
+
+class _Mean(_Figure):
+    """A sum by a count."""
+
+    def __init__(self, name: str):
+        super().__init__(name=name)
+        self.total, self.count = self.add_figure(), self.add_figure()
+
+    def update_state(self, total, count):
+        self.total.assign_add(ops.cast(total, "float32"))
+        self.count.assign_add(ops.cast(count, "float32"))
+
+    def result(self):
+        return ops.divide_no_nan(self.total, self.count)
+
+
+class _Course(_Figure):
     """Steps and images of an epoch, and where its loss was no finite number."""
 
     def __init__(self):
         super().__init__(name="course")
-        self.steps: Any = self.add_variable((), "zeros", dtype="int32")
-        self.images: Any = self.add_variable((), "zeros", dtype="int32")
-        self.broke_at: Any = self.add_variable(
-            (), keras.initializers.Constant(-1), dtype="int32"
-        )
+        self.steps = self.add_figure(dtype="int32")
+        self.images = self.add_figure(dtype="int32")
+        self.broke_at = self.add_figure((), keras.initializers.Constant(-1), "int32")
 
     def update_state(self, loss, images):
         steps, broke_at = map(ops.convert_to_tensor, (self.steps, self.broke_at))
@@ -118,7 +155,7 @@ class _Course(keras.metrics.Metric):
         return ops.cast(self.steps, "float32")
 
 
-class _LabelCounts(keras.metrics.Metric):
+class _LabelCounts(_Figure):
     """How often each label came."""
 
     def __init__(self, classes: int):
@@ -126,14 +163,17 @@ class _LabelCounts(keras.metrics.Metric):
         # an epoch of pixels may have more than 2^24 labels of a class, up to which
         # float32 counts; JAX has no float64
         dtype = "float32" if keras.backend.backend() == "jax" else "float64"
-        self.counts: Any = self.add_variable((classes,), "zeros", dtype=dtype)
+        self.counts = self.add_figure((classes,), dtype=dtype)
 
-    def update_state(self, labels, mask=None):
+    def counted(self, labels, mask):
+        """Return how often each label is in a batch."""
         classes, dtype = self.counts.shape[0], self.counts.dtype
         each: Any = ops.one_hot(labels, classes, dtype=dtype)
-        if mask is not None:
-            each = each * ops.expand_dims(ops.cast(mask, dtype), -1)
-        self.counts.assign_add(ops.sum(ops.reshape(each, (-1, classes)), axis=0))
+        each = each * ops.expand_dims(ops.cast(mask, dtype), -1)
+        return ops.sum(ops.reshape(each, (-1, classes)), axis=0)
+
+    def update_state(self, counts):
+        self.counts.assign_add(counts)
 
     def result(self):
         return ops.max(self.counts)

@@ -8,6 +8,7 @@ from keras import ops
 
 from kerasnets import losses
 from kerasnets.errors import KerasnetsError
+from kerasnets.training.devices import share_of_replica, sums_over_replicas
 from kerasnets.training.recipe import Recipe
 
 TARGETS = ("labels", "soft", "hints", "mask")
@@ -109,5 +110,6 @@ def _mean(values: Any, mask: Any) -> Any:
     if mask is None:
         return ops.mean(values)
     mask = ops.cast(mask, values.dtype)
+    (counted,) = sums_over_replicas([ops.sum(mask)])
     # a batch of which nothing counts has the loss 0
-    return ops.sum(mask * values) / ops.maximum(ops.sum(mask), 1e-7)
+    return ops.sum(mask * values) / ops.maximum(share_of_replica(counted), 1e-7)

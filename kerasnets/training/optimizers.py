@@ -101,7 +101,9 @@ def make_optimizer(
         optimizer = with_settings(keras.optimizers, recipe, schedule)
         optimizer.exclude_from_weight_decay(var_list=undecayed_variables(model))
     # among the optimizer's variables: JAX takes any other for a constant
-    schedule.pace = optimizer.add_variable((len(Pace._fields),), "zeros", name="pace")
+    schedule.pace = optimizer.add_variable(
+        (len(Pace._fields),), "zeros", dtype="float32", name="pace"
+    )
     schedule.pace.assign(Pace())
     return optimizer
 

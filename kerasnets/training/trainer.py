@@ -15,6 +15,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.progress import Progress, silent
 from kerasnets.training.average import Average
 from kerasnets.training.checkpoint import Checkpoint
+from kerasnets.training.devices import Devices, copy_variables
 from kerasnets.training.diagnosis import first_overflow
 from kerasnets.training.interruption import Asked, heeding_sigterm
 from kerasnets.training.learner import Learner, Teach
@@ -37,6 +38,9 @@ EachEpoch = Callable[[int, Training], float | None]
 TERMINATED = 143
 # seconds between two looks at how a training goes
 _LOOK = 0.5
+# steps between them in several processes: all must look behind the same step, and their
+# clocks differ
+_LOOK_STEPS = 10
 # a network that is at chance after this share of the epochs, and so many, stays there
 _STUCK_SHARE, _STUCK_EPOCHS, _STUCK_STEPS = 0.2, 5, 500
 
@@ -53,6 +57,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     each_epoch: EachEpoch | None = None,
     stop_at_chance: bool = False,
+    devices: Devices | None = None,
     progress: Progress = silent,
 ) -> Training:
     """Train a classifier that returns logits on labelled images, in place.
@@ -62,6 +67,9 @@ def train(
     ``checkpoint`` and ends with the same weights as one that was not. A finished one is
     not done again. Asked to end by SIGTERM the process keeps its state and exits with
     status 143.
+
+    In several processes all call this with the same arguments, and end with the same
+    weights; the first alone reads and writes the checkpoint and is told each epoch.
 
     Args:
         model: From images to logits (batch, classes), or one logit for two classes;
@@ -86,6 +94,7 @@ def train(
             schedule "plateau" follows. Where a training goes on, those behind the
             checkpoint are not told again.
         stop_at_chance: End a training that learns nothing in its first epochs.
+        devices: Where it is trained; None for one device.
         progress: Told the steps that are done, with epoch, images a second, loss and
             accuracy; twice a second at most, and after each epoch.
 
@@ -95,39 +104,49 @@ def train(
 
     Raises:
         KerasnetsError: ``rates`` names no layer of the model, ``batch_norm`` is
-            unknown, the recipe needs what is not given, or the checkpoint cannot be
-            written.
+            unknown, the recipe needs what is not given, its batches do not divide by
+            the devices, the checkpoint cannot be written, or another process has ended.
         DivergedError: The loss is no finite number, and the recipe does not go back or
             has; or nothing is learned.
     """
     check_batch_norm(batch_norm)
     _check_given(recipe, checkpoint, each_epoch)
+    devices = devices or Devices()
+    devices.check(recipe.batch_size, recipe.accumulate)
     objective = objective or Objective(recipe, tuple(loss_weights(model)))
-    learner = Learner(model, objective, teach)
-    steps = feed.steps_per_epoch
-    optimizer = make_optimizer(recipe, model, recipe.epochs * steps, rates)
-    pace = Paced(optimizer)
-    learner.compile(optimizer=optimizer)
-    learner.optimizer.build(model.trainable_variables)
-    run = _Run(
-        learner,
-        feed,
-        recipe,
-        pace,
-        average=Average(learner.optimizer, model.trainable_variables)
-        if recipe.ema
-        else None,
-        checkpoint=checkpoint,
-        each_epoch=each_epoch,
-        stop_at_chance=stop_at_chance,
-        progress=progress,
-    )
-    keeping = kept_statistics if batch_norm == "inference" else contextlib.nullcontext
-    with keeping(model), native_kernels(model), answering_logits(model):
-        run.to_the_end()
-    if run.average is not None:
-        run.average.put()
-    return learner.result()
+    steps = recipe.epochs * feed.steps_per_epoch
+    with devices.together():
+        network = devices.mirrored(model)
+        with devices.scope():
+            learner = Learner(network, objective, teach)
+            optimizer = make_optimizer(recipe, network, steps, rates)
+            learner.compile(optimizer=optimizer)
+            learner.optimizer.build(network.trainable_variables)
+        devices.prepare(learner)
+        run = _Run(
+            model,
+            learner,
+            feed,
+            recipe,
+            Paced(optimizer),
+            devices,
+            average=Average(learner.optimizer, network.trainable_variables)
+            if recipe.ema
+            else None,
+            checkpoint=checkpoint,
+            each_epoch=each_epoch,
+            stop_at_chance=stop_at_chance,
+            progress=progress,
+        )
+        keeping = (
+            kept_statistics if batch_norm == "inference" else contextlib.nullcontext
+        )
+        with keeping(network), native_kernels(network), answering_logits(network):
+            run.to_the_end()
+        if run.average is not None:
+            run.average.put()
+        copy_variables(network, model)
+        return learner.result()
 
 
 def _check_given(
@@ -162,10 +181,12 @@ class _Broke(Exception):  # noqa: N818  (no error: ``_Run`` deals with it)
 class _Run:
     """A training from where it stands to its end."""
 
+    model: keras.Model
     learner: Learner
     feed: Feed
     recipe: Recipe
     pace: Paced
+    devices: Devices
     average: Average | None
     checkpoint: Checkpoint | None
     each_epoch: EachEpoch | None
@@ -189,11 +210,9 @@ class _Run:
 
     def to_the_end(self) -> None:
         """Train, and go back where the recipe says so."""
-        done = 0
-        if self.checkpoint is not None:
-            done = self.checkpoint.restore(self.state)
-            if not done:
-                self.keep(0, now=True)
+        done = self.restore(self.checkpoint)
+        if not done:
+            self.keep(0, now=True)
         while True:
             try:
                 with heeding_sigterm() as asked:
@@ -223,7 +242,7 @@ class _Run:
             if asked is not None:
                 callbacks.append(_Watch(self, first, asked))
             self.learner.fit(
-                self.feed.dataset(first, first + count),  # pyright: ignore
+                self.devices.dataset(self.feed, first, first + count),
                 initial_epoch=epoch,
                 epochs=epoch + max(1, count // self.steps),
                 steps_per_epoch=min(count, self.steps),
@@ -233,9 +252,16 @@ class _Run:
             )
             first += count
 
+    def restore(self, kept: Checkpoint | None, *, older: bool = False) -> int:
+        """Set the state in all processes to what is kept; how many steps it has had."""
+        done = 0
+        if kept is not None and self.devices.is_first:
+            done = kept.restore(self.state, older=older)
+        return self.devices.begin_alike(self.state, done)
+
     def keep(self, done: int, *, now: bool = False) -> None:
         """Write the state into the checkpoint, if there is one and it is time."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self.devices.is_first:
             return
         self.checkpoint.save(done, self.state, now=now)
         if self.recipe.rollback and done % self.steps == 0:
@@ -253,7 +279,7 @@ class _Run:
     def _back_to(self, name: str) -> int:
         """Go back to a state, with half the rate."""
         # weights that overflow at the start of an epoch were too large before it
-        done = self._kept(name).restore(self.state, older=name == "epoch")
+        done = self.restore(self._kept(name), older=name == "epoch")
         now = self.pace.now
         self.pace.become(now._replace(factor=now.factor / 2, rollbacks=1.0))
         self.keep(done, now=True)
@@ -271,10 +297,10 @@ class _Run:
 
     def _first_overflow(self, step: int) -> str:
         """Train up to before a step once more, and look."""
-        assert self.checkpoint is not None
-        self.fit(self.checkpoint.restore(self.state), step, None)
+        self.fit(self.restore(self.checkpoint), step, None)
         images, _ = next(iter(self.feed.dataset(step, step + 1)))
-        return first_overflow(self.learner.network, images)
+        copy_variables(self.learner.network, self.model)
+        return first_overflow(self.model, images)
 
     def check_finite(self, epoch: int) -> None:
         """Raise ``_Broke`` where a step of the epoch has no finite loss."""
@@ -316,19 +342,30 @@ class _Watch(keras.callbacks.Callback):
         self.done += 1
         if self.done % self.run.steps == 0:
             return  # the epoch ends, and is kept when it has been judged
-        due = self.run.checkpoint is not None and self.run.checkpoint.is_due
-        is_time = time.monotonic() - self._looked >= _LOOK
-        if not (due or is_time or self.asked.to_end):
+        if not self._is_time():
             return
+        self._ask_others()
         with self._synchronised():
             self.run.check_finite(self.epoch)
             self._tell(self.run.learner.result())
             self.run.keep(self.done, now=self.asked.to_end)
         self._end_where_asked()
 
+    def _is_time(self) -> bool:
+        run = self.run
+        if run.devices.processes > 1:
+            return self.done % _LOOK_STEPS == 0
+        due = run.checkpoint is not None and run.checkpoint.is_due
+        return due or time.monotonic() - self._looked >= _LOOK or self.asked.to_end
+
+    def _ask_others(self) -> None:
+        """End where any of the processes is to end."""
+        self.asked.to_end = self.run.devices.any(self.asked.to_end)
+
     def on_epoch_end(self, epoch, logs=None):
         del logs
         run = self.run
+        self._ask_others()
         with self._synchronised():
             run.check_finite(epoch)
             now = run.learner.result()
@@ -350,17 +387,21 @@ class _Watch(keras.callbacks.Callback):
         run = self.run
         if run.each_epoch is None:
             return
-        averaged = contextlib.nullcontext()
-        if run.average is not None:
-            averaged = run.average.in_place()
-        with averaged:
-            accuracy = run.each_epoch(epoch, now)
+        accuracy: float | None = 0.0
+        if run.devices.is_first:
+            averaged = contextlib.nullcontext()
+            if run.average is not None:
+                averaged = run.average.in_place()
+            with averaged:
+                copy_variables(run.learner.network, run.model)
+                accuracy = run.each_epoch(epoch, now)
         if run.recipe.schedule == "plateau":
             if accuracy is None:
                 raise KerasnetsError(
                     'the schedule "plateau" needs the accuracy on the validation images'
                     ", which each_epoch did not give"
                 )
+            accuracy = run.devices.number_of_first(accuracy)
             run.pace.become(run.pace.now.after(accuracy, run.recipe))
 
     def _tell(self, now: Training) -> None:
@@ -386,4 +427,5 @@ class _Watch(keras.callbacks.Callback):
 
     def _end_where_asked(self) -> None:
         if self.asked.to_end:
+            self.run.devices.any(True)  # not before the first has kept the state
             raise SystemExit(TERMINATED)

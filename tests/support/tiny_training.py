@@ -1,0 +1,76 @@
+"""A training of a tiny network in this process: ``FILE HOW``, HOW as JSON."""
+
+import json
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from kerasnets.data import Augment, Split, batches
+from kerasnets.pixels import UNIT, carry
+from kerasnets.training import Recipe, find_devices, seed_everything, train
+
+SIDE = 8
+
+
+def split():
+    """Dark images are 0, bright ones 1."""
+    random = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    noise = random.integers(0, 100, (40, SIDE, SIDE, 3))
+    images = noise + 150 * labels[:, None, None, None]
+    return Split(images.astype("uint8"), labels, tuple(map(str, range(40))))
+
+
+def network(dropout):
+    seed_everything(1)
+    image = x = keras.Input((SIDE, SIDE, 3))
+    x = carry(image, UNIT)
+    for stride in (1, 2):
+        x = layers.Conv2D(4, 3, stride, use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.5)(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    if dropout:
+        x = layers.Dropout(dropout)(x)
+    return keras.Model(image, layers.Dense(2, dtype=keras.config.floatx())(x))
+
+
+def main(out, how):
+    if how.get("virtual"):
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * how["virtual"],
+        )
+    devices = find_devices(how.get("devices"))
+    keras.config.set_floatx(how.get("floatx", "float32"))
+    keras.config.set_dtype_policy(how.get("policy", keras.config.floatx()))
+    recipe = Recipe(
+        epochs=how.get("epochs", 1),
+        batch_size=8,
+        learning_rate=0.01,
+        **how.get("recipe", {}),
+    )
+    model = network(how.get("dropout", 0.0))
+    told = []
+    result = train(
+        model,
+        batches(
+            split(),
+            size=SIDE,
+            batch_size=8,
+            seed=3,
+            augment=Augment(translate=0.2, flip=True),
+            preprocessing=UNIT,
+        ),
+        recipe,
+        devices=devices,
+        each_epoch=lambda epoch, training: told.append(training.loss),
+    )
+    weights = {f"weight_{i}": np.asarray(w) for i, w in enumerate(model.weights)}
+    np.savez(out, **weights, told=told, loss=result.loss, labels=result.labels)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(sys.argv[2]))
