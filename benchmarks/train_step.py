@@ -82,11 +82,10 @@ class Turns:
             sys.exit()
         self._start = time.perf_counter()
 
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Wait between two epochs; the progress of our trainer."""
-        del done, total
-        if "nan" in note or "inf" in note:
-            raise ValueError(f"{note}: the times are those of no training")
+    def __call__(self, loss: float) -> None:
+        """Wait between two rounds."""
+        if not math.isfinite(loss):
+            raise ValueError(f"the loss is {loss}: the times are those of no training")
         self.wait()
 
 
@@ -134,7 +133,7 @@ def train_ours(name: str, folder: Path, options: argparse.Namespace) -> None:
     recipe = Recipe(epochs=options.rounds + 1, learning_rate=RATE, batch_size=BATCH)
     batches: Any = Endless(images, labels, options.steps)
     turns.wait()
-    train(model, batches, recipe, progress=turns)
+    train(model, batches, recipe, each_epoch=lambda _, now: turns(now.loss))
 
 
 def build(name: str):
@@ -220,15 +219,14 @@ def train_torch(
     loss_of = torch.nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(net.parameters(), RATE, momentum=0.9, nesterov=True)
     turns.wait()
-    rounds = options.rounds + 1
-    for number in range(1, rounds + 1):
+    for _ in range(options.rounds + 1):
         loss = torch.tensor(0.0)
         for _ in range(options.steps):
             optimizer.zero_grad()
             loss = loss_of(net(images), labels)
             loss.backward()
             optimizer.step()
-        turns(number, rounds, f"loss {loss.item():.3f}")
+        turns(loss.item())
 
 
 def assert_same(net, images, ours: dict[str, Any]) -> None:
@@ -262,8 +260,10 @@ def assert_same(net, images, ours: dict[str, Any]) -> None:
 class Child:
     """The parent's view of a process that trains one of the three."""
 
+    script = __file__
+
     def __init__(self, who: str, name: str, folder: Path, options: argparse.Namespace):
-        command = [sys.executable, __file__, name, "--who", who]
+        command = [sys.executable, self.script, name, "--who", who]
         command += ["--folder", str(folder)]
         for option in ("rounds", "steps", "threads"):
             command += [f"--{option}", str(getattr(options, option))]
