@@ -1,6 +1,6 @@
 """Parameter arithmetic: what papers print about the cost of their ideas, recounted.
 
-    python applications/parameter_arithmetic.py [--out FOLDER]
+    python applications/parameter_arithmetic.py [--out FOLDER] [--publish FOLDER]
 
 13 s of processor time (two cores of an AMD EPYC, no GPU), half of it the import of
 TensorFlow; 0.8 GB of memory.
@@ -28,7 +28,8 @@ MobileNet has 4.21 million and 0.50 MobileNet 1.32, as printed; Keras's own coun
 4.25 and 1.34. The shares of Table 2 fit weights without biases. A computed figure
 agrees if it is within half a unit of the last digit printed; zeros count as digits.
 
-Written to FOLDER (saved_models/parameter-arithmetic): claims.csv and claims.png.
+Written to FOLDER (saved_models/parameter-arithmetic): claims.csv and claims.png; with
+``--publish docs/literature`` the page.
 """
 
 import argparse
@@ -53,6 +54,7 @@ from kerasnets import applications
 from kerasnets.analysis import LayerCost, ModelCost, cost, shapes_only
 from kerasnets.applications import googlenet
 from kerasnets.files import write_bytes, write_text
+from kerasnets.studies import VERDICTS, counted_results, publish_results
 from kerasnets.terminal import show
 
 OUT = Path("saved_models/parameter-arithmetic")
@@ -477,6 +479,59 @@ def _digits(number: Fraction, claim: Claim, sign: str = "") -> str:
     return f"{float(number):{sign}.{0 if whole else claim.decimals + 2}f}"
 
 
+HOLDS, IN_DIRECTION, _, DOES_NOT_HOLD = VERDICTS
+ABOUT = f"""What papers and lectures print about the cost of their ideas, counted again
+from layers and networks as Keras builds them; how, stands at the head of the program.
+**{HOLDS}**: each figure rounds to the digits printed. **{IN_DIRECTION}**: none is
+further from them than a tenth. **{DOES_NOT_HOLD}**: one is."""
+
+
+def results(sections: dict[str, list[Claim]]) -> dict:
+    """The figures, and a verdict on those of each section, for the page."""
+    rows = [
+        {
+            "figure": claim.what,
+            "printed in": claim.source,
+            "published": claim.published,
+            "computed": _digits(claim.computed, claim),
+            "unit": claim.unit,
+            "agrees": "yes" if claim.agrees else "no",
+            "top-1 printed, %": claim.top1,
+            "note": claim.note,
+        }
+        for section in sections.values()
+        for claim in section
+    ]
+    return counted_results(
+        name="parameter_arithmetic",
+        title="Parameter arithmetic: what papers print about cost, recounted",
+        about=ABOUT,
+        claims=[
+            _judged(SECTIONS[name].__doc__ or name, section)
+            for name, section in sections.items()
+        ],
+        figures=rows,
+    )
+
+
+def _judged(text: str, claims: Sequence[Claim]) -> dict[str, str]:
+    """The verdict on a section."""
+    furthest = max(claims, key=lambda claim: abs(claim.percent(claim.difference)))
+    percent = furthest.percent(furthest.difference)
+    agreeing = sum(claim.agrees for claim in claims)
+    why = f"{agreeing} of {len(claims)} figures agree"
+    if agreeing == len(claims):
+        verdict = HOLDS
+    else:
+        verdict = IN_DIRECTION if abs(percent) <= 10 else DOES_NOT_HOLD
+        why += f"; furthest is {furthest.what}, {furthest.unit}: {percent:+.2g} %"
+    sources = {claim.source: None for claim in claims}
+    source = claims[0].source
+    if len(sources) > 1:
+        source = f"{source.partition(',')[0]}, several tables"
+    return {"text": text, "source": source, "verdict": verdict, "why": why}
+
+
 COLUMNS = (
     "claim",
     "source",
@@ -602,7 +657,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=OUT, help=f"default: {OUT}")
-    out = parser.parse_args(arguments).out
+    parser.add_argument(
+        "--publish", type=Path, metavar="FOLDER", help="write the page: docs/literature"
+    )
+    given = parser.parse_args(arguments)
+    out = given.out
     out.mkdir(parents=True, exist_ok=True)
 
     sections = {name: count() for name, count in SECTIONS.items()}
@@ -613,6 +672,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_text(out / "claims.csv", claims_csv(claims))
     write_bytes(out / "claims.png", claims_picture(sections))
     show(f"{out}: claims.csv, claims.png")
+    if given.publish:
+        publish_results(results(sections), given.publish)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ _ROOMS = (
     "reports",
     "runs",
     "saving",
+    "studies",
     "training",
     "transfer",
     "traits",

@@ -177,13 +177,20 @@ def test_converter_has_one_door():
 def test_room_does_not_know_who_uses_it(room):
     for path in (PACKAGE / room).rglob("*.py"):
         for name in imports(path):
-            for above in ("cli", "jobs", "runs", "terminal"):
+            for above in ("cli", "jobs", "runs", "studies", "terminal"):
                 assert not f"{name}.".startswith(f"kerasnets.{above}."), path
+
+
+@pytest.mark.parametrize("room", ["cli", "jobs", "runs"])
+def test_commands_do_not_know_the_studies(room):
+    for path in (PACKAGE / room).rglob("*.py"):
+        for name in imports(path):
+            assert not f"{name}.".startswith("kerasnets.studies."), path
 
 
 def test_all_rooms_are_known():
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert folders == {*ROOMS, "cli", "jobs", "runs"}
+    assert folders == {*ROOMS, "cli", "jobs", "runs", "studies"}
     assert folders - {"cli"} <= set(kerasnets._ROOMS)
 
 

@@ -12,6 +12,8 @@ import keras
 import pytest
 from PIL import Image
 
+from kerasnets.studies import read_results
+
 FILE = Path(__file__).parent.parent / "applications" / "parameter_arithmetic.py"
 
 
@@ -36,8 +38,9 @@ def run(tmp_path_factory):
     """The whole study, once."""
     out = tmp_path_factory.mktemp("study") / "new" / "folder"
     printed = io.StringIO()
+    pages = str(out.parent / "literature")
     with contextlib.redirect_stdout(printed):
-        study.main(["--out", str(out)])
+        study.main(["--out", str(out), "--publish", pages])
     with (out / "claims.csv").open(newline="") as file:
         return Run(out, printed.getvalue(), list(csv.DictReader(file)))
 
@@ -176,6 +179,33 @@ def test_study_prints_and_writes(run):
         assert min(picture.size) > 900
     written = sorted(path.name for path in run.out.iterdir())
     assert written == ["claims.csv", "claims.png"]
+
+
+def test_published_page_states_what_is_counted(run):
+    pages, published = (
+        run.out.parent / "literature",
+        FILE.parents[1] / "docs/literature",
+    )
+    for name in ("parameter_arithmetic.json", "parameter_arithmetic.md"):
+        assert (pages / name).read_bytes() == (published / name).read_bytes()
+    kept = read_results(published / "parameter_arithmetic.json")
+    assert [row["agrees"] for row in kept["figures"]] == [
+        row["agrees"] for row in run.rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("computed", "verdict"),
+    [
+        (("10", "10.4"), "holds"),
+        (("10", "10.9"), "holds in direction"),
+        (("9", "10"), "holds in direction"),
+        (("10", "11.1"), "does not hold"),
+    ],
+)
+def test_verdict_is_by_the_furthest_figure(computed, verdict):
+    claims = [study.Claim("x", "y", "10", Fraction(x), "") for x in computed]
+    assert study._judged("", claims)["verdict"] == verdict
 
 
 def test_default_folder_is_where_runs_land():

@@ -44,7 +44,14 @@ from kerasnets.jobs.checks import check_whole
 from kerasnets.pixels import pixels_of
 from kerasnets.progress import silent
 from kerasnets.reports.scalars import ScalarLog
-from kerasnets.runs import Display, Job as AnyJob, Stage, run_stages
+from kerasnets.runs import (
+    HISTORY,
+    Display,
+    Job as AnyJob,
+    Stage,
+    read_history,
+    run_stages,
+)
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
     Devices,
@@ -64,7 +71,7 @@ from kerasnets.training import (
 # how long they take beside each other, roughly
 STAGES = {"data": 1.0, "train": 50.0, "evaluate": 2.0}
 LAST, BEST = "model.keras", "best.keras"
-HISTORY, CURVES, EVENTS = "history.csv", ("curves.svg", "curves.png"), "tensorboard"
+CURVES, EVENTS = ("curves.svg", "curves.png"), "tensorboard"
 _COLUMNS = (
     *("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy"),
     "seconds",
@@ -520,15 +527,6 @@ class History:
         """Let go of the files."""
         if self._events is not None:
             self._events.close()
-
-
-def read_history(path: Path) -> list[dict[str, Any]]:
-    """The rows of ``history.csv``, numbers as numbers."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: int(x) if name == "epoch" else float(x) for name, x in row.items()}
-            for row in csv.DictReader(file)
-        ]
 
 
 def _evaluate(job: Job) -> dict[str, Any]:

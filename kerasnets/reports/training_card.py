@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kerasnets.reports.accuracy import accuracy_text
 from kerasnets.reports.card import LIMITS, data_section
-from kerasnets.reports.tables import accuracy_text
 
 _FILES = {
     "model.keras": "behind the last epoch",

@@ -1,6 +1,6 @@
 """Runs that go on where they were stopped: the stages, and what is recorded of them."""
 
-from kerasnets.runs.engine import Display, Job, Stage, run_stages
+from kerasnets.runs.engine import Display, Job, Stage, run_stages, show_nothing
 from kerasnets.runs.history import HISTORY, read_history
 from kerasnets.runs.record import RUN_FILE, Run, open_run, read_run
 
@@ -15,4 +15,5 @@ __all__ = [
     "read_history",
     "read_run",
     "run_stages",
+    "show_nothing",
 ]

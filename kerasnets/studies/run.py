@@ -1,0 +1,305 @@
+"""A study run: its trainings, those that are left of them, and what is written."""
+
+import argparse
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+import os
+import re
+import shutil
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from kerasnets import terminal
+from kerasnets.errors import KerasnetsError
+from kerasnets.files import write_bytes, write_text
+from kerasnets.progress import Progress
+from kerasnets.runs import HISTORY, Display, read_history, read_run, show_nothing
+from kerasnets.studies.page import overview, page
+from kerasnets.studies.results import (
+    Results,
+    read_results,
+    refreshed,
+    results_text,
+    trained_results,
+)
+from kerasnets.studies.study import SIZES, Row, Study
+
+# what is kept of the trainings that are done
+_DONE = "runs.json"
+_COLUMNS = ("row", "seed", "epoch", "training_error", "validation_error")
+
+
+def main(study: Study, arguments: Sequence[str] | None = None) -> None:
+    """Run a study from the command line; errors are one line."""
+    # as the command line of the package has it, before TensorFlow is imported
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    given = _parser(study).parse_args(arguments)
+    with terminal.quiet(True) as console:
+        try:
+            results = None
+            if given.size:
+                out = given.out or Path("saved_models") / f"{study.name}-{given.size}"
+                total = len(study.told(given.size))
+                names = {f"{number + 1}": 1.0 for number in range(total)}
+                results = run_study(
+                    study,
+                    given.size,
+                    data=given.data or default_data(study, given.size),
+                    out=out,
+                    fresh=given.fresh,
+                    display=terminal.StageDisplay(console, names),
+                )
+                terminal.say(console, str(out))
+            elif not given.publish:
+                raise KerasnetsError(
+                    "--size or --publish is needed; sizes are " + ", ".join(SIZES)
+                )
+            if given.publish:
+                publish(study, given.publish, results, out if results else None)
+        except KerasnetsError as error:
+            terminal.say(console, f"{study.name}: {error}")
+            sys.exit(1)
+        except KeyboardInterrupt:
+            terminal.say(console, "interrupted; the same command goes on where it was")
+            sys.exit(130)
+
+
+def _parser(study: Study) -> argparse.ArgumentParser:
+    sizes = "\n".join(f"  {name}: {size.about}" for name, size in study.sizes.items())
+    parser = argparse.ArgumentParser(
+        description=f"{study.title}.\n\nSizes:\n{sizes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--size", choices=SIZES)
+    parser.add_argument(
+        "--data",
+        help=f"the images; default: {study.data} within the folder that KERASNETS_DATA "
+        "names, digits for smoke",
+    )
+    parser.add_argument(
+        "--out", type=Path, help="default: saved_models/NAME-SIZE; the same goes on"
+    )
+    parser.add_argument("--fresh", action="store_true", help="start over")
+    parser.add_argument(
+        "--publish",
+        type=Path,
+        metavar="FOLDER",
+        help="write page, JSON, CSV and SVG there: docs/literature; without --size "
+        "from the results that it holds",
+    )
+    return parser
+
+
+def default_data(study: Study, size: str) -> str:
+    """The images where none were named.
+
+    Raises:
+        KerasnetsError: KERASNETS_DATA is not set.
+    """
+    if size == "smoke":
+        return "digits"
+    folder, (kind, _, path) = (
+        os.environ.get("KERASNETS_DATA"),
+        study.data.partition(":"),
+    )
+    if not folder:
+        raise KerasnetsError(
+            f"where are the images? --data {study.data}, or KERASNETS_DATA with the "
+            f"folder that holds {path}"
+        )
+    return f"{kind}:{Path(folder) / path}"
+
+
+def run_study(
+    study: Study,
+    size: str,
+    *,
+    data: str,
+    out: Path,
+    fresh: bool = False,
+    display: Display = show_nothing,
+) -> Results:
+    """Do all trainings of a size, or what is left of them; write what they came to.
+
+    Killed and called again it goes on within the training that it was at. In ``out``
+    lie a folder for each training (its images are deleted once it is done),
+    ``results.json``, ``epochs.csv``, ``curves.svg`` and ``page.md``.
+
+    Args:
+        study: The study.
+        size: One of ``SIZES``.
+        data: The images, as ``kerasnets.data.open_source`` names them.
+        out: Folder, made where it is missing.
+        fresh: Do all trainings again.
+        display: Entered for each training with its number and whether it is done.
+
+    Raises:
+        KerasnetsError: The data cannot be used, or a training diverges.
+    """
+    from kerasnets.data import open_source
+
+    fingerprint = open_source(data).fingerprint
+    out.mkdir(parents=True, exist_ok=True)
+    done = {} if fresh else _done(out)
+    runs = []
+    for number, (row, seed, changes) in enumerate(study.told(size), start=1):
+        name = _folder(row, seed)
+        key = _key(row, seed, changes, study.sizes[size].side, fingerprint)
+        kept = done.get(name)
+        holds = kept is not None and kept["key"] == key
+        holds = holds and (out / name / HISTORY).is_file()
+        with display(f"{number}", holds) as progress:
+            if not holds:
+                found = _train(
+                    row,
+                    out / name,
+                    progress,
+                    data=data,
+                    changes=changes,
+                    size=study.sizes[size].side,
+                    seed=seed,
+                    fresh=fresh,
+                )
+                done[name] = {"key": key, "found": found}
+                write_text(out / _DONE, json.dumps(done, indent=1) + "\n")
+                shutil.rmtree(out / name / "data", ignore_errors=True)
+        runs.append({"row": row.name, "seed": seed, **done[name]["found"]})
+    results = trained_results(study, size, runs, made_with=_made_with())
+    write_text(out / "results.json", results_text(results))
+    write_text(out / "page.md", page(results))
+    _write_curves(study, out, runs)
+    return results
+
+
+def _folder(row: Row, seed: int) -> str:
+    """Name of the folder of a training: "LeNet-5-affine-seed0"."""
+    return "-".join((*re.findall(r"[\w-]+", row.name), f"seed{seed}"))
+
+
+def _done(out: Path) -> dict[str, Any]:
+    """Trainings that are done, by their folders' names."""
+    path = out / _DONE
+    try:
+        found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        _ = [(each["key"], each["found"]) for each in found.values()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KerasnetsError(f"{path} is damaged ({error}): --fresh starts over") from (
+            error
+        )
+    return found
+
+
+def _key(
+    row: Row, seed: int, changes: Mapping[str, str], side: int | None, fingerprint: str
+) -> dict[str, Any]:
+    """All that a training depends on, as JSON has it."""
+    from kerasnets.training import paper_recipe
+
+    recipe = dataclasses.asdict(paper_recipe(row.recipe, changes))
+    key = (row.network, recipe, seed, side, fingerprint)
+    names = ("network", "recipe", "seed", "side", "images")
+    return json.loads(json.dumps(dict(zip(names, key, strict=True))))
+
+
+def _train(row: Row, folder: Path, progress: Progress, **given: Any) -> dict[str, Any]:
+    """Train a network once; what it came to, errors in percent."""
+    from kerasnets.jobs import train
+
+    trained = train.run(
+        row.network,
+        folder,
+        recipe=row.recipe,
+        precision="float32",
+        display=lambda *_: contextlib.nullcontext(progress),
+        **given,
+    )
+    stages = {stage["name"]: stage["results"] for stage in read_run(folder).stages}
+    history = read_history(folder / HISTORY)
+    right = trained.test[train.LAST]["top1"]["accuracy"]
+    return {
+        "training_error": _percent(history[-1]["accuracy"]),
+        "test_error": _percent(right),
+        "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
+        "params": stages["train"]["params"],
+        "madds": stages["train"]["madds"],
+        "images": stages["data"]["images"],
+    }
+
+
+def _made_with() -> dict[str, Any]:
+    """Versions and cores, which seconds depend on, and figures in their last digits."""
+    names = ("kerasnets", "keras", "tensorflow")
+    return {name: version(name) for name in names} | {"cores": os.cpu_count()}
+
+
+def _percent(accuracy: float) -> float:
+    """The error, of whose digits those that 10^6 images could tell."""
+    return round(100 * (1 - accuracy), 4)
+
+
+def _write_curves(study: Study, out: Path, runs: Sequence[Mapping[str, Any]]) -> None:
+    """Write the errors of all epochs, and the picture of their means over the seeds."""
+    from kerasnets.reports.comparison import draw_comparison
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    curves = {}
+    for row in study.rows:
+        seeds = [run["seed"] for run in runs if run["row"] == row.name]
+        histories = [read_history(out / _folder(row, seed) / HISTORY) for seed in seeds]
+        for seed, history in zip(seeds, histories, strict=True):
+            for epoch in history:
+                errors = (
+                    _percent(epoch[x]) for x in ("accuracy", "validation_accuracy")
+                )
+                writer.writerow((row.name, seed, epoch["epoch"], *errors))
+        curves[row.name] = [
+            {name: statistics.fmean(epoch[name] for epoch in same) for name in same[0]}
+            for same in zip(*histories, strict=False)
+        ]
+    write_text(out / "epochs.csv", text.getvalue())
+    write_bytes(out / "curves.svg", draw_comparison(curves))
+
+
+def publish(
+    study: Study, folder: Path, results: Results | None, out: Path | None
+) -> None:
+    """Write a study's page into the folder of all, and their table.
+
+    Args:
+        study: The study.
+        folder: ``docs/literature``.
+        results: Of a run that is done; None for those that the folder holds, if any,
+            judged again.
+        out: Folder of that run.
+
+    Raises:
+        KerasnetsError: The run is a smoke run, which tells nothing.
+    """
+    kept = folder / f"{study.name}.json"
+    if results is None:
+        results = refreshed(study, read_results(kept) if kept.is_file() else None)
+    elif results["size"] == "smoke":
+        raise KerasnetsError("what a smoke run comes to is no result to publish")
+    if out is not None:
+        for name, ending in (("epochs.csv", "csv"), ("curves.svg", "svg")):
+            write_bytes(folder / f"{study.name}.{ending}", (out / name).read_bytes())
+    publish_results(results, folder)
+
+
+def publish_results(results: Results, folder: Path) -> None:
+    """Write JSON and page of some results, and the table of all in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = results["name"]
+    write_text(folder / f"{name}.json", results_text(results))
+    write_text(folder / f"{name}.md", page(results))
+    studies = [read_results(path) for path in sorted(folder.glob("*.json"))]
+    write_text(folder / "README.md", overview(studies))

@@ -1,0 +1,165 @@
+"""A study run: what it leaves, that it goes on, what its command says."""
+
+import csv
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from support.runs import write_run
+from support.studies import SHORT, load, make_study
+from support.tiny_files import save_colours
+
+from kerasnets.errors import KerasnetsError
+from kerasnets.jobs import train
+from kerasnets.studies import main, page, read_results, run_study
+
+APPLICATIONS = Path(__file__).parents[2] / "applications"
+
+
+@pytest.fixture
+def data(tmp_path):
+    save_colours(tmp_path / "colours.npz")
+    return f"npz:{tmp_path / 'colours.npz'}"
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Names of the trainings that are asked for; nothing is trained."""
+    names = []
+
+    def run(network, out, *, seed, **given):
+        names.append(out.name)
+        write_run(out, network=network, seed=seed)
+        (out / "data").mkdir(exist_ok=True)
+        (out / "data" / "train_images.npy").write_bytes(b"many")
+        record = json.loads((out / "run.json").read_text())
+        return SimpleNamespace(test=record["stages"][-1]["results"]["test"])
+
+    monkeypatch.setattr(train, "run", run)
+    return names
+
+
+def test_what_it_leaves(data, tmp_path, trained):
+    results = run_study(make_study(), "cpu", data=data, out=tmp_path / "out")
+    # each seed goes through all rows before the next
+    assert trained == ["small-seed0", "large-seed0", "small-seed1", "large-seed1"]
+    run = results["runs"][0]
+    # of the last epoch and its weights, in percent; ``write_run`` has what they are
+    assert (run["training_error"], run["test_error"]) == (25.0, 50.0)
+    assert (run["seconds"], run["params"], run["madds"]) == (6.0, 61_706, 416_520)
+    assert run["images"] == {"train": 900, "validation": 100, "test": 50}
+    assert read_results(tmp_path / "out" / "results.json") == results
+    assert (tmp_path / "out" / "page.md").read_text() == page(results)
+    assert (tmp_path / "out" / "curves.svg").read_bytes().startswith(b"<?xml")
+    with (tmp_path / "out" / "epochs.csv").open(newline="") as file:
+        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+    assert rows[:3] == [
+        ("small", "0", "1", "75.0", "50.0"),
+        ("small", "0", "2", "50.0", "25.0"),
+        ("small", "0", "3", "25.0", "37.5"),
+    ]
+    assert len(rows) == 12
+    # what is done needs its images no more
+    assert not (tmp_path / "out" / "large-seed1" / "data").exists()
+
+
+def test_only_what_is_left_is_trained(data, tmp_path, trained, monkeypatch):
+    run = train.run
+
+    def killed(network, out, **given):
+        if out.name == "large-seed0":
+            raise KeyboardInterrupt
+        return run(network, out, **given)
+
+    study, out = make_study(seeds=1), tmp_path / "out"
+    monkeypatch.setattr(train, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study, "cpu", data=data, out=out)
+    assert not (out / "results.json").exists()
+    monkeypatch.setattr(train, "run", run)
+
+    def again(study, **given):
+        trained.clear()
+        run_study(study, "cpu", data=data, out=out, **given)
+        return list(trained)
+
+    assert again(study) == ["large-seed0"]
+    assert again(study) == []
+    (out / "small-seed0" / "history.csv").unlink()
+    assert again(study) == ["small-seed0"]
+    assert again(make_study(seeds=2)) == ["small-seed1", "large-seed1"]
+    shorter = make_study(seeds=1, changes={**SHORT, "epochs": "7"})
+    assert again(shorter) == ["small-seed0", "large-seed0"]
+    assert again(shorter, fresh=True) == ["small-seed0", "large-seed0"]
+    np.savez(tmp_path / "colours.npz", **other_images())
+    assert again(shorter) == ["small-seed0", "large-seed0"]
+
+
+def other_images():
+    random = np.random.default_rng(1)
+    return {
+        "x_train": random.integers(0, 256, (60, 8, 8, 3), "uint8"),
+        "y_train": np.arange(60) % 3,
+    }
+
+
+def test_damaged_record_is_told(data, tmp_path):
+    (tmp_path / "runs.json").write_text('{"small-seed0": 3}')
+    with pytest.raises(KerasnetsError, match="is damaged"):
+        run_study(make_study(), "cpu", data=data, out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--size or --publish is needed"),
+        (["--size", "cpu"], "where are the images? --data npz:colours.npz"),
+        (["--size", "cpu", "--data", "npz:missing.npz"], "there is no such file"),
+    ],
+)
+def test_errors_are_one_line(study, arguments, message, capfd, monkeypatch, tmp_path):
+    monkeypatch.delenv("KERASNETS_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        main(study, arguments)
+    assert stopped.value.code == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("made_up: ")
+    assert message in line
+
+
+def test_command_writes_and_publishes(data, tmp_path, monkeypatch, capfd, trained):
+    monkeypatch.setenv("KERASNETS_DATA", str(tmp_path))
+    study, pages = make_study(seeds=1), tmp_path / "literature"
+    main(study, ["--publish", str(pages)])
+    assert "Not run at this size yet." in (pages / "made_up.md").read_text()
+    out = ["--out", str(tmp_path / "out"), "--publish", str(pages)]
+    main(study, ["--size", "cpu", *out])
+    assert capfd.readouterr().err.splitlines()[-1] == str(tmp_path / "out")
+    found = {path.name for path in pages.iterdir()}
+    assert found == {
+        "README.md",
+        *(f"made_up.{x}" for x in ("json", "md", "csv", "svg")),
+    }
+    kept = (pages / "made_up.json").read_text()
+    assert len(json.loads(kept)["runs"]) == 2
+    # nothing of the machine
+    assert str(tmp_path) not in kept
+    # without a size the page is written from what is there
+    main(study, ["--publish", str(pages)])
+    assert (pages / "made_up.json").read_text() == kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["degradation", "distortions"])
+def test_smoke(name, tmp_path):
+    study = load(APPLICATIONS / f"{name}.py").STUDY
+    main(study, ["--size", "smoke", "--out", str(tmp_path)])
+    results = read_results(tmp_path / "results.json")
+    assert [run["row"] for run in results["runs"]] == [row.name for row in study.rows]
+    assert all(0 <= run["test_error"] < 95 for run in results["runs"])
+    assert {claim["verdict"] for claim in results["claims"]} == {
+        "not seen at this size"
+    }
