@@ -1,5 +1,6 @@
 """Train a network from random weights as a paper did."""
 
+import contextlib
 import csv
 import functools
 import io
@@ -452,21 +453,21 @@ def _train(job: Job, where: Devices) -> dict[str, Any]:
             save_model(to_float32(model), job.folder / BEST)
         return row["validation_accuracy"]
 
-    train(
-        model,
-        feed,
-        settings.recipe,
-        checkpoint=job.checkpoint("train"),
-        each_epoch=told,
-        stop_at_chance=True,
-        devices=where,
-        progress=job.progress,
-    ).check(settings.network, settings.recipe)
+    with contextlib.closing(history):
+        train(
+            model,
+            feed,
+            settings.recipe,
+            checkpoint=job.checkpoint("train"),
+            each_epoch=told,
+            stop_at_chance=True,
+            devices=where,
+            progress=job.progress,
+        ).check(settings.network, settings.recipe)
     if not where.is_first:
         return {}
     save_model(to_float32(model), job.folder / LAST)
     shutil.rmtree(job.folder / "work")
-    history.close()
     best = max(history.rows, key=lambda row: row["validation_accuracy"])
     return {
         "params": count_params(model),
