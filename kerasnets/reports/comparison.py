@@ -78,14 +78,14 @@ def draw_comparison(
     """
     with mpl.rc_context({"svg.hashsalt": "kerasnets", "font.size": 9}):
         figure = Figure(figsize=(8.4, 3.9), dpi=150, layout="constrained")
-        panels = figure.subplots(1, 2, sharey=True)
-        top = 0.0
+        panels = figure.subplots(1, 2)
         for axes, name, title in zip(
             panels,
             ("accuracy", "validation_accuracy"),
             ("training images", "validation images"),
             strict=True,
         ):
+            top = 0.0
             for number, rows in enumerate(curves.values()):
                 errors = [100 * (1 - row[name]) for row in rows]
                 top = max(top, *errors[len(errors) // 10 :])
@@ -97,6 +97,7 @@ def draw_comparison(
                     linewidth=1.6,
                     marker="o" if len(rows) == 1 else None,
                 )
+            axes.set_ylim(0, 1.05 * top or 1)
             axes.set_title(title, loc="left", fontsize=9)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -104,7 +105,6 @@ def draw_comparison(
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("error, %")
-        panels[0].set_ylim(0, 1.05 * top or 1)
         # some 120 letters of this size in a row
         columns = 120 // (8 + max(map(len, curves)))
         figure.legend(
