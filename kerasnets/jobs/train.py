@@ -440,7 +440,8 @@ def _feeds(job: Job, data: PreparedData, model: keras.Model) -> tuple[Feed, Feed
 
 def _train(job: Job, where: Devices) -> dict[str, Any]:
     """Train, and judge by the validation images after each epoch."""
-    where.hear(True)
+    if where.is_first:
+        where.hear(True)
     settings, data = job.settings, load_prepared(job.folder / "data")
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)

@@ -24,7 +24,7 @@ def test_two_processes_are_one(tmp_path, floatx, most):
     # losses are float32 in either case
     assert gap(one, first, "loss") <= 1e-5
     assert gap(first, second) == gap(first, second, "loss") == 0.0
-    assert one["labels"] == first["labels"] == second["labels"] == 40
+    assert one["labels"] == first["labels"] == second["labels"] == 80
     # the first alone is told each epoch
     assert [len(each["told"]) for each in (one, first, second)] == [1, 1, 0]
 
