@@ -1,6 +1,7 @@
 """The command line itself: options of all commands, and errors in one line."""
 
 import os
+import re
 import sys
 import traceback
 from typing import Annotated
@@ -57,6 +58,9 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
+    # one of ours, of a batch that was being read, as TensorFlow passes it on
+    if ours := re.search(r"KerasnetsError: (.+)", str(error)):
+        return ours[1]
     return f"{type(error).__name__}: {reason(error)} (--debug shows where)"
 
 

@@ -14,6 +14,9 @@ from PIL import Image
 from support.tiny_files import network, save_colours
 
 from kerasnets import cli, phone
+from kerasnets.cli import app
+from kerasnets.data.stream import Like, streamed
+from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import export
 
 EXAMPLE = Path(__file__).parents[2] / "saved_models" / "digits-mobilenet"
@@ -723,3 +726,16 @@ def test_images_are_fetched_before_anything_else(complaint, run):
         *("evaluate", "none.keras", "--data", "tfds:no_such_set", "--download")
     )
     assert message.startswith("tfds:no_such_set is unknown to TFDS")
+
+
+def test_damage_that_is_found_while_a_batch_is_read_gets_one_line():
+    def read(step):
+        raise KerasnetsError(f"{step}.jpg: image file is truncated")
+
+    stream = streamed(
+        read, lambda tensors: (tensors["x"], 0), {"x": Like((), "int64")}, 7, 9
+    )
+    with pytest.raises(Exception, match="truncated") as error:
+        list(stream)
+    assert not isinstance(error.value, KerasnetsError)
+    assert app._one_line(error.value) == "7.jpg: image file is truncated"
