@@ -175,7 +175,7 @@ class Batches:
                 data_format="channels_last",
             )
         if self.preprocessing is not None:
-            images = self.preprocessing(images)
+            images = self.preprocessing(images, width=self.size)
         others = under("targets/", tensors)
         return images, {"labels": labels, **others} if others else labels
 

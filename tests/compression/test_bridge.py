@@ -332,6 +332,7 @@ assert state() == before, (before, state())
 """
 
 
+@pytest.mark.slow
 def test_the_process_stays_as_it_was():
     done = subprocess.run(
         [sys.executable, "-c", ISOLATED], capture_output=True, text=True, check=False

@@ -147,6 +147,7 @@ def test_killed_parent_takes_the_child_along_and_the_rerun_ends_alike(unbroken, 
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_without_a_teacher_the_network_learns(folder):
     notes = []
 
@@ -246,6 +247,7 @@ def test_missing_files_are_named_before_any_work(tmp_path):
         compress("no_model.keras", tmp_path / "out.h5", **rest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
 def test_one_output_tells_two_classes(tmp_path, activation):
     """Right from the start, and after the pruning: the bright are 1, the dark 0."""

@@ -169,6 +169,7 @@ def test_other_options_do_again_what_they_change(tune):
         assert told.stages == again
 
 
+@pytest.mark.slow
 def test_auto_measures_what_is_recommended(tune):
     result = tune(auto=True, epochs=1, pixels=parse_pixels("0..1"))
     assert {"linear", "top", "all"} <= set(result.ways) <= {*result.ways, "earlier"}
@@ -180,6 +181,7 @@ def test_auto_measures_what_is_recommended(tune):
     assert pixels_of(load_model(result.path)).std == (255.0,) * 3
 
 
+@pytest.mark.slow
 def test_network_of_the_zoo_with_weights_of_a_file(data, tmp_path):
     pretrained = applications.build(
         "mobilenet", input_shape=(32, 32, 3), alpha=0.25, classes=4

@@ -112,6 +112,7 @@ EVERYTHING = Recipe(
 )
 
 
+@pytest.mark.slow
 def test_with_all_that_draws_and_counts_it_goes_on_at_any_step(
     split, tmp_path, monkeypatch
 ):

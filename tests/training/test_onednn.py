@@ -50,6 +50,7 @@ print(run(stop=False).hexdigest())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("onednn", [pytest.param("0", marks=pytest.mark.slow), "1"])
 def test_training_and_resume_repeat_bit_for_bit(tmp_path, onednn):
     digests = []
