@@ -62,15 +62,18 @@ STUDY = Study(
     ),
     sizes={
         "smoke": Size(
-            "The built-in digits at 8 pixels: nothing but that it runs.",
+            "The built-in digits at 8 pixels, 20 layers in all rows: nothing but that "
+            "it runs.",
             seeds=1,
             changes={
                 "epochs": "4",
-                "batch_size": "32",
-                "optimizer": "adam",
-                "learning_rate": "0.002",
+                "batch_size": "16",
+                "learning_rate": "0.02",
+                "augment.pad": "1",
+                "augment.flip": "false",
             },
             side=8,
+            networks={"plain56": "plain20", "resnet56": "resnet20"},
         ),
         "cpu": Size(
             "All of CIFAR-10, but 4 epochs of the paper's 182: the rate falls at the "

@@ -220,6 +220,8 @@ def _train(row: Row, folder: Path, progress: Progress, **given: Any) -> dict[str
         display=lambda *_: contextlib.nullcontext(progress),
         **given,
     )
+    if trained is None:
+        raise KerasnetsError("a study is run by one process, without TF_CONFIG")
     stages = {stage["name"]: stage["results"] for stage in read_run(folder).stages}
     history = read_history(folder / HISTORY)
     right = trained.test[train.LAST]["top1"]["accuracy"]

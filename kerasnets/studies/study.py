@@ -58,12 +58,14 @@ class Size:
         seeds: How often each row is trained.
         changes: Of the recipe of each row.
         side: Of the images in pixels; None for the network's own.
+        networks: Names of networks, and of those that are trained in their place.
     """
 
     about: str
     seeds: int
     changes: Mapping[str, str] = field(default_factory=dict)
     side: int | None = None
+    networks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,16 @@ class Study:
         can be compared.
         """
         chosen = self.sizes[size]
+        rows = [
+            dataclasses.replace(
+                row, network=chosen.networks.get(row.network, row.network)
+            )
+            for row in self.rows
+        ]
         return [
             (row, seed, {**row.changes, **chosen.changes})
             for seed in range(chosen.seeds)
-            for row in self.rows
+            for row in rows
         ]
 
     @property
