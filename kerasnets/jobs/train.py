@@ -212,6 +212,12 @@ def run(
     check_whole("size", size)
     paper = paper_recipe(recipe, changes)
     check_store(store, of_parts=bool(paper.crop))
+    of_squares = paper.normalise not in ("", "channels")
+    if of_squares and (paper.crop or store == "encoded"):
+        raise KerasnetsError(
+            f"normalise is {paper.normalise!r}, which needs images that are decoded to "
+            "squares: 'channels' is accepted for those that stay encoded"
+        )
     where = find_devices(devices)
     where.check(paper.recipe.batch_size, paper.recipe.accumulate)
     settings = Settings(

@@ -160,6 +160,10 @@ def test_whole_images_may_stay_encoded(train):
         ({"changes": {"network.width": "3"}}, "width"),
         ({"changes": {"normalise": "zca"}}, "no normalise 'zca', the nearest is"),
         (
+            {"store": "encoded", "changes": {"normalise": "contrast"}},
+            "'contrast', which needs images that are decoded",
+        ),
+        (
             {"initialise_from": Path("none.keras")},
             "none.keras is not there: the folder",
         ),
