@@ -9,9 +9,9 @@ import math
 import random
 
 import numpy as np
-import torch
+import torch  # pyright: ignore[reportMissingImports]
 from PIL import Image, ImageEnhance
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset  # pyright: ignore[reportMissingImports]
 
 
 class Photographs(Dataset):
