@@ -33,7 +33,7 @@ def run(stop):
     feed = batches(split, size=12, batch_size=16, seed=0, augment=Augment(flip=True))
 
     def progress(done, total, note):
-        if stop and done == 1:
+        if stop and done >= 4:  # in the second epoch, or at its end
             raise Stopped
 
     checkpoint = Checkpoint(Path(sys.argv[1]), {}, seconds=0)
