@@ -91,13 +91,14 @@ class Job:
         return [sha256(path) for path in files if path is not None]
 
     def progress_of(self, index: int, progress: Progress) -> Progress:
-        """Give the progress of a step as a part of the whole recipe's."""
+        """Give the progress of a step as a part of the whole recipe's, in epochs."""
         epochs = [step.recipe.epochs for step in self.steps]
         prefix = f"{self.steps[index].kind}: " if len(self.steps) > 1 else ""
 
         def report(done: int, total: int, note: str = "") -> None:
-            del total
-            progress(sum(epochs[:index]) + done, sum(epochs), prefix + note)
+            # a step tells its epochs, or the batches in them
+            here = epochs[index] * done // total
+            progress(sum(epochs[:index]) + here, sum(epochs), prefix + note)
 
         return report
 

@@ -190,6 +190,7 @@ def test_failure_of_the_child_is_one_line_with_its_output_in_the_notes(folder):
     assert "Traceback" in caught.value.__notes__[0]
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_child(folder):
     children = []
 

@@ -84,6 +84,7 @@ def test_channels_go_and_nothing_else_is_left(remove_channels, tmp_path, folder)
         assert small.get_layer(name).filters % 4 == 0
 
 
+@pytest.mark.slow
 def test_interrupted_in_each_stage_goes_on_and_ends_alike(
     remove_channels, tmp_path, monkeypatch
 ):
@@ -167,6 +168,7 @@ def test_killed_run_goes_on_in_a_new_process(remove_channels, folder, data, tmp_
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_other_options_do_again_what_they_change(remove_channels, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         remove_channels(display=Told(("after",)))
@@ -403,6 +405,7 @@ def test_pixels_that_are_not_known_are_asked_for(silent, data, tmp_path, monkeyp
         compress.run(silent, tmp_path / "out.keras", **given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["channels", "cluster"])
 def test_pixels_that_are_said_travel_with_the_result(silent, data, tmp_path, recipe):
     result = compress.run(

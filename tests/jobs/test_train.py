@@ -59,6 +59,7 @@ def test_run_leaves_networks_figures_and_a_card(train):
     assert not (result.folder / "work" / "train.npz").exists()
 
 
+@pytest.mark.slow
 def test_stopped_goes_on_and_ends_alike(train, tmp_path, monkeypatch):
     whole = train()
     expected = outcome(whole.folder)
@@ -110,6 +111,7 @@ def _clock():
     return lambda: float(next(times))
 
 
+@pytest.mark.slow
 def test_parts_of_images_are_cut_from_files(tmp_path):
     random = np.random.default_rng(0)
     for i in range(60):
@@ -131,6 +133,7 @@ def test_parts_of_images_are_cut_from_files(tmp_path):
     assert result.store == "encoded"
 
 
+@pytest.mark.slow
 def test_whole_images_may_stay_encoded(train):
     first = []
     for store in ("auto", "encoded"):
