@@ -15,14 +15,13 @@ rounds of ours / theirs with its 95 % interval: below 1 ours is faster.
 
 import argparse
 import os
-import random
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from train_step import Child, Endless, Turns, interval
+from train_step import Child, Endless, Turns, by_turns, interval
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -133,18 +132,10 @@ def measure(options: argparse.Namespace) -> dict[str, list[float]]:
         try:
             for who in (OURS, *PEERS):
                 children[who] = Peer(who, Path(folder), options)
-            seconds: dict[str, list[float]] = {who: [] for who in children}
-            order = list(children)
-            for number in range(options.rounds + 1):
-                random.Random(number).shuffle(order)
-                for who in order:
-                    taken = children[who].round()
-                    if number:
-                        seconds[who].append(taken / options.steps)
+            return by_turns(children, options)
         finally:
             for child in children.values():
                 child.end()
-    return seconds
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -306,18 +307,26 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any]:
         try:
             for who in (OURS, *LAYOUTS):
                 children[who] = Child(who, name, Path(folder), options)
-            order = list(children)
-            seconds: dict[str, list[float]] = {who: [] for who in order}
-            for number in range(options.rounds + 1):
-                random.Random(number).shuffle(order)
-                for who in order:
-                    taken = children[who].round()
-                    if number:
-                        seconds[who].append(taken / options.steps)
+            seconds = by_turns(children, options)
         finally:
             for child in children.values():
                 child.end()
     return {"name": name, "seconds": seconds, **summary(seconds)}
+
+
+def by_turns(
+    children: Mapping[str, Child], options: argparse.Namespace
+) -> dict[str, list[float]]:
+    """Seconds of a step of each, a value a round, in an order drawn for each round."""
+    order = list(children)
+    seconds: dict[str, list[float]] = {who: [] for who in order}
+    for number in range(options.rounds + 1):
+        random.Random(number).shuffle(order)
+        for who in order:
+            taken = children[who].round()
+            if number:
+                seconds[who].append(taken / options.steps)
+    return seconds
 
 
 def summary(seconds: dict[str, list[float]]) -> dict[str, Any]:

@@ -30,8 +30,37 @@ def generator_of(use: int, seed: int, *where: int) -> np.random.Generator:
     return np.random.default_rng((use, seed, *where))
 
 
+class Varied:
+    """What batches of whole images and of parts do to them before a network."""
+
+    seed: int
+    augment: View | None
+    mix: Mix | None
+    classes: int
+    part: Share
+
+    @property
+    def _read_part(self) -> Share:
+        """The rows that are read: all where images are mixed with others."""
+        return self.part if self.mix is None else WHOLE
+
+    def _varied(self, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Images, augmented and mixed, of 0 to 255, and their labels."""
+        from keras import ops
+
+        images, labels = ops.cast(tensors["images"], "float32"), tensors["labels"]
+        if self.augment is not None:
+            images = self.augment(images, _under("drawn/", tensors))
+        if self.mix is not None:
+            images, labels = _mixed(
+                self.mix, images, labels, tensors["step"], self.classes, self.seed
+            )
+            images, labels = self.part.cut(images), self.part.cut(labels)
+        return images, labels
+
+
 @dataclass(frozen=True)
-class Batches:
+class Batches(Varied):
     """The batches of a split, for training or evaluation: a ``SharedFeed``."""
 
     split: Split
@@ -114,11 +143,6 @@ class Batches:
             arrays[f"drawn/{name}"] = numbers[mine]
         return arrays
 
-    @property
-    def _read_part(self) -> Share:
-        """The rows that are read: all where images are mixed with others."""
-        return self.part if self.mix is None else WHOLE
-
     def _drawn(self, step: int, view: int | None, indices: np.ndarray) -> Drawn:
         """The numbers of a step's changes: new ones, or those of a fixed view.
 
@@ -157,16 +181,8 @@ class Batches:
         """Images as the network takes them, and what it is to learn of them."""
         from keras import ops
 
-        images = ops.cast(tensors["images"], "float32")
-        if self.augment is not None:
-            # before the resize, which then smooths what the warp has roughened
-            images = self.augment(images, under("drawn/", tensors))
-        labels = tensors["labels"]
-        if self.mix is not None:
-            images, labels = mixed(
-                self.mix, images, labels, tensors["step"], self.classes, self.seed
-            )
-            images, labels = self.part.cut(images), self.part.cut(labels)
+        # before the resize, which then smooths what the warp has roughened
+        images, labels = self._varied(tensors)
         if self.size != self.split.images.shape[1]:
             images = ops.image.resize(
                 images,
@@ -176,14 +192,14 @@ class Batches:
             )
         if self.preprocessing is not None:
             images = self.preprocessing(images, width=self.size)
-        others = under("targets/", tensors)
+        others = _under("targets/", tensors)
         return images, {"labels": labels, **others} if others else labels
 
 
-def mixed(
+def _mixed(
     mix: Mix, images: Any, labels: Any, step: Any, classes: int, seed: int
 ) -> tuple[Any, Any]:
-    """Return a batch as it is mixed in a step; labels stay whole where they can."""
+    """A batch as it is mixed in a step; labels stay whole where they can."""
 
     def change(images, labels, step):
         draws = generator_of(MIX, seed, int(step))
@@ -196,8 +212,8 @@ def mixed(
     return changed, found if mix.of_labels else labels
 
 
-def under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those whose names begin so, without it."""
+def _under(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Those whose names begin so, without it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()

@@ -21,12 +21,11 @@ from kerasnets.data.mixing import Mix
 from kerasnets.data.pipeline import (
     AUGMENT,
     CROP,
+    Varied,
     batch_rows,
     generator_of,
     indices_of_step,
-    mixed,
     steps_per_epoch,
-    under,
 )
 from kerasnets.data.stream import Arrays, Like, Stream, streamed
 from kerasnets.errors import KerasnetsError
@@ -196,7 +195,7 @@ def window_at(
 
 
 @dataclass(frozen=True)
-class CropBatches:
+class CropBatches(Varied):
     """The batches of parts of a split's images: a ``SharedFeed``."""
 
     split: ImageStore
@@ -267,11 +266,6 @@ class CropBatches:
             }
         return arrays
 
-    @property
-    def _read_part(self) -> Share:
-        """The rows that are read: all where images are mixed with others."""
-        return self.part if self.mix is None else WHOLE
-
     def _like(self) -> dict[str, Like]:
         """What the arrays are like that ``_read`` gives."""
         rows = batch_rows(len(self.split.ids), self.batch_size, self.shuffle)
@@ -289,17 +283,7 @@ class CropBatches:
 
     def _finish(self, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
         """Images as the network takes them, and their labels."""
-        from keras import ops
-
-        images = ops.cast(tensors["images"], "float32")
-        if self.augment is not None:
-            images = self.augment(images, under("drawn/", tensors))
-        labels = tensors["labels"]
-        if self.mix is not None:
-            images, labels = mixed(
-                self.mix, images, labels, tensors["step"], self.classes, self.seed
-            )
-            images, labels = self.part.cut(images), self.part.cut(labels)
+        images, labels = self._varied(tensors)
         return self.preprocessing(images, self.size), labels
 
 

@@ -175,8 +175,8 @@ def run(
 ) -> Trained | None:
     """Train a network of the zoo by the recipe of a paper.
 
-    Killed and called again with the same arguments it goes on behind the last epoch
-    that was kept.
+    Killed and called again with the same arguments it goes on behind the last step that
+    was kept.
 
     In several processes, see ``training.find_devices``, all are called with the same
     arguments, and ``out`` is a folder that all see. They train together; all else the

@@ -145,5 +145,5 @@ def as_json(value: object) -> dict:
     """A row or claim as JSON has it."""
     return {
         name: list(x) if isinstance(x, tuple) else x
-        for name, x in dataclasses.asdict(value).items()  # type: ignore[call-overload]
+        for name, x in dataclasses.asdict(value).items()  # type: ignore[call-overload]  (any dataclass)
     }
