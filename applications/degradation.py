@@ -76,10 +76,10 @@ STUDY = Study(
             networks={"plain56": "plain20", "resnet56": "resnet20"},
         ),
         "cpu": Size(
-            "All of CIFAR-10, but 4 epochs of the paper's 182: the rate falls at the "
+            "All of CIFAR-10, but 2 epochs of the paper's 182: the rate falls at the "
             "same shares of the training.",
             seeds=3,
-            changes={"epochs": "4"},
+            changes={"epochs": "2"},
         ),
         "paper": Size("The paper's 182 epochs.", seeds=5),
     },
