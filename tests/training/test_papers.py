@@ -37,8 +37,10 @@ def test_every_row_is_a_recipe_with_its_source(name):
         ("densenet-imagenet", 90, {29: 0.1, 30: 0.01, 60: 0.001}),
         ("densenet-cifar", 300, {149: 0.1, 150: 0.01, 225: 0.001}),
         ("stochastic-depth", 500, {249: 0.1, 250: 0.01, 375: 0.001}),
+        # a tenth behind 200 epochs and behind 30 more
+        ("nin", 260, {199: 0.1, 200: 0.01, 229: 0.01, 230: 0.001}),
         # 4 % less every 8 epochs, and every 8 / 6 epochs
-        ("googlenet", 240, {0: 0.01, 8: 0.0096, 80: 0.01 * 0.96**10}),
+        ("googlenet", 250, {0: 0.01, 8: 0.0096, 80: 0.01 * 0.96**10}),
         ("bn-inception", 52, {0: 0.0075, 4: 0.0075 * 0.96**3}),
         # 6 % less every 2 epochs
         ("inception-v3", 100, {0: 0.045, 2: 0.0423, 50: 0.045 * 0.94**25}),
