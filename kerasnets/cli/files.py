@@ -101,6 +101,7 @@ def compress(
     seed: options.Seed = 0,
     download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
+    devices: options.Devices = None,
     fresh: Annotated[
         bool, typer.Option(help="Delete what an interrupted call left, and start over.")
     ] = False,
@@ -125,10 +126,13 @@ def compress(
         pixels=options.parse_stated(pixels),
         plugins=plugin or (),
         skip_bad_images=skip_bad_images,
+        devices=devices,
         seed=seed,
         fresh=fresh,
         display=terminal.StageDisplay(context.obj, job.STAGES),
     )
+    if result is None:
+        return  # the first process shows what all came to
     _say_left_out(context, result.left_out)
     terminal.show(compression_table(result.before, result.after))
     terminal.show("\n".join(map(str, result.files)))

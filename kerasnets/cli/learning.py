@@ -68,14 +68,7 @@ def train(
             "parts out."
         ),
     ] = "auto",
-    devices: Annotated[
-        str | None,
-        typer.Option(
-            metavar="all|N",
-            help="Devices of this machine, which share each batch; other machines are "
-            "named in TF_CONFIG.  [default: one, or all where TF_CONFIG names others]",
-        ),
-    ] = None,
+    devices: options.Devices = None,
     seed: options.Seed = 0,
     download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
@@ -197,6 +190,7 @@ def finetune(
     seed: options.Seed = 0,
     download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
+    devices: options.Devices = None,
     fresh: Annotated[
         bool, typer.Option(help="Delete what an interrupted call left, and start over.")
     ] = False,
@@ -229,10 +223,13 @@ def finetune(
         pixels=options.parse_stated(pixels),
         plugins=plugin or (),
         skip_bad_images=skip_bad_images,
+        devices=devices,
         seed=seed,
         fresh=fresh,
         display=terminal.StageDisplay(context.obj, job.STAGES),
     )
+    if result is None:
+        return  # the first process shows what all came to
     if result.left_out:
         terminal.say(context.obj, left_out_line(result.left_out))
     terminal.show(ways_table(result.ways, result.test, result.images, result.taken))

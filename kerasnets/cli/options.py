@@ -38,6 +38,14 @@ SkipBad = Annotated[
         "kinds that are not read, however many they are."
     ),
 ]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        metavar="all|N",
+        help="Devices of this machine, which share each batch; other machines are "
+        "named in TF_CONFIG.  [default: one, or all where TF_CONFIG names others]",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Pixels = Annotated[
     str | None,

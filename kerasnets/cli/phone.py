@@ -97,6 +97,7 @@ def phone(
     seed: options.Seed = 0,
     download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
+    devices: options.Devices = None,
     mirror: Annotated[
         bool,
         typer.Option(
@@ -135,12 +136,15 @@ def phone(
         precision=precision,
         seed=seed,
         skip_bad_images=skip_bad_images,
+        devices=devices,
         mirror=mirror,
         out=out,
         fresh=fresh,
         display=terminal.StageDisplay(context.obj, stages),
         on_start=begin,
     )
+    if result is None:
+        return  # the first process shows what all came to
     terminal.show(figures_table(result.models, result.test_images))
     for note in result.notes:
         terminal.show(note)

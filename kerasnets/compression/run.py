@@ -23,6 +23,7 @@ from kerasnets.data import load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.progress import Progress, silent
 from kerasnets.saving import import_plugins, save_model
+from kerasnets.training import Devices
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def compress(
     seed: int,
     plugins: Sequence[str] = (),
     checkpoint_seconds: float = 10.0,
+    devices: Devices | None = None,
     progress: Progress = silent,
 ) -> Compression:
     """Compress a saved Keras model while training it on, and save the result.
@@ -78,6 +80,9 @@ def compress(
             register Keras layers of your own and their counterparts in tf_keras
             (``register_counterpart``).
         checkpoint_seconds: Least time between two writes of a checkpoint.
+        devices: Where the first step trains what is left of the channels; None for one
+            device. In other processes than the first this does nothing else. What
+            TF-MOT does takes one device.
         progress: Told after each epoch, with loss and accuracy on the training images.
 
     Returns:
@@ -102,8 +107,9 @@ def compress(
     )
     _check_paths(job)
     accuracies: list[float] = []
+    devices = devices or Devices()
     if job.removes_channels:
-        if job.needs_tfmot:
+        if job.needs_tfmot and devices.is_first:
             check_recipe(
                 model_path,
                 job.steps,
@@ -111,7 +117,9 @@ def compress(
                 teacher_path=teacher_path,
                 plugins=plugins,
             )
-        accuracies = remove_channels(job, progress)
+        accuracies = remove_channels(job, devices, progress)
+    if not devices.is_first:
+        return Compression(tuple(accuracies))
     if job.needs_tfmot:
         accuracies = [*accuracies[:-1], *_run_worker(job.as_json(), progress)]
     job.clean_up()

@@ -26,9 +26,16 @@ from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_file, check_whole
 from kerasnets.jobs.images import DATA_FILES, side_of, stating_pixels
 from kerasnets.pixels import Preprocessing
-from kerasnets.runs import Display, Job as AnyJob, Stage, run_stages
+from kerasnets.runs import (
+    Display,
+    Job as AnyJob,
+    Stage,
+    follow,
+    in_all_processes,
+    run_stages,
+)
 from kerasnets.saving import import_plugins, load_model, save_model
-from kerasnets.training import release_memory
+from kerasnets.training import Devices, find_devices, release_memory
 
 # how long they take beside each other, roughly
 STAGES = {"data": 1.0, "before": 1.0, "compress": 20.0, "after": 1.0}
@@ -118,11 +125,12 @@ def run(
     pixels: Preprocessing | None = None,
     plugins: Sequence[str] = (),
     skip_bad_images: bool = False,
+    devices: str | None = None,
     seed: int = 0,
     fresh: bool = False,
     display: Display | None = None,
     **options: Unpack[Options],
-) -> Compressed:
+) -> Compressed | None:
     """Make a saved classifier smaller while it trains on.
 
     Killed and called again with the same arguments it goes on where it was: until it is
@@ -143,17 +151,23 @@ def run(
             so themselves.
         plugins: Modules to import first, which register layers of your own.
         skip_bad_images: Leave out images that cannot be decoded.
+        devices: As for ``jobs.train.run``; for recipes that begin with channels.
         seed: Of everything random.
         fresh: Delete what an earlier call left in ``OUT.run``.
         display: Entered for each stage, see ``runs.run_stages``.
         **options: Those of ``Options``.
 
+    Returns:
+        What it came to; None in other processes than the first.
+
     Raises:
-        KerasnetsError: An argument, a file or the data cannot be used.
+        KerasnetsError: An argument, a file, the data or the devices cannot be used.
     """
     check_file(out, ".keras")
     check_whole("seed", seed, 0)
     steps = steps_with(recipe, options)
+    where = find_devices(devices)
+    _check_devices(where, recipe, steps)
     import_plugins(plugins)
     paths = [path for path in (model_path, teacher_path) if path is not None]
     nets = [stating_pixels(load_model(path), pixels) for path in paths]
@@ -174,6 +188,9 @@ def run(
     suffixes = (".keras", ".tflite") if steps[-1].kind == "qat" else (".keras",)
     files = {f"work/result{suffix}": out.with_suffix(suffix) for suffix in suffixes}
     folder = out.with_suffix(".run")
+    if not where.is_first:
+        follow(folder, settings, where)
+        return None
     results = run_stages(
         folder,
         _stages(tuple(files)),
@@ -183,6 +200,7 @@ def run(
         fresh=fresh,
         display=display,
         deliver=functools.partial(_deliver, folder, files),
+        devices=where,
     )
     return Compressed(
         files=tuple(files.values()),
@@ -190,6 +208,16 @@ def run(
         after=results["after"],
         left_out=results["data"]["left_out"],
     )
+
+
+def _check_devices(where: Devices, recipe: str, steps: Sequence[StepSettings]) -> None:
+    """Raise where nothing could be trained on several devices, or not so."""
+    if where.replicas > 1 and steps[0].kind != "channels":
+        raise KerasnetsError(
+            f"recipe {recipe!r} on {where.replicas} devices: what TF-MOT does takes "
+            "one; several are for removing channels"
+        )
+    where.check(steps[0].recipe.batch_size, steps[0].recipe.accumulate)
 
 
 def steps_with(recipe: str, options: Options) -> tuple[StepSettings, ...]:
@@ -272,6 +300,7 @@ def _measure_given(job: Job) -> dict[str, float]:
     return _figures(model, load_prepared(job.folder / "data"))
 
 
+@in_all_processes
 def _compress(job: Job) -> dict[str, Any]:
     """Do the steps."""
     settings = job.settings
@@ -286,6 +315,7 @@ def _compress(job: Job) -> dict[str, Any]:
         teacher_path=teacher_path,
         seed=settings.seed,
         plugins=settings.plugins,
+        devices=job.devices,
         progress=job.progress,
     )
     return {"validation": result.validation}

@@ -30,12 +30,20 @@ from kerasnets.jobs.networks import is_saved, open_network
 from kerasnets.pixels import Preprocessing, pixels_of, with_pixels
 from kerasnets.progress import Progress, silent
 from kerasnets.reports.notes import mirroring_line
-from kerasnets.runs import Display, Job as AnyJob, Stage, run_stages
+from kerasnets.runs import (
+    Display,
+    Job as AnyJob,
+    Stage,
+    follow,
+    in_all_processes,
+    run_stages,
+)
 from kerasnets.saving import import_plugins, load_model, save_model
-from kerasnets.training import BatchNorm, Recipe, seed_everything
+from kerasnets.training import BatchNorm, Recipe, find_devices, seed_everything
 from kerasnets.training.trainer import check_batch_norm
 from kerasnets.transfer import LinearClassifier, body, with_linear
 from kerasnets.transfer.finetune import (
+    FineTuning,
     count_classes,
     enough_epochs,
     finetune,
@@ -141,10 +149,11 @@ def run(
     pixels: Preprocessing | None = None,
     plugins: Sequence[str] = (),
     skip_bad_images: bool = False,
+    devices: str | None = None,
     seed: int = 0,
     fresh: bool = False,
     display: Display | None = None,
-) -> FineTuned:
+) -> FineTuned | None:
     """Fine-tune a pretrained network on images of other classes.
 
     First a linear classifier on its codes, then the network from there on; what is
@@ -176,12 +185,16 @@ def run(
             itself.
         plugins: Modules to import first, which register layers of your own.
         skip_bad_images: Leave out images that cannot be decoded.
+        devices: As for ``jobs.train.run``.
         seed: Of everything random.
         fresh: Delete what an earlier call left in ``OUT.run``.
         display: Entered for each stage, see ``runs.run_stages``.
 
+    Returns:
+        What it came to; None in other processes than the first.
+
     Raises:
-        KerasnetsError: An argument, a file or the data cannot be used.
+        KerasnetsError: An argument, a file, the data or the devices cannot be used.
     """
     check_file(out, ".keras")
     check_whole("seed", seed, 0)
@@ -192,6 +205,7 @@ def run(
         raise KerasnetsError(
             f"auto chooses where tuning starts: leave start {start!r} out"
         )
+    where = find_devices(devices)
     photos = data.startswith("folder:")
     settings = Settings(
         network=network,
@@ -229,6 +243,7 @@ def run(
         unfreeze=unfreeze,
         batch_norm=batch_norm,
     )
+    where.check(settings.recipe.batch_size, settings.recipe.accumulate)
     import_plugins(plugins)
     model = _network(settings)
     pixels_of(model, pixels)
@@ -243,6 +258,9 @@ def run(
     settings = replace(settings, side=side_of(codes))
     del model, codes
     folder = out.with_suffix(".run")
+    if not where.is_first:
+        follow(folder, settings, where)
+        return None
     results = run_stages(
         folder,
         _stages(),
@@ -252,6 +270,7 @@ def run(
         fresh=fresh,
         display=display,
         deliver=functools.partial(_deliver, folder, out),
+        devices=where,
     )
     linear, tune = results["linear"], results["tune"]
     return FineTuned(
@@ -359,9 +378,6 @@ def _tune(job: Job) -> dict[str, Any]:
     settings, data = job.settings, load_prepared(job.folder / "data")
     done = job.results["linear"]
     best = load_model(job.folder / _LINEAR)
-    kernel, bias = best.get_layer("logits").get_weights()
-    head = LinearClassifier(kernel, bias, 0.0, done["ways"]["linear"], {})
-    recipe = _recipe(settings, len(data.train.labels), flip=done["flip"])
     taken, ways = "linear", dict(done["ways"])
     if earlier := done.get("earlier"):
         codes = body(_network(settings), earlier, size=settings.size)
@@ -370,23 +386,7 @@ def _tune(job: Job) -> dict[str, Any]:
         if other.accuracy > ways[taken]:
             taken, best = "earlier", with_linear(codes, other)
     for way, start in _starts(settings).items():
-        seed_everything(settings.seed)
-        tuned = finetune(
-            _network(settings),
-            data.train,
-            data.validation,
-            recipe=recipe,
-            start=start,
-            decay=settings.decay,
-            unfreeze=settings.unfreeze,
-            batch_norm=settings.batch_norm,
-            size=settings.size,
-            pixels=settings.pixels,
-            head=head,
-            seed=settings.seed,
-            checkpoint=job.checkpoint(way),
-            progress=job.progress,
-        )
+        tuned = _tuned(job, way, start)
         ways[way] = tuned.tuned.accuracy
         if tuned.taken == "tuned" and ways[way] >= ways[taken]:
             taken, best = way, tuned.model
@@ -397,12 +397,39 @@ def _tune(job: Job) -> dict[str, Any]:
     return {"ways": ways, "taken": taken, "test": test}
 
 
-def _recipe(settings: Settings, images: int, *, flip: bool) -> Recipe:
+@in_all_processes
+def _tuned(job: Job, way: str, start: str | None) -> FineTuning:
+    """Tune the network from a layer on."""
+    settings, data = job.settings, load_prepared(job.folder / "data")
+    linear = load_model(job.folder / _LINEAR)
+    kernel, bias = linear.get_layer("logits").get_weights()
+    accuracy = job.results["linear"]["ways"]["linear"]
+    seed_everything(settings.seed)
+    return finetune(
+        _network(settings),
+        data.train,
+        data.validation,
+        recipe=_recipe(job, len(data.train.labels)),
+        start=start,
+        decay=settings.decay,
+        unfreeze=settings.unfreeze,
+        batch_norm=settings.batch_norm,
+        size=settings.size,
+        pixels=settings.pixels,
+        head=LinearClassifier(kernel, bias, 0.0, accuracy, {}),
+        seed=settings.seed,
+        checkpoint=job.checkpoint(way),
+        devices=job.devices,
+        progress=job.progress,
+    )
+
+
+def _recipe(job: Job, images: int) -> Recipe:
     """How the network is tuned on so many images, which may be mirrored or not."""
-    recipe = settings.recipe
-    augment = replace(_augment(settings), flip=flip)
-    # of few images a batch is what there is
-    recipe = replace(recipe, augment=augment, batch_size=min(recipe.batch_size, images))
+    settings, recipe = job.settings, job.settings.recipe
+    augment = replace(_augment(settings), flip=job.results["linear"]["flip"])
+    size = job.devices.batch_of(images, recipe.batch_size)
+    recipe = replace(recipe, augment=augment, batch_size=size)
     if settings.epochs is not None:
         return recipe
     return enough_epochs(recipe, images)

@@ -43,19 +43,19 @@ from kerasnets.files import sha256, write_bytes, write_text
 from kerasnets.graph import shapes_only
 from kerasnets.jobs.checks import check_whole
 from kerasnets.pixels import pixels_of
-from kerasnets.progress import silent
 from kerasnets.reports.scalars import ScalarLog
 from kerasnets.runs import (
     HISTORY,
     Display,
     Job as AnyJob,
     Stage,
+    follow,
+    in_all_processes,
     read_history,
     run_stages,
 )
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
-    Devices,
     Recipe,
     Training,
     find_devices,
@@ -243,11 +243,11 @@ def run(
     source = open_source(data)
     side_of(settings)
     if not where.is_first:
-        _follow(out, settings, where)
+        follow(out, settings, where)
         return None
     results = run_stages(
         out,
-        _stages(where),
+        _stages(),
         settings,
         identity={
             "network": network,
@@ -258,21 +258,15 @@ def run(
         fingerprint=source.fingerprint,
         fresh=fresh,
         display=display,
+        devices=where,
     )
-    where.hear(False)
     images = results["data"]
     return Trained(
         out, results["evaluate"]["test"], images["left_out"], images["store"]
     )
 
 
-def _follow(out: Path, settings: Settings, where: Devices) -> None:
-    """Train whenever the first process does."""
-    while where.hear(False):
-        _train(Job(out, settings, "", {}, silent), where)
-
-
-def _stages(where: Devices) -> tuple[Stage[Settings], ...]:
+def _stages() -> tuple[Stage[Settings], ...]:
     data, training, evaluation = STAGES
     return (
         Stage(
@@ -295,7 +289,7 @@ def _stages(where: Devices) -> tuple[Stage[Settings], ...]:
         ),
         Stage(
             training,
-            functools.partial(_train, where=where),
+            _train,
             uses=("recipe", "precision", "initialise", "initialise_from"),
             files=(LAST, BEST, HISTORY),
             scratch=("work", EVENTS),
@@ -444,10 +438,9 @@ def _feeds(job: Job, data: PreparedData, model: keras.Model) -> tuple[Feed, Feed
     )
 
 
-def _train(job: Job, where: Devices) -> dict[str, Any]:
+@in_all_processes
+def _train(job: Job) -> dict[str, Any]:
     """Train, and judge by the validation images after each epoch."""
-    if where.is_first:
-        where.hear(True)
     settings, data = job.settings, load_prepared(job.folder / "data")
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
@@ -468,10 +461,10 @@ def _train(job: Job, where: Devices) -> dict[str, Any]:
             checkpoint=job.checkpoint("train"),
             each_epoch=told,
             stop_at_chance=True,
-            devices=where,
+            devices=job.devices,
             progress=job.progress,
         ).check(settings.network, settings.recipe)
-    if not where.is_first:
+    if not job.devices.is_first:
         return {}
     save_model(to_float32(model), job.folder / LAST)
     shutil.rmtree(job.folder / "work")

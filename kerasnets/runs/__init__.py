@@ -3,6 +3,7 @@
 from kerasnets.runs.engine import Display, Job, Stage, run_stages, show_nothing
 from kerasnets.runs.history import HISTORY, read_history
 from kerasnets.runs.record import RUN_FILE, Run, open_run, read_run
+from kerasnets.runs.together import follow, in_all_processes
 
 __all__ = [
     "HISTORY",
@@ -11,6 +12,8 @@ __all__ = [
     "Job",
     "Run",
     "Stage",
+    "follow",
+    "in_all_processes",
     "open_run",
     "read_history",
     "read_run",

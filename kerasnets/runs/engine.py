@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kerasnets.progress import Progress, silent
 from kerasnets.runs.record import Run, open_run
-from kerasnets.training import Checkpoint
+from kerasnets.training import Checkpoint, Devices
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -30,6 +30,8 @@ class Job(Generic[Settings]):
         key: Digest that differs where the stage's settings or anything before it do.
         results: What the earlier stages returned, by name.
         progress: Told how far the stage is.
+        devices: Where trainings run; functions that train are marked
+            ``in_all_processes``.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class Job(Generic[Settings]):
     key: str
     results: dict[str, dict]
     progress: Progress
+    devices: Devices = Devices()  # noqa: RUF009  (frozen)
 
     def checkpoint(self, name: str) -> Checkpoint:
         """Where the training of that name keeps its state."""
@@ -86,6 +89,7 @@ def run_stages(
     fresh: bool = False,
     display: Display | None = None,
     deliver: Callable[[], None] | None = None,
+    devices: Devices | None = None,
 ) -> dict[str, dict]:
     """Do the stages in a folder, or what is left of them.
 
@@ -105,6 +109,8 @@ def run_stages(
         deliver: Takes what the stages left to where it belongs, after the last of them;
             then the run is deleted, and so is one that failed in its first stage.
             Without it the run stays.
+        devices: Where trainings run; of several processes the first calls this, and the
+            others ``follow`` it.
 
     Returns:
         What each stage returned, by its name.
@@ -112,11 +118,12 @@ def run_stages(
     Raises:
         KerasnetsError: The folder cannot be used.
     """
+    devices = devices or Devices()
     owned = sorted({path.split("/")[0] for stage in stages for path in stage.leaves})
     with open_run(folder, identity, owned=owned, fresh=fresh) as run:
         try:
             results = _do_what_is_left(
-                run, stages, settings, fingerprint, display or show_nothing
+                run, stages, settings, fingerprint, display or show_nothing, devices
             )
         except Exception:
             if deliver is not None and not run.stages:
@@ -125,6 +132,7 @@ def run_stages(
         if deliver is not None:
             deliver()
             run.delete(owned)
+    devices.tell("")
     return results
 
 
@@ -134,6 +142,7 @@ def _do_what_is_left(
     settings: Settings,
     fingerprint: str,
     show: Display,
+    devices: Devices,
 ) -> dict[str, dict]:
     """Do each stage that does not hold; what each of them returned, by its name."""
     values, key = asdict(settings), fingerprint
@@ -148,7 +157,7 @@ def _do_what_is_left(
         done = done and run.holds(stage.name, record, **leaves)
         with show(stage.name, done) as progress:
             if not done:
-                job = Job(run.folder, settings, key, results, progress)
+                job = Job(run.folder, settings, key, results, progress, devices)
                 work = functools.partial(stage.work, job)
                 run.do(stage.name, work, settings=record, **leaves)
         results[stage.name] = run.results(stage.name)

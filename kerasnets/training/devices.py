@@ -133,10 +133,26 @@ class Devices:
             self._vary([x for x in variables if x.name == _SEED])
         return done
 
-    def hear(self, flag: bool) -> bool:
-        """Return what the first process says, when it does; all must ask."""
+    def batch_of(self, images: int, most: int) -> int:
+        """Return the size of a batch of few images: all, as far as that divides."""
+        return min(most, images - images % self.replicas)
+
+    def tell(self, said: str) -> None:
+        """Let the other processes, which ``hear``, know something."""
+        if self.processes > 1:
+            self._say(said)
+
+    def hear(self) -> str:
+        """Return what the first process tells, when it does."""
+        return self._say("")
+
+    def _say(self, said: str) -> str:
+        content = said.encode()
         with self.together():
-            return bool(self.number_of_first(flag))
+            length = int(self.number_of_first(len(content)))
+            if not length:  # of which TensorFlow's collective makes a crash
+                return ""
+            return self._of_first(content.ljust(length, b"\0")).decode()
 
     def number_of_first(self, number: float) -> float:
         """Return what the first process has; all must ask."""

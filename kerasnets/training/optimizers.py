@@ -3,7 +3,7 @@
 import difflib
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -203,12 +203,14 @@ class _OwnRates:
     Weight decay is part of the step: Keras decays all variables at one rate.
     """
 
-    # from TensorFlow's variable, which is what Keras hands to a step, to the share of
-    # the rate, the first step that counts, and the decay
-    plan_of: Callable[[Any], tuple[float, int, float]]
+    # of each variable, in the order in which the optimizer is built: the share of the
+    # rate, the first step that counts, and the decay
+    plans: Sequence[tuple[float, int, float]]
 
     def update_step(self: Any, gradient, variable, learning_rate):
-        share, first_step, decay = self.plan_of(variable)
+        # a device of several hands its own copy of the variable to a step
+        plan = self.plans[self._get_variable_index(variable)]
+        share, first_step, decay = plan
         begun = ops.cast(self.iterations >= first_step, "float32")
         learning_rate = learning_rate * share * begun
         if decay:
@@ -241,12 +243,12 @@ def _with_own_rates(
 ) -> keras.optimizers.Optimizer:
     """The recipe's optimizer with rates by layer."""
     undecayed = {id(variable) for variable in undecayed_variables(model)}
-    plans = {}
+    plans = []
     for variable, rate in _by_variable(model, rates):
         is_decayed = recipe.decay == "decoupled" and id(variable) not in undecayed
         decay = recipe.weight_decay if is_decayed else 0.0
         first_step = rate.first_epoch * steps // recipe.epochs // recipe.accumulate
-        plans[id(variable.value)] = (rate.share, first_step, decay)
+        plans.append((rate.share, first_step, decay))
     own = types.SimpleNamespace(
         SGD=SGDByLayer,
         RMSprop=RMSpropByLayer,
@@ -255,7 +257,7 @@ def _with_own_rates(
         AdamW=AdamByLayer,
     )
     optimizer = with_settings(own, replace(recipe, weight_decay=0.0), schedule)
-    optimizer.plan_of = lambda variable: plans[id(variable)]
+    optimizer.plans = plans
     return optimizer
 
 

@@ -9,7 +9,14 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.probabilities import check_logits
 from kerasnets.progress import Progress, silent
-from kerasnets.training import Checkpoint, Recipe, Training, native_kernels, train
+from kerasnets.training import (
+    Checkpoint,
+    Devices,
+    Recipe,
+    Training,
+    native_kernels,
+    train,
+)
 
 
 def distill(
@@ -19,6 +26,7 @@ def distill(
     recipe: Recipe,
     *,
     checkpoint: Checkpoint | None = None,
+    devices: Devices | None = None,
     progress: Progress = silent,
 ) -> Training:
     """Train a student on a teacher's soft targets and the labels, in place.
@@ -35,6 +43,7 @@ def distill(
             the teacher in its own preprocessing.
         recipe: How the student is trained.
         checkpoint: As in ``train``.
+        devices: As in ``train``.
         progress: As in ``train``.
 
     Returns:
@@ -55,6 +64,8 @@ def distill(
     images, _ = next(iter(feed.dataset(0, 1)))
     size = images.shape[1]
     given = pixels_of(student)
+    # on each device a teacher
+    teacher = (devices or Devices()).mirrored(teacher)
     ready = with_input_adapter(teacher, size, given)
     with native_kernels(teacher):
         return train(
@@ -63,6 +74,7 @@ def distill(
             recipe,
             teach=lambda images: {"soft": ready(images, training=False)},
             checkpoint=checkpoint,
+            devices=devices,
             progress=progress,
         )
 

@@ -20,7 +20,7 @@ from kerasnets.evaluation import Evaluation, evaluate
 from kerasnets.graph import deep_graphs, maker
 from kerasnets.pixels import Preprocessing, pixels_of, with_pixels
 from kerasnets.progress import Progress, silent
-from kerasnets.training import BatchNorm, Checkpoint, Objective, Recipe
+from kerasnets.training import BatchNorm, Checkpoint, Devices, Objective, Recipe
 from kerasnets.training.trainer import Teach, check_batch_norm
 from kerasnets.transfer.features import body, features
 from kerasnets.transfer.linear import LinearClassifier, fit_linear, with_linear
@@ -68,6 +68,7 @@ def finetune(
     objective: Objective | None = None,
     seed: int = 0,
     checkpoint: Checkpoint | None = None,
+    devices: Devices | None = None,
     progress: Progress = silent,
 ) -> FineTuning:
     """Fine-tune a pretrained network; it never ends below where it started from.
@@ -96,6 +97,7 @@ def finetune(
         objective: As for ``train``.
         seed: Of the order and the changes of the training images.
         checkpoint: As for ``train_stages``.
+        devices: As for ``train``.
         progress: Told of the codes first, then of the epochs.
 
     Raises:
@@ -127,6 +129,7 @@ def finetune(
         teach=teach,
         objective=objective,
         checkpoint=checkpoint,
+        devices=devices,
         progress=progress,
     )
     tuned = evaluate(net, validation, pixels=given)

@@ -20,6 +20,7 @@ from kerasnets.progress import Progress, silent
 from kerasnets.training import (
     BatchNorm,
     Checkpoint,
+    Devices,
     LayerRate,
     Objective,
     Recipe,
@@ -89,6 +90,7 @@ def train_stages(
     teach: Teach | None = None,
     objective: Objective | None = None,
     checkpoint: Checkpoint | None = None,
+    devices: Devices | None = None,
     progress: Progress = silent,
 ) -> Training:
     """Train a network that knows something already, in place.
@@ -111,6 +113,7 @@ def train_stages(
         teach: As for ``train``.
         objective: As for ``train``.
         checkpoint: As for ``train``; its identity is to say all of these arguments.
+        devices: As for ``train``.
         progress: As for ``train``.
 
     Returns:
@@ -137,6 +140,7 @@ def train_stages(
             rates=rates,
             batch_norm=batch_norm,
             checkpoint=checkpoint,
+            devices=devices,
             progress=progress,
         )
 

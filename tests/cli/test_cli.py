@@ -244,7 +244,8 @@ def test_phone_prints_figures_notes_and_files(monkeypatch, run):
     ]
     assert given["mirror"] is False
     # what the help shows is what is taken
-    del given["display"], given["on_start"], given["out"], given["fresh"]
+    for name in ("display", "on_start", "out", "fresh", "devices"):
+        del given[name]
     settings = phone.choose_settings(**{**given, "precision": "float32"})
     assert (settings.max_madds, settings.max_bytes) == (2_000_000, 350_000)
     assert (settings.teacher, settings.student) == ("resnet20", "mobilenet")

@@ -17,6 +17,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.jobs import finetune
 from kerasnets.pixels import UNIT, parse_pixels, pixels_of
+from kerasnets.progress import silent
 from kerasnets.runs import engine
 from kerasnets.saving import load_model
 from kerasnets.training import Checkpoint
@@ -281,5 +282,7 @@ def test_few_images_are_seen_more_often(images, given, epochs, batch, monkeypatc
     with pytest.raises(Seen) as seen:
         finetune.run("net", Path("out.keras"), data="digits", epochs=given)
     (settings,) = seen.value.args
-    recipe = finetune._recipe(settings, images, flip=False)
+    results = {"linear": {"flip": False}}
+    job = engine.Job(Path("run"), settings, "key", results, silent)
+    recipe = finetune._recipe(job, images)
     assert (recipe.epochs, recipe.batch_size) == (epochs, batch)

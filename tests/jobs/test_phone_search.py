@@ -33,7 +33,7 @@ def search(job, monkeypatch, loss_of):
     monkeypatch.setattr(stages, "load_prepared", lambda _: data)
     monkeypatch.setattr(stages, "_student_batches", lambda *_: None)
     monkeypatch.setattr(stages, "seed_everything", lambda _: None)
-    monkeypatch.setattr(stages, "train", lambda *_: None)
+    monkeypatch.setattr(stages, "train", lambda *_, **__: None)
 
     def evaluate(student, _):
         loss = loss_of(student.input_shape[1], student.count_params())

@@ -52,9 +52,9 @@ def search(monkeypatch, tmp_path):
         )
         learned = []
 
-        def train(job, model, split, recipe, progress):
+        def train(job, model, split, recipe):
             learned.append((model, recipe.epochs))
-            progress(1, recipe.epochs, "")
+            job.progress(1, recipe.epochs, "")
             if tuned[model] is None:
                 raise DivergedError(float("nan"), 1, recipe)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasnets import phone
+from kerasnets.training import find_devices
 
 QUARTER = "mobilenet_2_5_128_tf.h5"
 # of no run: for stages whose networks are stand-ins
@@ -82,7 +83,8 @@ def main(folder: str, out: str) -> None:
 
     # two epochs are to be two
     sys.modules["kerasnets.transfer.finetune"]._LEAST_STEPS = 1  # type: ignore
-    phone.run_with(settings(Path(folder)), Path(out), display=display)
+    devices = find_devices()
+    phone.run_with(settings(Path(folder)), Path(out), devices=devices, display=display)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from kerasnets import phone
 from kerasnets.compression import PruneSettings
 from kerasnets.progress import silent
+from kerasnets.training import find_devices
 from kerasnets.tuning import SearchPlan
 
 
@@ -37,7 +38,8 @@ def main(folder: str) -> None:
         print(name, "done" if done else "started", flush=True)
         return contextlib.nullcontext(silent)
 
-    phone.run_with(tiny_settings(), Path(folder), display=display)
+    devices = find_devices()
+    phone.run_with(tiny_settings(), Path(folder), devices=devices, display=display)
 
 
 if __name__ == "__main__":

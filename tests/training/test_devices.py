@@ -130,8 +130,15 @@ def test_an_ended_process_is_told_in_a_line():
     assert text.endswith("goes on from its newest state")
 
 
+@pytest.mark.parametrize(
+    ("images", "batch"), [(100, 32), (32, 32), (30, 28), (4, 4), (3, 0)]
+)
+def test_batches_of_few_images_divide(images, batch):
+    four = Devices(SimpleNamespace(num_replicas_in_sync=4))
+    assert four.batch_of(images, 32) == batch
+
+
 def test_one_process_hears_itself():
     variable = keras.Variable(np.ones(2))
     assert Devices().begin_alike([variable], 7) == 7
-    assert Devices().hear(True)
     assert not Devices().any(False)

@@ -14,11 +14,13 @@ from kerasnets.evaluation import evaluate
 from kerasnets.graph import all_layers
 from kerasnets.progress import Progress
 from kerasnets.saving import import_plugins, save_model
-from kerasnets.training import seed_everything, train
+from kerasnets.training import Devices, seed_everything, train
 
 
-def remove_channels(job: Job, progress: Progress) -> list[float]:
-    """Do the first step of a recipe in this process; ``job.narrowed_path`` is written.
+def remove_channels(job: Job, devices: Devices, progress: Progress) -> list[float]:
+    """Do the first step of a recipe, not in a child process.
+
+    The first of all processes writes ``job.narrowed_path``.
 
     Returns:
         The accuracy on the validation images before and after.
@@ -41,11 +43,13 @@ def remove_channels(job: Job, progress: Progress) -> list[float]:
         networks.feed(data, settings.recipe, job.seed),
         settings.recipe,
         checkpoint=job.checkpoint(0),
+        devices=devices,
         progress=job.progress_of(0, progress),
     )
     accuracies.append(evaluate(small, data.validation).accuracy)
     check_learned(settings, accuracies, data.validation.labels)
-    save_model(networks.as_given(small), job.narrowed_path)
+    if devices.is_first:
+        save_model(networks.as_given(small), job.narrowed_path)
     return accuracies
 
 

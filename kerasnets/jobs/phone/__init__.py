@@ -16,7 +16,8 @@ from kerasnets.jobs.phone.choices import Choice, choose
 from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
 from kerasnets.jobs.phone.settings import Choices, Settings
 from kerasnets.jobs.phone.stages import MODELS, STAGES
-from kerasnets.runs import Display, Stage, run_stages
+from kerasnets.runs import Display, Stage, follow, run_stages
+from kerasnets.training import Devices, Recipe, find_devices
 
 __all__ = [
     "MODELS",
@@ -77,8 +78,9 @@ def run(
     fresh: bool = False,
     display: Display | None = None,
     on_start: Callable[[Choice], None] | None = None,
+    devices: str | None = None,
     **choices: Unpack[Choices],
-) -> PhoneResult:
+) -> PhoneResult | None:
     """Do the job as ``kerasnets phone`` does: the usual settings but for those given.
 
     Args:
@@ -86,19 +88,24 @@ def run(
         fresh: As for ``run_with``.
         display: As for ``run_with``.
         on_start: Told what the run will do, before its first stage.
+        devices: As for ``jobs.train.run``; they train, but for what TF-MOT does.
         **choices: Those of ``choose``: ``data``, ``start``, ``max_madds``,
             ``max_bytes``, ``max_latency``, ``on_phone``, ``max_loss``, ``teacher``,
             ``student``, ``trials``, ``search_file``, ``resolution``, ``precision``,
             ``seed``, ``skip_bad_images`` and ``mirror``.
 
+    Returns:
+        What it came to; None in other processes than the first.
+
     Raises:
-        KerasnetsError: A setting, the data or the folder cannot be used, no network
-            meets the budget, or the file does not answer like its model.
+        KerasnetsError: A setting, the data, the folder or the devices cannot be used,
+            no network meets the budget, or the file does not answer like its model.
     """
+    where = find_devices(devices)
     choice = choose(**choices)
     if on_start is not None:
         on_start(choice)
-    return run_with(choice.settings, out, fresh=fresh, display=display)
+    return run_with(choice.settings, out, fresh=fresh, devices=where, display=display)
 
 
 def run_with(
@@ -106,8 +113,9 @@ def run_with(
     out: Path | str | None = None,
     *,
     fresh: bool = False,
+    devices: Devices | None = None,
     display: Display | None = None,
-) -> PhoneResult:
+) -> PhoneResult | None:
     """Do the job with all of its settings in a folder, or what is left of it.
 
     Run again after it was stopped or killed, it goes on where it was and ends with the
@@ -120,16 +128,27 @@ def run_with(
         out: Folder of the run, made if it is missing; by default
             that of the settings, saved_models/DATA-STUDENT-seedN.
         fresh: Delete what an earlier run left in the folder.
+        devices: Those that ``training.find_devices`` gave before anything was computed;
+            None for one.
         display: Entered for each stage as ``display(name, done_before)``; gives what
             the stage tells its progress to.
 
+    Returns:
+        What it came to; None in other processes than the first.
+
     Raises:
-        KerasnetsError: A setting, the data or the folder cannot be used, no network
-            meets the budget, or the file does not answer like its model.
+        KerasnetsError: A setting, the data, the folder or the devices cannot be used,
+            no network meets the budget, or the file does not answer like its model.
     """
     from kerasnets.data import open_source
 
+    where = devices or Devices()
+    for recipe in _shared_recipes(settings):
+        where.check(recipe.batch_size, recipe.accumulate)
     folder = settings.default_folder() if out is None else Path(out)
+    if not where.is_first:
+        follow(folder, settings, where)
+        return None
     results = run_stages(
         folder,
         stages_of(settings),
@@ -138,6 +157,7 @@ def run_with(
         fingerprint=open_source(settings.data).fingerprint,
         fresh=fresh,
         display=display,
+        devices=where,
     )
     return PhoneResult(
         folder=folder,
@@ -150,6 +170,11 @@ def run_with(
             note for result in results.values() for note in result.get("notes", ())
         ),
     )
+
+
+def _shared_recipes(settings: Settings | PretrainedSettings) -> tuple[Recipe, ...]:
+    """Of the trainings that several devices share."""
+    return settings.teacher_recipe, settings.student_recipe, settings.distil_recipe
 
 
 def _float_network(results: dict[str, dict]) -> str:

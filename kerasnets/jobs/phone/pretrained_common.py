@@ -147,8 +147,8 @@ def as_seen(job: Job, recipe: Recipe) -> Recipe:
 def for_images(job: Job, recipe: Recipe) -> Recipe:
     """The recipe as it suits the training images: their number, and mirroring."""
     images = job.results["data"]["images"]["train"]
-    # of few images a batch is what there is
-    recipe = replace(recipe, batch_size=min(recipe.batch_size, images))
+    size = job.devices.batch_of(images, recipe.batch_size)
+    recipe = replace(recipe, batch_size=size)
     return as_seen(job, transfer.enough_epochs(recipe, images))
 
 
@@ -217,6 +217,8 @@ def train_on(
         start=start,
         decay=job.settings.decay,
         batch_norm="batch",
-        **{"progress": job.progress, **how},
+        devices=job.devices,
+        progress=job.progress,
+        **how,
     )
     split.let_go()

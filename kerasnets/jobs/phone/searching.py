@@ -17,9 +17,9 @@ from kerasnets.jobs.phone.pretrained_common import (
     ranking_of,
     train_on,
 )
-from kerasnets.jobs.phone.ranking import Ranked, Ranking, latency_of, near_the_first
-from kerasnets.progress import Progress
+from kerasnets.jobs.phone.ranking import Ranking, latency_of, near_the_first
 from kerasnets.reports.notes import mirroring_line
+from kerasnets.runs import in_all_processes
 from kerasnets.training import DivergedError, release_memory
 
 # networks that are tuned to tell which is better, and for how long
@@ -76,7 +76,7 @@ def search(job: Job) -> dict:
 
     Those that chance alone may have put behind the first are tuned shortly.
     """
-    ranking, rows = ranking_of(job), job.results["rank"]["rows"]
+    rows = job.results["rank"]["rows"]
     labels = [row["label"] for row in near_the_first(rows)][:_MOST_TRIED]
     if job.results["rank"]["by_cross_validation"]:
         labels = labels[:1]  # that many images tell no more
@@ -85,29 +85,23 @@ def search(job: Job) -> dict:
     if len(labels) > 1:
         for index, label in enumerate(labels):
             release_memory()
-            tuned[label] = _tuned_shortly(
-                job,
-                ranking,
-                ranking.rank(known[label]),
-                progress=part_of(
-                    job.progress, index * _EPOCHS, len(labels) * _EPOCHS, label
-                ),
-            )
+            told = part_of(job.progress, index * _EPOCHS, len(labels) * _EPOCHS, label)
+            tuned[label] = _tuned_shortly(replace(job, progress=told), label)
         labels.sort(key=lambda label: (-tuned[label], known[label].cost.madds))
     best = known[labels[0]]
     job.progress(1, 1, best.label)
     return {"best": {**asdict(best), "label": best.label}, "tuned": tuned}
 
 
-def _tuned_shortly(
-    job: Job, ranking: Ranking, ranked: Ranked, *, progress: Progress
-) -> float:
-    """Share of the validation images that it gets right after some epochs."""
-    model = ranking.network(ranked)
+@in_all_processes
+def _tuned_shortly(job: Job, label: str) -> float:
+    """Share of the validation images that a network gets right after some epochs."""
+    ranking = ranking_of(job)
+    model = ranking.network(ranking.rank(candidate_of(job, label)))
     recipe = for_images(job, job.settings.student_recipe)
     recipe = replace(recipe, epochs=_EPOCHS)
     try:
-        train_on(job, model, ranking.data.train, recipe, progress=progress)
+        train_on(job, model, ranking.data.train, recipe)
     except DivergedError:
         return 0.0
     return evaluate(model, ranking.data.validation).accuracy

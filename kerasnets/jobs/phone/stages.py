@@ -23,7 +23,7 @@ from kerasnets.jobs.phone import files
 from kerasnets.jobs.phone.settings import Settings
 from kerasnets.reports.card import model_card
 from kerasnets.reports.notes import mirroring_line, not_taken_line
-from kerasnets.runs import Job as AnyJob, Stage
+from kerasnets.runs import Job as AnyJob, Stage, in_all_processes
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
     DivergedError,
@@ -73,11 +73,25 @@ def train_teacher(job: Job) -> dict:
         mirroring = asdict(look_at_mirroring(data.train, seed=settings.seed))
         if mirroring["confuses"]:
             notes.append(mirroring_line(mirroring))
+    teacher = _learned_teacher(job, mirroring)
+    save_model(to_float32(teacher), job.folder / "teacher.keras")
+    job.checkpoint("teacher").remove()
+    return {
+        "validation": asdict(evaluate(teacher, data.validation)),
+        "mirroring": mirroring,
+        "notes": notes,
+    }
+
+
+@in_all_processes
+def _learned_teacher(job: Job, mirroring: Mapping | None) -> keras.Model:
+    """The teacher, trained on the labels."""
+    settings = job.settings
+    data = load_prepared(job.folder / "data")
     recipe = _mirroring_off(settings.teacher_recipe, mirroring)
     seed_everything(settings.seed)
     with precision_policy(settings.precision):
         teacher = _build_teacher(job, len(data.class_names))
-    checkpoint = job.checkpoint("teacher")
     train(
         teacher,
         batches(
@@ -89,16 +103,11 @@ def train_teacher(job: Job) -> dict:
             preprocessing=applications.preprocessing(teacher),
         ),
         recipe,
-        checkpoint=checkpoint,
+        checkpoint=job.checkpoint("teacher"),
+        devices=job.devices,
         progress=job.progress,
     ).check(f"the teacher {settings.teacher}", recipe)
-    save_model(to_float32(teacher), job.folder / "teacher.keras")
-    checkpoint.remove()
-    return {
-        "validation": asdict(evaluate(teacher, data.validation)),
-        "mirroring": mirroring,
-        "notes": notes,
-    }
+    return teacher
 
 
 def _mirrors(recipe: Recipe) -> bool:
@@ -118,13 +127,10 @@ def search_student(job: Job) -> dict:
     data = load_prepared(job.folder / "data")
     plan = settings.search
     candidates = _candidates(job, len(data.class_names))
-    recipe = replace(settings.student_recipe, epochs=plan.epochs)
 
     def try_out(candidate: tuning.Candidate) -> dict[str, float]:
-        student = _new_student(job, candidate.values, candidate.cost.size)
         try:
-            feed = _student_batches(job, candidate.cost.size, student, recipe)
-            train(student, feed, recipe)
+            student = _tried(job, dict(candidate.values), candidate.cost.size)
         except DivergedError:
             return {"val_loss": math.nan, "val_accuracy": 0.0}
         figures = evaluate(student, data.validation)
@@ -153,32 +159,27 @@ def search_student(job: Job) -> dict:
     }
 
 
+@in_all_processes
+def _tried(job: Job, values: Mapping, size: int) -> keras.Model:
+    """A student, trained shortly."""
+    recipe = job.settings.student_recipe
+    recipe = replace(recipe, epochs=job.settings.search.epochs)
+    student = _new_student(job, values, size)
+    feed = _student_batches(job, size, student, recipe)
+    train(student, feed, recipe, devices=job.devices)
+    return student
+
+
 def distil(job: Job) -> dict:
     """Train the student on the labels alone, and anew with the teacher's answers."""
-    settings = job.settings
     data = load_prepared(job.folder / "data")
-    best = job.results["search"]["best"]
-    student_size = best["cost"]["size"]
     outcome = {}
     for index, name in enumerate(("student", "distilled")):
 
         def both(done: int, total: int, note: str = "", index: int = index) -> None:
             job.progress(index * total + done, 2 * total, note)
 
-        student = _new_student(job, best["values"], student_size)
-        learn, recipe, size = train, settings.student_recipe, student_size
-        if name == "distilled":
-            teacher = load_model(job.folder / "teacher.keras")
-            size = max(settings.teacher_size, student_size)
-            learn = functools.partial(transfer.distill, teacher)
-            recipe = settings.distil_recipe
-        learn(
-            student,
-            _student_batches(job, size, student, recipe),
-            recipe,
-            checkpoint=job.checkpoint(name),
-            progress=both,
-        )
+        student = _learned_student(replace(job, progress=both), name)
         save_model(to_float32(student), job.folder / f"{name}.keras")
         outcome[name] = {"validation": asdict(evaluate(student, data.validation))}
     for name in outcome:
@@ -190,6 +191,29 @@ def distil(job: Job) -> dict:
         "taken": "distilled" if better else "student",
         "notes": [] if better else [not_taken_line("distilling", alone, taught)],
     }
+
+
+@in_all_processes
+def _learned_student(job: Job, name: str) -> keras.Model:
+    """The student, trained on the labels or with the teacher's answers."""
+    settings, best = job.settings, job.results["search"]["best"]
+    size = best["cost"]["size"]
+    student = _new_student(job, best["values"], size)
+    learn, recipe = train, settings.student_recipe
+    if name == "distilled":
+        teacher = load_model(job.folder / "teacher.keras")
+        size = max(settings.teacher_size, size)
+        learn = functools.partial(transfer.distill, teacher)
+        recipe = settings.distil_recipe
+    learn(
+        student,
+        _student_batches(job, size, student, recipe),
+        recipe,
+        checkpoint=job.checkpoint(name),
+        devices=job.devices,
+        progress=job.progress,
+    )
+    return student
 
 
 def prune(job: Job) -> dict:

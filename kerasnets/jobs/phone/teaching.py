@@ -3,7 +3,7 @@
 import functools
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ from kerasnets.jobs.phone.pretrained_common import (
     train_on,
 )
 from kerasnets.jobs.phone.ranking import Ranked, Ranking, near_the_first
-from kerasnets.progress import Progress
+from kerasnets.runs import in_all_processes
 from kerasnets.saving import save_model
 from kerasnets.training import DivergedError, Recipe, release_memory
 
@@ -48,16 +48,10 @@ def teach(job: Job) -> dict:
     tuned, nor where it would be the student's own network: what that has learned of the
     labels teaches it no more than they do.
     """
-    settings, ranking = job.settings, ranking_of(job)
+    ranking = ranking_of(job)
     if stays_linear(job):
         return {"rows": [], "members": []}
-    affordable = _teachers(
-        tuning.pretrained_candidates(
-            ranking.files, classes=len(ranking.data.class_names)
-        ),
-        ranking,
-        settings.teacher_madds,
-    )
+    affordable = _teachers(job, ranking)
     total = len(affordable) + 2
     ranked = []
     for done, candidate in enumerate(affordable):
@@ -73,7 +67,7 @@ def teach(job: Job) -> dict:
     if first.candidate.label == job.results["search"]["best"]["label"]:
         job.progress(total, total, "none")
         return {"rows": rows, "members": [], "notes": [_alone_line(first)]}
-    best, figures = _tuned(job, ranking, first.candidate)
+    best, figures = _tuned(job, first.candidate.label)
     _, validation = ranking.some
     logits = predict_logits(best, validation)
     right = functools.partial(share_right, labels=validation.labels)
@@ -99,10 +93,12 @@ def teach(job: Job) -> dict:
     }
 
 
-def _tuned(
-    job: Job, ranking: Ranking, candidate: tuning.Candidate
-) -> tuple[keras.Model, dict]:
+@in_all_processes
+def _tuned(job: Job, label: str) -> tuple[keras.Model, dict]:
     """A network tuned on labels, or as it was where that made it no better."""
+    ranking = ranking_of(job)
+    candidates = _teachers(job, ranking)
+    candidate = next(each for each in candidates if each.label == label)
     data, model = ranking.data, ranking.network(ranking.rank(candidate))
     recipe = for_images(job, job.settings.teacher_recipe)
     linear = evaluate(model, data.validation)
@@ -129,10 +125,12 @@ def _alone_line(first: Ranked) -> str:
     )
 
 
-def _teachers(
-    candidates: Sequence[tuning.Candidate], ranking: Ranking, most: int
-) -> list[tuning.Candidate]:
+def _teachers(job: Job, ranking: Ranking) -> list[tuning.Candidate]:
     """Each network at the side that it was trained at, if that is affordable."""
+    candidates = tuning.pretrained_candidates(
+        ranking.files, classes=len(ranking.data.class_names)
+    )
+    most = job.settings.teacher_madds
     trained = [
         each for each in candidates if each.cost.size == ranking.file_of(each).side
     ]
@@ -167,10 +165,10 @@ def tune(job: Job) -> dict:
     epochs = [recipe.epochs for recipe in recipes.values()]
     found = {"linear": evaluate(load(job, "linear"), data.validation)}
     notes = [] if recipes else [_few_line(job)]
-    for index, (name, recipe) in enumerate(recipes.items()):
+    for index, name in enumerate(recipes):
         progress = part_of(job.progress, sum(epochs[:index]), sum(epochs), name)
         try:
-            model = _student(job, name, recipe, progress)
+            model = _student(replace(job, progress=progress), name)
         except DivergedError as error:
             notes.append(f"{name} is left out: {error}")
         else:
@@ -187,7 +185,8 @@ def tune(job: Job) -> dict:
     }
 
 
-def _student(job: Job, name: str, recipe: Recipe, progress: Progress) -> keras.Model:
+@in_all_processes
+def _student(job: Job, name: str) -> keras.Model:
     """The student, tuned on labels or on the teacher's answers."""
     soft = None
     if name == "distilled":
@@ -197,10 +196,9 @@ def _student(job: Job, name: str, recipe: Recipe, progress: Progress) -> keras.M
         job,
         model,
         student_data(job).train,
-        recipe,
+        _recipes(job)[name],
         soft=soft,
         checkpoint=job.checkpoint(name),
-        progress=progress,
     )
     return model
 
