@@ -203,6 +203,8 @@ def _key(
     from kerasnets.training import paper_recipe
 
     recipe = dataclasses.asdict(paper_recipe(row.recipe, changes))
+    for words in ("source", "departs"):
+        del recipe[words]
     key = (row.network, recipe, seed, side, fingerprint)
     names = ("network", "recipe", "seed", "side", "images")
     return json.loads(json.dumps(dict(zip(names, key, strict=True))))
