@@ -4,7 +4,7 @@
 group of commands each.
 """
 
-from kerasnets.cli import comparing, files, judging, learning, phone, zoo
+from kerasnets.cli import comparing, files, judging, learning, phone, tuning, zoo
 from kerasnets.cli.app import application, main
 
 __all__ = ["main"]
@@ -19,6 +19,7 @@ for _name, _command in {
     "train": learning.train,
     "compare": comparing.compare,
     "finetune": learning.finetune,
+    "tune": tuning.tune,
     "neighbours": learning.neighbours,
     "evaluate": judging.evaluate,
     "compress": files.compress,

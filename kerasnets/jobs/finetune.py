@@ -24,7 +24,7 @@ from kerasnets.evaluation import evaluate
 from kerasnets.files import sha256, write_bytes
 from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_file, check_whole
-from kerasnets.jobs.images import DATA_FILES, side_of
+from kerasnets.jobs.images import DATA_FILES, side_of, usual_augment
 from kerasnets.jobs.mirroring import look_at_mirroring
 from kerasnets.jobs.networks import is_saved, open_network
 from kerasnets.pixels import Preprocessing, pixels_of, with_pixels
@@ -178,8 +178,8 @@ def run(
         unfreeze: Epochs after which the next stage below begins to learn; 0 for all at
             once.
         batch_norm: As for ``train``.
-        mirror: Mirror half of the training photos (folder), unless a look at them tells
-            that this confuses classes.
+        mirror: Mirror half of the training photos (folder, csv), unless a look at them
+            tells that this confuses classes.
         auto: Measure what ``transfer.recommend`` chooses among, and take the best.
         pixels: What the network wants done to its pixels, where it does not say so
             itself.
@@ -206,7 +206,6 @@ def run(
             f"auto chooses where tuning starts: leave start {start!r} out"
         )
     where = find_devices(devices)
-    photos = data.startswith("folder:")
     settings = Settings(
         network=network,
         alpha=alpha,
@@ -230,14 +229,7 @@ def run(
             epochs=check_whole("epochs", epochs) or defaults.TUNING_EPOCHS,
             learning_rate=rate,
             batch_size=32,
-            # only photos may be mirrored, and go on past their border
-            augment=Augment(
-                translate=0.1,
-                rotate=10.0,
-                zoom=0.1,
-                flip=photos and mirror,
-                border="mirror" if photos else "black",
-            ),
+            augment=usual_augment(data, mirror=mirror),
         ),
         decay=decay,
         unfreeze=unfreeze,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kerasnets.training.outcome import DivergedError, StuckError, Training
     from kerasnets.training.papers import (
         PaperRecipe,
+        changed_recipe,
         paper_recipe,
         paper_recipes,
     )
@@ -43,6 +44,7 @@ __all__ = [
     "StuckError",
     "Training",
     "answering_logits",
+    "changed_recipe",
     "find_devices",
     "initialise",
     "native_kernels",
@@ -72,6 +74,7 @@ __getattr__, __dir__ = names_of(
         "Training": "outcome",
         "PaperRecipe": "papers",
         "answering_logits": "logits",
+        "changed_recipe": "papers",
         "find_devices": "devices",
         "initialise": "initialising",
         "native_kernels": "native",

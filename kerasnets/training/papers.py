@@ -98,17 +98,12 @@ def paper_recipe(name: str, changes: Mapping[str, str] | None = None) -> PaperRe
     Raises:
         KerasnetsError: There is no such recipe or field, or the value is none for it.
     """
-    from kerasnets.data import Augment, Mix
-
     if name not in _rows():
         raise KerasnetsError(_unknown("recipe", name, paper_recipes()))
     row = {"warmup": 0.0, "decay": "l2", **_rows()[name]}
     about = {key: row.pop(key, none) for key, none in _ABOUT.items()}
     about["network"] = dict(about["network"])
-    parts: dict[str, tuple[type, dict[str, Any]]] = {
-        "augment": (Augment, dict(row.pop("augment", {}))),
-        "mix": (Mix, dict(row.pop("mix", {}))),
-    }
+    of_recipe = {}
     for key, text in (changes or {}).items():
         of, _, field = key.rpartition(".")
         if key == "normalise":
@@ -118,15 +113,36 @@ def paper_recipe(name: str, changes: Mapping[str, str] | None = None) -> PaperRe
         elif of == "network":
             about["network"] |= {field: _value(text)}
         else:
-            kind, values = parts.get(of, (Recipe, row))
-            field = field if of in parts else key
-            values[field] = _typed(kind, field, text)
-    for part, (kind, values) in parts.items():
-        if values:
-            row[part] = kind(**values)
-    if "milestones" in row:
-        row["milestones"] = tuple(row["milestones"])
-    return PaperRecipe(name, recipe=Recipe(**row), **about)
+            of_recipe[key] = text
+    recipe = changed_recipe(Recipe.from_json(row), of_recipe)
+    return PaperRecipe(name, recipe=recipe, **about)
+
+
+def changed_recipe(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
+    """Return a recipe with other values.
+
+    Args:
+        recipe: It stays as it is.
+        changes: Fields of ``Recipe``, ``augment.`` and one of ``Augment``, ``mix.`` and
+            one of ``Mix``, with their values as they are typed.
+
+    Raises:
+        KerasnetsError: There is no such field, or the value is none for it.
+    """
+    from kerasnets.data import Augment, Mix
+
+    kinds = {"augment": Augment, "mix": Mix}
+    values: dict[str, Any] = {}
+    parts: dict[str, dict[str, Any]] = {}
+    for key, text in changes.items():
+        of, _, field = key.rpartition(".")
+        if of in kinds:
+            parts.setdefault(of, {})[field] = _typed(kinds[of], field, text)
+        else:
+            values[key] = _typed(Recipe, key, text)
+    for of, fields in parts.items():
+        values[of] = dataclasses.replace(getattr(recipe, of) or kinds[of](), **fields)
+    return dataclasses.replace(recipe, **values)
 
 
 def _value(text: str) -> Any:

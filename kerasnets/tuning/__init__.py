@@ -1,11 +1,16 @@
 """Keras Tuner over a network's hyperparameters, under a budget."""
 
+from kerasnets.tuning.front import hypervolume, pareto_front
+from kerasnets.tuning.hypernet import HyperNet
 from kerasnets.tuning.networks import (
+    as_text,
     axes_of,
     build_candidate,
     check_axes,
     cost_of,
     feasible_candidates,
+    split_axes,
+    with_training,
 )
 from kerasnets.tuning.plan import SearchPlan, read_plan
 from kerasnets.tuning.pretrained import (
@@ -16,8 +21,15 @@ from kerasnets.tuning.pretrained import (
     pretrained_candidates,
     pretrained_files,
 )
-from kerasnets.tuning.search import Trial, search
-from kerasnets.tuning.space import Budget, Candidate, Cost
+from kerasnets.tuning.search import Trial, front_of, ranked, search
+from kerasnets.tuning.space import (
+    Budget,
+    Candidate,
+    Cost,
+    Objective,
+    Value,
+    within_budget,
+)
 
 __all__ = [
     "PHONE_NETWORKS",
@@ -25,8 +37,12 @@ __all__ = [
     "Budget",
     "Candidate",
     "Cost",
+    "HyperNet",
+    "Objective",
     "SearchPlan",
     "Trial",
+    "Value",
+    "as_text",
     "axes_of",
     "build_body",
     "build_candidate",
@@ -34,8 +50,15 @@ __all__ = [
     "cost_of",
     "feasible_candidates",
     "files_to_fetch",
+    "front_of",
+    "hypervolume",
+    "pareto_front",
     "pretrained_candidates",
     "pretrained_files",
+    "ranked",
     "read_plan",
     "search",
+    "split_axes",
+    "with_training",
+    "within_budget",
 ]

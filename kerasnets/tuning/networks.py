@@ -1,8 +1,10 @@
 """The space of one network: the arguments of its builder, and the size of its image."""
 
+import difflib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 
 import keras
 
@@ -10,6 +12,7 @@ from kerasnets import applications
 from kerasnets.analysis import count_madds, count_params
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import shapes_only
+from kerasnets.training import Recipe, changed_recipe
 from kerasnets.traits import channels_made, kernels_of
 from kerasnets.tuning.space import (
     Axes,
@@ -28,6 +31,8 @@ _OF_THE_JOB = {
     *("input_shape", "input_tensor", "include_top", "weights", "pooling"),
     *("classes", "classifier_activation", "name"),
 }
+# axes of a training; its length is one of the search
+_RECIPE_FIELDS = tuple(x.name for x in fields(Recipe) if x.name != "epochs")
 
 
 def axes_of(network: str) -> tuple[str, ...]:
@@ -38,6 +43,48 @@ def axes_of(network: str) -> tuple[str, ...]:
     """
     own = inspect.signature(applications.get(network)).parameters.keys() - _OF_THE_JOB
     return tuple(sorted({*own, RESOLUTION}))
+
+
+def split_axes(network: str, axes: Axes, recipe: Recipe) -> tuple[dict, dict]:
+    """Split axes into those of the network and those of its training.
+
+    Args:
+        network: Name of the network.
+        axes: Some of ``axes_of(network)``, and keys of ``training.changed_recipe``.
+        recipe: What these change.
+
+    Raises:
+        KerasnetsError: An axis is neither, or a value is none for it.
+    """
+    own = {name: axes[name] for name in axes if name in axes_of(network)}
+    rest = {name: axes[name] for name in axes if name not in own}
+    check_axes(network, own)
+    for name, values in rest.items():
+        if name.partition(".")[0] not in _RECIPE_FIELDS:
+            known = (*axes_of(network), *_RECIPE_FIELDS)
+            (near,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            raise KerasnetsError(
+                f"the search has an axis {name!r}, the nearest is {near!r}: "
+                f"{', '.join(known)} are accepted, augment and mix with a dot and "
+                "one of theirs"
+            )
+        for value in values:
+            changed_recipe(recipe, {name: as_text(value)})
+    return own, rest
+
+
+def with_training(candidates: Sequence[Candidate], axes: Axes) -> list[Candidate]:
+    """Give each network each way of training, which costs a phone nothing."""
+    return [
+        Candidate({**each.values, **values}, each.cost)
+        for each in candidates
+        for values in points(axes)
+    ]
+
+
+def as_text(value: Value) -> str:
+    """A value of an axis as ``training.changed_recipe`` takes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def check_axes(network: str, axes: Axes) -> None:
@@ -68,7 +115,7 @@ def build_candidate(
     Args:
         network: Name of the network.
         values: Arguments of its builder; the resolution multiplier is passed over,
-            ``size`` is what came of it.
+            ``size`` is what came of it, and so are values of its training.
         size: Side of the RGB images that it takes.
         classes: Number of classes.
 
@@ -80,7 +127,11 @@ def build_candidate(
         input_shape=(size, size, 3),
         classes=classes,
         classifier_activation=None,
-        **{name: value for name, value in values.items() if name != RESOLUTION},
+        **{
+            name: value
+            for name, value in values.items()
+            if name != RESOLUTION and name in axes_of(network)
+        },
     )
 
 

@@ -1,19 +1,28 @@
 """Keras Tuner over the points of a space; finished trials are never run again."""
 
-import hashlib
+import contextlib
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import keras_tuner
 import numpy as np
 
+from kerasnets.errors import reason
 from kerasnets.files import write_text
 from kerasnets.progress import Progress, silent
-from kerasnets.tuning.space import Candidate, point_key
+from kerasnets.tuning.front import hypervolume, pareto_front
+from kerasnets.tuning.space import Candidate, Objective, point_key
+
+# what Keras Tuner is told
+_SCORE = "score"
+# a trial in which the process ends as often is to blame for it
+_MOST_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -22,15 +31,17 @@ class Trial:
 
     Attributes:
         candidate: What was trained.
-        val_loss: None where the training diverged: its loss was no finite number.
-        val_accuracy: Share of the validation images.
-        diverged: Whether the training diverged.
+        val_loss: None where the trial failed.
+        val_accuracy: Share of the validation images; 0 where it failed.
+        failure: Why it failed, a line; "" where it did not.
+        seconds: That it took.
     """
 
     candidate: Candidate
     val_loss: float | None
     val_accuracy: float
-    diverged: bool
+    failure: str
+    seconds: float
 
 
 def search(
@@ -41,13 +52,15 @@ def search(
     oracle: str,
     trials: int,
     seed: int,
+    objective: Objective = "accuracy",
     settings: dict | None = None,
     progress: Progress = silent,
 ) -> list[Trial]:
     """Try up to ``trials`` candidates and return them, the best first.
 
     No candidate is tried twice, so as many trials as candidates try all of them. A
-    trial that diverges counts as the worst.
+    trial that fails, by an error, a loss that is no number, or the end of the process
+    three times over, counts as the worst and ends nothing.
 
     The result of each trial is kept in ``folder``: the oracle draws the same sequence
     from the same seed, so a search that was stopped and is started again runs only the
@@ -56,40 +69,39 @@ def search(
     Args:
         candidates: The points to choose from, all with the same axes; all of them can
             be built.
-        evaluate: Trains a candidate; returns ``val_loss`` and ``val_accuracy``.
+        evaluate: Trains a candidate; returns ``val_loss`` and ``val_accuracy``, or
+            raises.
         folder: Where the results of the trials are kept.
         oracle: "bayesian", "random" or "grid".
         trials: The most candidates to train.
         seed: Seed of the oracle.
+        objective: What comes first: the smallest loss or the highest accuracy; "front"
+            is the latter, and the Bayesian oracle looks for what raises the front of
+            accuracy and multiply-adds.
         settings: What a trial's result depends on besides the candidate, as JSON; a
             result with other settings is not used.
         progress: Told after each trial.
 
     Returns:
-        The trials by validation loss; of equals, the one with fewer multiply-adds.
-        Those that diverged come last.
+        The trials by the objective; of equals, the one with fewer multiply-adds. Those
+        that failed come last.
     """
     folder.mkdir(parents=True, exist_ok=True)
     limit = min(trials, len(candidates))
     finished: list[Trial] = []
 
-    def run(candidate: Candidate) -> Trial:
-        path = folder / _file_name(candidate)
-        key = {"candidate": asdict(candidate), "settings": settings}
-        result = _kept(path, key)
-        if result is None:
-            result = _result(evaluate(candidate))
-            _keep(path, key, result)
-        trial = Trial(candidate, **result)
+    def run(candidate: Candidate) -> float:
+        trial = _tried(candidate, evaluate, folder, settings)
         finished.append(trial)
-        note = "diverged" if trial.diverged else f"{trial.val_accuracy:.1%}"
+        best = max(each.val_accuracy for each in finished)
+        note = trial.failure or f"{trial.val_accuracy:.1%}, best so far {best:.1%}"
         progress(len(finished), limit, f"{candidate}: {note}")
-        return trial
+        return _score(trial, objective)
 
     tuner = _Tuner(
         run=run,
         candidates=candidates,
-        oracle=_make_oracle(oracle, candidates, limit, seed),
+        oracle=_make_oracle(oracle, candidates, limit, seed, objective),
         directory=str(folder),
         project_name="keras_tuner",
         overwrite=True,
@@ -98,24 +110,91 @@ def search(
         tuner.search(verbose=0)
     except keras_tuner.errors.FatalTypeError as error:
         raise error.__cause__ or error from None
-    return sorted(finished, key=_rank)
+    return ranked(finished, objective)
 
 
-def _result(metrics: Mapping[str, float]) -> dict:
+def ranked(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
+    """Put trials in order, the best first: see ``search``."""
+
+    def place(trial: Trial) -> tuple[float, float, int]:
+        loss = math.inf if trial.val_loss is None else trial.val_loss
+        return _score(trial, objective), loss, trial.candidate.cost.madds
+
+    return sorted(trials, key=place)
+
+
+def front_of(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials that none is better than, by accuracy and multiply-adds.
+
+    The cheapest comes first; what failed is none of them.
+    """
+    done = [trial for trial in trials if not trial.failure]
+    points = [(x.candidate.cost.madds, x.val_accuracy) for x in done]
+    return [done[number] for number in pareto_front(points)]
+
+
+def _tried(
+    candidate: Candidate,
+    evaluate: Callable[[Candidate], Mapping[str, float]],
+    folder: Path,
+    settings: dict | None,
+) -> Trial:
+    """The trial of a candidate, as it is kept or done now."""
+    path = folder / f"{candidate.digest}.json"
+    key = {"candidate": asdict(candidate), "settings": settings}
+    result = _kept(path, key)
+    if result is None:
+        begun = time.monotonic()
+        with _attempt(path.with_suffix(".begun")) as number:
+            if number > _MOST_ATTEMPTS:
+                result = _failed(f"the process ended in it {_MOST_ATTEMPTS} times")
+            else:
+                result = _result(evaluate, candidate)
+        result["seconds"] = round(time.monotonic() - begun, 2)
+        _keep(path, key, result)
+        path.with_suffix(".begun").unlink(missing_ok=True)
+    return Trial(candidate, **result)
+
+
+@contextlib.contextmanager
+def _attempt(path: Path) -> Iterator[int]:
+    """Count how often something was begun, and not ended but by a person."""
+    try:
+        number = int(path.read_text("utf-8")) + 1
+    except (OSError, ValueError):
+        number = 1
+    write_text(path, str(number))
+    try:
+        yield number
+    except BaseException:  # an interruption: errors are results
+        write_text(path, str(number - 1))
+        raise
+
+
+def _result(
+    evaluate: Callable[[Candidate], Mapping[str, float]], candidate: Candidate
+) -> dict[str, Any]:
     """What a trial came to, as JSON can hold it."""
+    try:
+        metrics = evaluate(candidate)
+    except Exception as error:
+        return _failed(reason(error))
     loss = float(metrics["val_loss"])
-    diverged = not math.isfinite(loss)
-    return {
-        "val_loss": None if diverged else loss,
-        "val_accuracy": float(metrics["val_accuracy"]),
-        "diverged": diverged,
-    }
+    if not math.isfinite(loss):
+        return _failed(f"diverged: its loss is {loss}")
+    accuracy = float(metrics["val_accuracy"])
+    return {"val_loss": loss, "val_accuracy": accuracy, "failure": ""}
 
 
-def _rank(trial: Trial) -> tuple[float, int]:
-    """By loss, then by cost; a training that diverged comes last."""
-    loss = math.inf if trial.val_loss is None else trial.val_loss
-    return loss, trial.candidate.cost.madds
+def _failed(why: str) -> dict[str, Any]:
+    return {"val_loss": None, "val_accuracy": 0.0, "failure": why}
+
+
+def _score(trial: Trial, objective: Objective) -> float:
+    """What the oracle makes small."""
+    if trial.val_loss is None:
+        return math.inf
+    return trial.val_loss if objective == "loss" else 1.0 - trial.val_accuracy
 
 
 class _Tuner(keras_tuner.Tuner):
@@ -130,23 +209,26 @@ class _Tuner(keras_tuner.Tuner):
         del args, kwargs
         candidate = self._by_point[point_key(trial.hyperparameters.values)]
         try:
-            loss = self._run(candidate).val_loss
+            # not NaN: Keras Tuner ends a search after three of them in a row
+            return {_SCORE: self._run(candidate)}
         except Exception as error:
-            # Keras Tuner goes on after any other error, as if the trial were bad
+            # of the search, a full disk: Keras Tuner takes any other for a bad trial
             raise keras_tuner.errors.FatalTypeError(str(error)) from error
-        # not NaN: Keras Tuner ends a search after three of them in a row
-        return {"val_loss": math.inf if loss is None else loss}
 
 
 def _make_oracle(
-    name: str, candidates: Sequence[Candidate], trials: int, seed: int
+    name: str,
+    candidates: Sequence[Candidate],
+    trials: int,
+    seed: int,
+    objective: Objective,
 ) -> keras_tuner.Oracle:
     """An oracle whose space has the axes of the candidates."""
     space = keras_tuner.HyperParameters()
     for axis in candidates[0].values:
         space.Choice(axis, sorted({each.values[axis] for each in candidates}))
     oracle = {"bayesian": _Bayesian, "random": _Random, "grid": _Grid}[name](
-        objective=keras_tuner.Objective("val_loss", "min"),
+        objective=keras_tuner.Objective(_SCORE, "min"),
         max_trials=trials,
         hyperparameters=space,
         allow_new_entries=False,
@@ -155,6 +237,8 @@ def _make_oracle(
         seed=seed + 1,
     )
     oracle.points = [dict(candidate.values) for candidate in candidates]
+    if objective == "front":
+        oracle.costs = {point_key(x.values): x.cost.madds for x in candidates}
     return oracle
 
 
@@ -166,6 +250,8 @@ class _Oracle(keras_tuner.Oracle):
     """
 
     points: list[dict]
+    # multiply-adds by ``point_key``, where the front is looked for
+    costs: Mapping[tuple, int] | None = None
 
     def populate_space(self, trial_id):
         del trial_id
@@ -201,26 +287,40 @@ class _Bayesian(_Random, keras_tuner.oracles.BayesianOptimizationOracle):
 
     def _choose(self, left: list[dict]) -> dict:
         trials = list(self.trials.values())
-        losses = [trial.metrics.get_best_value("val_loss") for trial in trials]
-        finite = [loss for loss in losses if math.isfinite(loss)]
+        scores = [trial.metrics.get_best_value(_SCORE) for trial in trials]
+        finite = [score for score in scores if math.isfinite(score)]
         if len(trials) < (self.max_trials or 0) // 2 or not finite:
             return super()._choose(left)
-        tried = self._scaled([trial.hyperparameters.values for trial in trials])
-        # a training that diverged counts as the worst of the others
-        self.gpr.fit(tried, [min(loss, max(finite)) for loss in losses])
+        points = [trial.hyperparameters.values for trial in trials]
+        # a trial that failed counts as the worst of the others
+        scores = [min(score, max(finite)) for score in scores]
+        self.gpr.fit(self._scaled(points), scores)
         mean, deviation = self.gpr.predict(self._scaled(left), return_std=True)
-        return left[int(np.argmin(mean - self.beta * deviation))]
+        hoped = mean - self.beta * deviation
+        if self.costs is not None:
+            hoped = -self._gains(points, scores, left, hoped)
+        return left[int(np.argmin(hoped))]
+
+    def _gains(
+        self, tried: list[dict], scores: list[float], left: list[dict], hoped: Any
+    ) -> np.ndarray:
+        """What the front would cover if a point came to what is hoped of it."""
+        assert self.costs is not None
+        most = max(self.costs.values()) + 1
+        known = [
+            (self.costs[point_key(point)], 1.0 - score)
+            for point, score in zip(tried, scores, strict=True)
+        ]
+        volumes = [
+            hypervolume([*known, (self.costs[point_key(point)], 1.0 - score)], most)
+            for point, score in zip(left, hoped.tolist(), strict=True)
+        ]
+        return np.array(volumes)
 
     def _scaled(self, points: list[dict]) -> np.ndarray:
         """The points, a row each, every axis from 0 to 1 in steps of one size."""
         axes = self.hyperparameters.space
         return np.array([[x.value_to_prob(p[x.name]) for x in axes] for p in points])
-
-
-def _file_name(candidate: Candidate) -> str:
-    """A name of its own for each point, whatever characters its values have."""
-    point = json.dumps(point_key(candidate.values))
-    return f"{hashlib.sha256(point.encode()).hexdigest()[:16]}.json"
 
 
 def _kept(path: Path, key: dict) -> dict | None:

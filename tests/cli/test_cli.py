@@ -13,45 +13,13 @@ import pytest
 from PIL import Image
 from support.tiny_files import network, save_colours
 
-from kerasnets import cli, phone
+from kerasnets import phone
 from kerasnets.cli import app
 from kerasnets.data.stream import Like, streamed
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import export
 
 EXAMPLE = Path(__file__).parents[2] / "saved_models" / "digits-mobilenet"
-
-
-@pytest.fixture
-def run(monkeypatch, capfd, tmp_path):
-    """Run the command line in an empty folder: exit status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["kerasnets", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capfd.readouterr()
-        return int(stopped.value.code or 0), out, err
-
-    return run
-
-
-@pytest.fixture
-def complaint(run):
-    """Run a command that must fail with one line; the line."""
-
-    def complaint(*arguments, status: int = 1) -> str:
-        code, _, err = run(*arguments)
-        # lines that tell how far it came may stand before it
-        *before, last = err.splitlines()
-        assert code == status
-        assert all(line.startswith(("[", "start: ", "tfds:")) for line in before), err
-        assert last.startswith("kerasnets: ")
-        assert "Traceback" not in err
-        return last.removeprefix("kerasnets: ")
-
-    return complaint
 
 
 def photos(folder: Path, **counts: int) -> Path:
@@ -74,7 +42,7 @@ def test_help_names_the_commands_and_loads_no_keras():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     commands = {"phone", "predict", "list", "summary", "plot"}
-    commands |= {"finetune", "compress", "export", "verify", "bench"}
+    commands |= {"finetune", "tune", "compress", "export", "verify", "bench"}
     assert commands <= set(done.stdout.split())
 
 

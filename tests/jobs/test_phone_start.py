@@ -131,7 +131,7 @@ def test_few_files_are_worth_fetching(home):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"photographs": False}, "the images are no folder of photographs"),
+        ({"photographs": False}, "the images are no files of photographs"),
         ({"resolution": 32}, "images of 32 pixels are smaller than 64"),
         ({"scratch_only": ["--teacher"]}, "--teacher belong to a run from scratch"),
         ({"student": "lenet5"}, "keras.applications has no weights of lenet5"),

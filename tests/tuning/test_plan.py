@@ -6,7 +6,7 @@ import pytest
 
 import kerasnets.tuning
 from kerasnets.errors import KerasnetsError
-from kerasnets.tuning import SearchPlan, read_plan
+from kerasnets.tuning import Budget, SearchPlan, read_plan
 
 SHIPPED = Path(__file__).parents[2] / "tuning" / "mobilenet_digits.toml"
 GOOD = {
@@ -75,9 +75,34 @@ def test_any_axis_is_read_in_the_type_of_its_values(tmp_path, values, read):
         ({"trials": "4.0"}, "trials 4.0 is not a whole number above 0"),
         ({"epochs": "true"}, "epochs True is not a whole number above 0"),
         ({"epochs": '"2"'}, "epochs '2' is not a whole number above 0"),
-        ({"epochs": ""}, r"has \['alpha', 'oracle', 'rho', 'trials'\], it lacks epoch"),
+        (
+            {"epochs": ""},
+            r"it has \['alpha', 'oracle', 'rho', 'trials'\], it lacks epoch",
+        ),
         ({"gamma": "1"}, "gamma 1 is not a list"),
         ({"alpha": "[0.25"}, "is no TOML"),
+        ({"alpha": "{ from = 1, to = 2 }"}, "is no range: { from, to, steps }"),
+        ({"alpha": "{ from = 2, to = 1, steps = 3 }"}, "from a number to a larger one"),
+        ({"alpha": "{ from = 1, to = 2, steps = 1 }"}, "in 2 or more steps"),
+        (
+            {"alpha": '{ from = 1, to = 2, steps = 2, scale = "lg" }'},
+            "alpha scale 'lg' is none of linear, log",
+        ),
+        (
+            {"alpha": '{ from = 0, to = 2, steps = 2, scale = "log" }'},
+            "alpha from 0 on a log scale: above 0",
+        ),
+        ({"objective": '"best"'}, "objective 'best' is none of accuracy, front, loss"),
+        ({"network": "3"}, "network 3 is not a name"),
+        ({"resolution": "0"}, "resolution 0 is not a whole number above 0"),
+        ({"budget": "3"}, "budget 3 is not a table"),
+        ({"budget": '{ madds = "2M" }'}, "no budget 'madds', the nearest is 'max_ma"),
+        ({"budget": "{ max_size = 350000 }"}, "max_size 350000 is not bytes with the"),
+        ({"budget": '{ max_size = "350000" }'}, "max_size '350000' is not bytes with"),
+        ({"budget": '{ max_latency = "5" }'}, "max_latency '5' is not a time with its"),
+        ({"budget": '{ max_madds = "0" }'}, "max_madds '0' is not a count, as"),
+        ({"budget": "{ max_params = 0 }"}, "max_params 0 is not a count, as"),
+        ({"recipe": '"vgg"'}, "recipe 'vgg' is not a table"),
     ],
 )
 def test_bad_file_is_told_in_one_line(tmp_path, changes, message):
@@ -104,3 +129,50 @@ def test_missing_file_is_named(tmp_path):
 def test_folder_is_no_search_file(tmp_path):
     with pytest.raises(KerasnetsError, match=f"{tmp_path}: Is a directory"):
         read_plan(tmp_path)
+
+
+def test_all_of_a_search_is_read(tmp_path):
+    path = tmp_path / "search.toml"
+    path.write_text("""
+network = "simpnet"
+data = "npz:images.npz"
+resolution = 32
+objective = "front"
+oracle = "random"
+trials = 20
+epochs = 3
+augment.zoom = [0.2, 0.1]
+learning_rate = { from = 0.01, to = 1, steps = 3, scale = "log" }
+rho = { from = 0.5, to = 1.0, steps = 3 }
+[budget]
+max_madds = "1.5M"
+max_params = 200_000
+max_size = "350kB"
+max_latency = "2.5ms"
+[recipe]
+paper = "resnet-cifar"
+nesterov = true
+milestones = [0.5, 0.75]
+augment.flip = false
+""")
+    assert read_plan(path) == SearchPlan(
+        axes={
+            "augment.zoom": (0.1, 0.2),
+            "learning_rate": (0.01, 0.1, 1.0),
+            "rho": (0.5, 0.75, 1.0),
+        },
+        oracle="random",
+        trials=20,
+        epochs=3,
+        network="simpnet",
+        data="npz:images.npz",
+        resolution=32,
+        objective="front",
+        budget=Budget(1_500_000, 350_000, 200_000, 2.5),
+        recipe="resnet-cifar",
+        changes={
+            "nesterov": "true",
+            "milestones": "0.5,0.75",
+            "augment.flip": "false",
+        },
+    )

@@ -1,5 +1,6 @@
 """The search with a made-up training: what is tried, kept and returned."""
 
+import importlib
 import itertools
 import json
 import math
@@ -7,7 +8,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from kerasnets.tuning import Candidate, Cost, search
+from kerasnets.tuning import Candidate, Cost, front_of, search
 
 pytestmark = [
     # scikit-learn, of the Gaussian process behind the Bayesian oracle: a few points on
@@ -15,11 +16,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 
+# the module: the room gives the function this name
+tuning_search = importlib.import_module("kerasnets.tuning.search")
 ORACLES = ("bayesian", "random", "grid")
 oracles = pytest.mark.parametrize("oracle", ORACLES)
 
 
-class Stopped(Exception):  # noqa: N818  (no error: it stands for a kill)
+class Stopped(BaseException):  # no error: it stands for a kill
     """The process ends here."""
 
 
@@ -63,16 +66,20 @@ def run(
     seed=0,
     settings=None,
     candidates=CANDIDATES,
+    objective="loss",
 ):
-    return search(
+    """The trials, without the seconds that they took."""
+    found = search(
         candidates,
         training,
         folder,
         oracle=oracle,
         trials=trials,
         seed=seed,
+        objective=objective,
         settings=settings or {"epochs": 1},
     )
+    return [replace(trial, seconds=0.0) for trial in found]
 
 
 @oracles
@@ -218,18 +225,70 @@ def test_damaged_result_is_made_anew(tmp_path, content):
 
 
 @oracles
-@pytest.mark.parametrize("error", [Stopped, KeyboardInterrupt, MemoryError])
-def test_error_in_a_trial_comes_out_as_itself(tmp_path, oracle, error):
+@pytest.mark.parametrize("error", [Stopped, KeyboardInterrupt, SystemExit])
+def test_interruption_in_a_trial_comes_out_as_itself(tmp_path, oracle, error):
     raised, calls = error("in the trial"), []
 
     def fail(point):
         calls.append(point)
         raise raised
 
-    with pytest.raises(error) as caught:
-        run(tmp_path, fail, oracle)
-    assert caught.value is raised
-    assert len(calls) == 1
+    for _ in range(5):  # none of which the trial is to blame for
+        with pytest.raises(error) as caught:
+            run(tmp_path, fail, oracle)
+        assert caught.value is raised
+    assert len(calls) == 5
+    training = Training()
+    assert not any(trial.failure for trial in run(tmp_path, training, oracle))
+    assert training.trained[0] == calls[0]
+
+
+@oracles
+@pytest.mark.parametrize("error", [ValueError, MemoryError])
+def test_error_in_a_trial_is_its_result(tmp_path, oracle, error):
+    """More in a row than the three after which Keras Tuner gives up."""
+
+    def fail(point):
+        if point.values["side"] < 1.0:
+            raise error("no memory\nfor this one")
+        return Training()(point)
+
+    trials = run(tmp_path, fail, oracle, trials=50)
+    assert {trial.candidate for trial in trials} == set(CANDIDATES)
+    failed = [trial for trial in trials if trial.failure]
+    assert len(failed) == len(trials) - 2
+    assert trials[-len(failed) :] == failed
+    assert {x.failure for x in failed} == {"no memory for this one"}
+    assert {(x.val_loss, x.val_accuracy) for x in failed} == {(None, 0.0)}
+    # nor is one tried again
+    again = Training()
+    assert run(tmp_path, again, oracle, trials=50) == trials
+    assert not again.trained
+
+
+def test_full_disk_is_told_as_itself(tmp_path, monkeypatch):
+    def full(path, text):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(tuning_search, "write_text", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        run(tmp_path, Training())
+
+
+def test_trial_that_ends_the_process_is_given_up(tmp_path):
+    """As a killed process leaves it: begun, and no more."""
+    point = CANDIDATES[0]
+    begun = tmp_path / f"{point.digest}.begun"
+    training = Training()
+    begun.write_text("2")
+    assert not run(tmp_path, training, "grid", trials=1)[0].failure
+    assert not begun.exists()
+    (tmp_path / f"{point.digest}.json").unlink()
+    begun.write_text("3")
+    trials = run(tmp_path, training, "grid", trials=2)
+    assert trials[-1].candidate == point
+    assert trials[-1].failure == "the process ended in it 3 times"
+    assert training.trained == [point, CANDIDATES[1]]
 
 
 @oracles
@@ -245,8 +304,9 @@ def test_diverged_trials_come_last_and_end_no_search(tmp_path, oracle, bad):
     assert [trial.val_loss for trial in good] == sorted(
         loss_of(point) for point in CANDIDATES if point.values["side"] == 1.0
     )
-    assert not any(trial.diverged for trial in good)
-    assert all(trial.diverged and trial.val_loss is None for trial in diverged)
+    assert not any(trial.failure for trial in good)
+    assert {trial.failure for trial in diverged} == {f"diverged: its loss is {bad}"}
+    assert all(trial.val_loss is None for trial in diverged)
     madds = [trial.candidate.cost.madds for trial in diverged]
     assert madds == sorted(madds)
     json.dumps([asdict(trial) for trial in trials], allow_nan=False)
@@ -257,7 +317,7 @@ def test_search_ends_where_all_trials_diverge(tmp_path, oracle):
     training = Training(loss=lambda _: math.nan)
     trials = run(tmp_path, training, oracle, trials=50)
     assert len(trials) == len(CANDIDATES)
-    assert all(trial.diverged for trial in trials)
+    assert all(trial.failure for trial in trials)
     finished = Training()
     assert run(tmp_path, finished, oracle, trials=50) == trials
     assert not finished.trained
@@ -305,4 +365,53 @@ def test_progress_says_what_diverged(tmp_path):
         seed=0,
         progress=lambda *report: told.append(report[-1]),
     )
-    assert told == [f"{CANDIDATES[0]}: diverged"]
+    assert told == [f"{CANDIDATES[0]}: diverged: its loss is nan"]
+
+
+def test_highest_accuracy_comes_first(tmp_path):
+    """Where the loss says otherwise; of equals the one of the smaller loss."""
+    figures = {0.25: (0.3, 0.8), 0.5: (0.9, 0.9), 0.75: (0.8, 0.9)}
+    points = [candidate(width, 1.0) for width in figures]
+
+    def evaluate(point):
+        loss, accuracy = figures[point.values["width"]]
+        return {"val_loss": loss, "val_accuracy": accuracy}
+
+    def widths(objective):
+        trials = run(tmp_path, evaluate, "grid", candidates=points, objective=objective)
+        return [trial.candidate.values["width"] for trial in trials]
+
+    assert widths("accuracy") == widths("front") == [0.75, 0.5, 0.25]
+    assert widths("loss") == [0.25, 0.75, 0.5]
+
+
+def test_front_of_trials(tmp_path):
+    """Wider is better but for 0.5, which is worse than what is cheaper."""
+    points = [candidate(width, 1.0) for width in (0.25, 0.5, 0.75, 1.0)]
+    right = {0.25: 0.7, 0.5: 0.6, 0.75: 0.8, 1.0: math.nan}
+
+    def evaluate(point):
+        share = right[point.values["width"]]
+        return {"val_loss": 1 - share, "val_accuracy": share}
+
+    trials = run(tmp_path, evaluate, "grid", trials=4, candidates=points)
+    front = front_of(trials)
+    assert [trial.candidate.values["width"] for trial in front] == [0.25, 0.75]
+
+
+def test_search_for_a_front_looks_at_cheap_networks_too(tmp_path):
+    """Accuracy grows with the width: the best alone would be sought among the wide."""
+    points = [candidate(index / 16, 1.0) for index in range(1, 17)]
+
+    def tried(objective):
+        training = Training(loss=lambda point: 1 - 0.9 * point.values["width"] ** 0.1)
+        run(
+            *(tmp_path / objective, training, "bayesian", 10, 2),
+            candidates=points,
+            objective=objective,
+        )
+        return [point.values["width"] for point in training.trained]
+
+    best, front = tried("accuracy"), tried("front")
+    assert best[:5] == front[:5]  # at random, of the same seed
+    assert min(front[5:]) < min(best[5:])

@@ -8,6 +8,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.files import sha256
 from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_whole
+from kerasnets.jobs.images import of_photographs
 from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
 from kerasnets.jobs.phone.settings import Settings, choose_scratch
 from kerasnets.jobs.phone.start import Chosen, choose_start
@@ -67,12 +68,12 @@ def choose(
             search file.
         search_file: TOML file of the search, from scratch; None for that of the digits.
         resolution: Side in pixels at which the images are kept; None for 40 (digits),
-            32 (npz) or 96 (tfds, folder) from scratch, and for what the networks take
-            from ImageNet weights.
+            32 (npz, idx, cifar) or 96 (tfds, folder, csv) from scratch, and for what
+            the networks take from ImageNet weights.
         precision: auto, float32, mixed_float16 or mixed_bfloat16, from scratch.
         seed: Repeats a run bit for bit.
         skip_bad_images: Leave out files that cannot be decoded.
-        mirror: Mirror half of the training photos (folder), unless a look at them
+        mirror: Mirror half of the training photos (folder, csv), unless a look at them
             tells that this confuses classes, as with arrows.
 
     Raises:
@@ -90,7 +91,7 @@ def choose(
     of_scratch = {"--teacher": teacher, "--trials": trials, "--search": search_file}
     chosen = choose_start(
         start,
-        photographs=open_source(data).spec.startswith("folder:"),
+        photographs=of_photographs(open_source(data).spec),
         resolution=resolution,
         student=student,
         budget=Budget(max_madds or defaults.MAX_MADDS_PRETRAINED, max_bytes),

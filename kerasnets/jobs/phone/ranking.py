@@ -17,6 +17,7 @@ from kerasnets.data import PreparedData, Split, spread
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import share_interval, standard_error
 from kerasnets.files import sha256, write_bytes
+from kerasnets.jobs.latency import measured_latency
 from kerasnets.pretrained import ImageNetFile
 from kerasnets.transfer import LinearClassifier
 
@@ -257,12 +258,7 @@ def latency_of(
         ranking.data.train, size=candidate.cost.size, seed=0, count=_CALIBRATION
     )
     path = folder / "latency.tflite"
-    write_bytes(path, export.convert(model, calibration=images.images))
-    paths = {candidate.label: path}
-    if not on_phone:
-        return export.measure_latency(paths)[candidate.label]
-    (found,) = export.bench_on_phone(paths)
-    return found.mean_ms if found.median_ms is None else found.median_ms
+    return measured_latency(model, images.images, path, on_phone=on_phone)
 
 
 def _network_of(candidate: tuning.Candidate) -> tuple:

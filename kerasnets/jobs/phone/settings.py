@@ -6,10 +6,12 @@ from typing import TypedDict
 
 from kerasnets import applications, tuning
 from kerasnets.compression import PruneSettings
-from kerasnets.data import Augment, open_source
+from kerasnets.data import open_source
+from kerasnets.errors import KerasnetsError
 from kerasnets.graph import shapes_only
 from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_whole
+from kerasnets.jobs.images import usual_augment, usual_side
 from kerasnets.training import Recipe, resolve_precision, suggest_learning_rate
 from kerasnets.tuning import SearchPlan, read_plan
 
@@ -110,19 +112,24 @@ def choose_scratch(
     """The settings of a run from random weights: see ``choose_settings``."""
     for network in (teacher, student):
         applications.check_classifier(network)
-    kind = open_source(data).spec.partition(":")[0]
+    open_source(data)  # or it says what is wrong
     plan = read_plan(search_file or DEFAULT_SEARCH)
     if search_file is None:
         # the usual search is for MobileNets: of other networks, what they have of it
         known = tuning.axes_of(student)
         axes = {name: plan.axes[name] for name in plan.axes if name in known}
         plan = replace(plan, axes=axes)
+    if search_file is not None and plan.network not in (None, student):
+        raise KerasnetsError(
+            f"{search_file} searches {plan.network}, the student is {student}: give "
+            f"--student {plan.network}"
+        )
     tuning.check_axes(student, plan.axes)
     if trials is not None:
         plan = replace(plan, trials=check_whole("trials", trials))
-    side = _RESOLUTIONS[kind] if resolution is None else resolution
+    side = usual_side(data) if resolution is None else resolution
     side = check_whole("resolution", side)
-    augment = _augment_for(data, mirror)
+    augment = usual_augment(data, mirror=mirror)
     from_scratch = Recipe(
         epochs=30,
         learning_rate=_learning_rate(student),
@@ -155,24 +162,9 @@ def choose_scratch(
     )
 
 
-# the digits' teacher is the CIFAR ResNet of the paper, for 32x32 images; larger ones
-# leave the student a resolution to choose
-_RESOLUTIONS = {"digits": 40, "npz": 32, "tfds": 96, "folder": 96}
 _TEACHER_SIZES = {"digits": 32}
 
 
 def _learning_rate(network: str) -> float:
     """What suits a network of that name."""
     return suggest_learning_rate(shapes_only(applications.get(network)))
-
-
-def _augment_for(data: str, mirror: bool) -> Augment:
-    """Small movements; only photos may be mirrored, and go on past their border."""
-    photos = data.startswith("folder:")
-    return Augment(
-        translate=0.1,
-        rotate=10.0,
-        zoom=0.1,
-        flip=photos and mirror,
-        border="mirror" if photos else "black",
-    )

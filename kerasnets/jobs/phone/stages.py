@@ -1,7 +1,6 @@
 """The nine stages of the main job."""
 
 import functools
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
@@ -26,7 +25,6 @@ from kerasnets.reports.notes import mirroring_line, not_taken_line
 from kerasnets.runs import Job as AnyJob, Stage, in_all_processes
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
-    DivergedError,
     Recipe,
     precision_policy,
     release_memory,
@@ -129,10 +127,7 @@ def search_student(job: Job) -> dict:
     candidates = _candidates(job, len(data.class_names))
 
     def try_out(candidate: tuning.Candidate) -> dict[str, float]:
-        try:
-            student = _tried(job, dict(candidate.values), candidate.cost.size)
-        except DivergedError:
-            return {"val_loss": math.nan, "val_accuracy": 0.0}
+        student = _tried(job, dict(candidate.values), candidate.cost.size)
         figures = evaluate(student, data.validation)
         return {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
 
@@ -143,13 +138,14 @@ def search_student(job: Job) -> dict:
         oracle=plan.oracle,
         trials=plan.trials,
         seed=settings.seed,
+        objective="loss",
         settings={"key": job.key},
         progress=job.progress,
     )
-    if trials[0].diverged:
+    if trials[0].failure:
         raise KerasnetsError(
             f"each of the search's {len(trials)} trainings of {settings.student} "
-            "diverged: take a smaller learning rate"
+            f"failed, the first so: {trials[0].failure}"
         )
     best = trials[0].candidate
     return {

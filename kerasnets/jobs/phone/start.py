@@ -52,7 +52,7 @@ def choose_start(
     Args:
         start: "imagenet", "scratch", or "auto": ImageNet weights for photographs of 64
             pixels or more, where they are cached or can be fetched.
-        photographs: Whether the data are a folder of pictures.
+        photographs: Whether the images are files of pictures.
         resolution: Side of the images that was asked for; None for any.
         student: Network that was asked for; None for any small one.
         budget: Of the network for the phone.
@@ -74,7 +74,7 @@ def choose_start(
     if scratch_only:
         why_not = f"{' and '.join(scratch_only)} belong to a run from scratch"
     elif start == "auto" and not photographs:
-        why_not = "the images are no folder of photographs"
+        why_not = "the images are no files of photographs"
     elif resolution is not None and resolution < LEAST_SIDE:
         why_not = f"images of {resolution} pixels are smaller than {LEAST_SIDE}"
     elif not files:

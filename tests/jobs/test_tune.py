@@ -1,0 +1,189 @@
+"""A search as a job: what it chooses among, what it leaves, that it goes on."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kerasnets.data import load_prepared
+from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import evaluate
+from kerasnets.jobs import tune
+from kerasnets.saving import load_model
+from kerasnets.tuning import Budget, SearchPlan
+
+PLAN = SearchPlan(
+    axes={"rho": (0.8, 1.0), "learning_rate": (1e-5, 0.05)},
+    oracle="grid",
+    trials=4,
+    epochs=4,
+    network="lenet5",
+    resolution=40,
+    changes={"batch_size": "8"},
+)
+
+
+@pytest.fixture
+def settings(data):
+    """Of a network on three colours, at 32 and 40 pixels."""
+    return tune.choose_settings(PLAN, data=data, precision="float32")
+
+
+def of_csv(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_search_leaves_its_best_network_and_tables(settings, tmp_path):
+    result = tune.run(settings, tmp_path / "run")
+    assert result is not None
+    assert len(result.trials) == 4
+    # it learns at one of the two rates
+    assert result.best == result.trials[0]
+    assert result.best.candidate.values["learning_rate"] == 0.05
+    assert result.best.val_accuracy > 0.8
+    assert result.trials[-1].candidate.values["learning_rate"] == 1e-5
+    model = load_model(result.folder / "best.keras")
+    parts = load_prepared(result.folder / "data")
+    judged = evaluate(model, parts.test)
+    assert result.test == {"accuracy": judged.accuracy, "images": 24}
+    assert evaluate(model, parts.validation).accuracy == result.best.val_accuracy
+    rows = of_csv(result.folder / "trials.csv")
+    assert [float(row["val_accuracy"]) for row in rows] == [
+        trial.val_accuracy for trial in result.trials
+    ]
+    front = of_csv(result.folder / "front.csv")
+    assert [int(row["madds"]) for row in front] == [
+        trial.candidate.cost.madds for trial in result.front
+    ]
+    assert (result.folder / "front.svg").read_text().startswith("<?xml")
+    card = (result.folder / "README.md").read_text()
+    assert f"**{result.best.candidate.label}**" in card
+    assert "2 ways of training each" in card
+    json.dumps(result.as_json(), allow_nan=False)
+    # of the networks those on the front and the best stay
+    kept = {path.stem for path in (result.folder / "search").glob("*.keras")}
+    wanted = {trial.candidate.digest for trial in (result.best, *result.front)}
+    assert kept == wanted
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.slow
+def test_stopped_search_goes_on(settings, tmp_path, monkeypatch):
+    whole = tune.run(settings, tmp_path / "whole")
+    learn, done, until = tune._tried, [], 2
+
+    def learning(job, values, size):
+        if len(done) == until:
+            raise Killed
+        done.append(values)
+        return learn(job, values, size)
+
+    monkeypatch.setattr(tune, "_tried", learning)
+    with pytest.raises(Killed):
+        tune.run(settings, tmp_path / "stopped")
+    until = 100
+    again = tune.run(settings, tmp_path / "stopped")
+    assert whole is not None
+    assert again is not None
+    assert len(done) == 4
+    pairs = zip(whole.trials, again.trials, strict=True)
+    assert all(replace(a, seconds=0.0) == replace(b, seconds=0.0) for a, b in pairs)
+    weights = [load_model(x.folder / tune.BEST).get_weights() for x in (whole, again)]
+    assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True))
+
+
+def test_trial_that_fails_is_told_and_ends_nothing(settings, tmp_path, monkeypatch):
+    learn = tune._tried
+
+    def failing(job, values, size):
+        if size == 40:
+            raise MemoryError("no memory for it")
+        return learn(job, values, size)
+
+    monkeypatch.setattr(tune, "_tried", failing)
+    result = tune.run(settings, tmp_path / "run")
+    assert result is not None
+    assert [bool(trial.failure) for trial in result.trials] == [False] * 2 + [True] * 2
+    assert "| no memory for it |" in (result.folder / "README.md").read_text()
+    assert of_csv(result.folder / "trials.csv")[-1]["failure"] == "no memory for it"
+
+
+def test_search_of_which_all_fails_says_why(settings, tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError("no memory at all")
+
+    monkeypatch.setattr(tune, "_tried", fail)
+    with pytest.raises(KerasnetsError, match=r"each of the 4 trials failed, .*at all$"):
+        tune.run(settings, tmp_path / "run")
+
+
+def test_slow_networks_are_struck_out(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        tune, "measured_latency", lambda model, *_, **__: model.input_shape[1] / 10
+    )
+    limited = replace(settings, budget=Budget(max_latency=3.5), trials=1)
+    result = tune.run(limited, tmp_path / "run")
+    assert result is not None
+    assert result.best.candidate.cost.latency == 3.2
+    assert "1 other is over the budget" in (result.folder / "README.md").read_text()
+    limited = replace(settings, budget=Budget(max_latency=1.0))
+    said = r"fits 1.0 ms: the smallest, .* needs --max-latency 3.2$"
+    with pytest.raises(KerasnetsError, match=said):
+        tune.run(limited, tmp_path / "none")
+
+
+def test_space_is_known_before_anything_is_decoded(settings):
+    every = tune.space_of(settings)
+    small, large = every.networks
+    assert (small.cost.size, large.cost.size) == (32, 40)
+    limited = Budget(max_madds=small.cost.madds)
+    space = tune.space_of(replace(settings, budget=limited))
+    assert (space.networks, space.struck_out) == ((small,), (large,))
+    assert space.training == {"learning_rate": (1e-5, 0.05)}
+    assert len(space.candidates) == 2
+    # three times the multiply-adds of 120 images in four epochs
+    assert space.trial_madds == 3 * 4 * 120 * small.cost.madds
+
+
+@pytest.mark.parametrize(
+    ("plan", "given", "message"),
+    [
+        ({"network": None}, {}, "the search names no network"),
+        ({"network": "unet"}, {}, "classifies the pixels"),
+        ({"axes": {"rhoo": (1.0,)}}, {}, "an axis 'rhoo', the nearest is 'rho'"),
+        ({"axes": {"temperature": (2.0,)}}, {}, "temperature without a teacher"),
+        ({"changes": {"epoch": "3"}}, {}, "no key of recipe 'epoch'"),
+        ({"recipe": "vgg"}, {}, "the recipe vgg cuts parts out of images"),
+        ({"recipe": "vggg"}, {}, "no recipe 'vggg', the nearest is 'vgg'"),
+        ({}, {"teacher": Path("none.keras")}, "none.keras is not there"),
+        ({}, {"trials": 0}, "trials 0 is not a whole number"),
+        ({}, {"on_phone": True}, "--on-phone goes with --max-latency"),
+    ],
+)
+def test_what_is_no_search_is_told(data, plan, given, message):
+    with pytest.raises(KerasnetsError, match=message):
+        tune.choose_settings(replace(PLAN, **plan), data=data, **given)
+
+
+def test_teacher_of_other_classes_is_refused(data, folder, tmp_path):
+    plan = replace(PLAN, axes={"temperature": (2.0, 4.0)})
+    settings = tune.choose_settings(plan, data=data, teacher=folder / "five.keras")
+    said = "tells 5 classes apart, the images have 3"
+    with pytest.raises(KerasnetsError, match=said):
+        tune.run(settings, tmp_path / "run")
+
+
+def test_trials_learn_from_a_teacher(data, folder, tmp_path):
+    plan = replace(PLAN, axes={"soft_weight": (0.0, 1.0)}, trials=2, epochs=1)
+    settings = tune.choose_settings(plan, data=data, teacher=folder / "net.keras")
+    result = tune.run(settings, tmp_path / "run")
+    assert result is not None
+    losses = {t.candidate.values["soft_weight"]: t.val_loss for t in result.trials}
+    assert losses[0.0] != losses[1.0]
+    assert "taught by" in (result.folder / "README.md").read_text()
