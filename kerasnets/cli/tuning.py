@@ -64,6 +64,14 @@ def tune(
     on_phone: Annotated[
         bool, typer.Option(help="Measure it on the phone that adb finds, not here.")
     ] = False,
+    latency_table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Take it from a table instead: columns network (as --show calls them) "
+            "and ms.",
+        ),
+    ] = None,
     resolution: Annotated[
         int | None,
         typer.Option(
@@ -105,6 +113,7 @@ def tune(
             None if max_latency is None else units.parse_ms(max_latency),
         ),
         on_phone=on_phone,
+        latency_table=latency_table,
         trials=trials,
         teacher=teacher,
         precision=precision,

@@ -18,8 +18,9 @@ from kerasnets.graph import shapes_only
 from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_whole
 from kerasnets.jobs.images import DATA_FILES, usual_augment, usual_side
-from kerasnets.jobs.latency import measured_latency
+from kerasnets.jobs.latency import measured_latency, read_latencies
 from kerasnets.pixels import pixels_of
+from kerasnets.reports.scalars import write_trial
 from kerasnets.runs import (
     Display,
     Job as AnyJob,
@@ -56,6 +57,7 @@ from kerasnets.tuning import (
 # how long they take beside each other, roughly
 STAGES = {"data": 1.0, "space": 1.0, "search": 50.0, "report": 1.0}
 BEST, FRONT, TRIALS, PICTURE = "best.keras", "front.csv", "trials.csv", "front.svg"
+EVENTS = "tensorboard"
 # keys of a recipe that mean something with a teacher alone
 _OF_TEACHING = {"temperature", "soft_weight"}
 # images that set the ranges of a file whose answers do not matter
@@ -76,6 +78,7 @@ class Settings:
         objective: What comes first.
         budget: What a network may cost.
         on_phone: Measure latency on the phone that adb finds, not on this machine.
+        latencies: Milliseconds of each network by its label, instead of measuring.
         data: The images, as ``kerasnets.data.open_source`` names them.
         resolution: Side in pixels at which they are kept.
         recipe: How each is trained, but for what the axes change.
@@ -93,6 +96,7 @@ class Settings:
     objective: Objective
     budget: Budget
     on_phone: bool
+    latencies: Mapping[str, float]
     data: str
     resolution: int
     recipe: Recipe
@@ -178,6 +182,7 @@ def choose_settings(
     resolution: int | None = None,
     budget: Budget | None = None,
     on_phone: bool = False,
+    latency_table: Path | None = None,
     trials: int | None = None,
     teacher: Path | None = None,
     precision: str = defaults.PRECISION,
@@ -193,6 +198,8 @@ def choose_settings(
             suits the images.
         budget: Limits in the place of those of the plan; None keeps a limit.
         on_phone: Measure latency on the phone that adb finds.
+        latency_table: CSV file of it, "network" (as ``--show`` calls them) and "ms",
+            instead.
         trials: The most networks to train.
         teacher: ``.keras`` file of a classifier of the same classes, which each trial
             learns from too.
@@ -216,8 +223,11 @@ def choose_settings(
         )
     given = {k: x for k, x in asdict(budget or Budget()).items() if x is not None}
     limits = replace(plan.budget, **given)
-    if on_phone and limits.max_latency is None:
-        raise KerasnetsError("--on-phone goes with --max-latency")
+    if limits.max_latency is None and (on_phone or latency_table):
+        name = "--on-phone" if on_phone else "--latency-table"
+        raise KerasnetsError(f"{name} goes with --max-latency")
+    if on_phone and latency_table:
+        raise KerasnetsError("latency is of --on-phone or of --latency-table")
     return Settings(
         network=plan.network,
         axes={**own, **training},
@@ -226,6 +236,7 @@ def choose_settings(
         objective=plan.objective,
         budget=limits,
         on_phone=on_phone,
+        latencies={} if latency_table is None else read_latencies(latency_table),
         data=data,
         resolution=check_whole("resolution", resolution)
         or plan.resolution
@@ -378,7 +389,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
         Stage(
             space,
             _space,
-            uses=("network", "axes", "budget", "on_phone", "recipe"),
+            uses=("network", "axes", "budget", "on_phone", "latencies", "recipe"),
             share=STAGES[space],
         ),
         Stage(
@@ -388,7 +399,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
                 *("oracle", "trials", "objective", "normalise", "teacher"),
                 "precision",
             ),
-            scratch=("search", "work"),
+            scratch=("search", "work", EVENTS),
             share=STAGES[search],
         ),
         Stage(
@@ -455,6 +466,8 @@ def _space(job: Job) -> dict[str, Any]:
 
 def _timed(job: Job, networks: Sequence[Candidate]) -> list[Candidate]:
     """The networks with the milliseconds that an image takes them."""
+    if job.settings.latencies:
+        return [_with_latency(each, _told(job, each)) for each in networks]
     data = load_prepared(job.folder / "data")
     path = job.folder / "search" / "latency.tflite"
     path.parent.mkdir(exist_ok=True)
@@ -474,9 +487,24 @@ def _timed(job: Job, networks: Sequence[Candidate]) -> list[Candidate]:
         ms = measured_latency(
             model, images.images, path, on_phone=job.settings.on_phone
         )
-        timed.append(replace(each, cost=replace(each.cost, latency=round(ms, 4))))
+        timed.append(_with_latency(each, round(ms, 4)))
         release_memory()
     return timed
+
+
+def _with_latency(candidate: Candidate, ms: float) -> Candidate:
+    return replace(candidate, cost=replace(candidate.cost, latency=ms))
+
+
+def _told(job: Job, candidate: Candidate) -> float:
+    """What the table says of a network."""
+    try:
+        return job.settings.latencies[candidate.label]
+    except KeyError as error:
+        raise KerasnetsError(
+            f"the table of latencies does not know {candidate.label!r}; it has "
+            f"{', '.join(job.settings.latencies)}"
+        ) from error
 
 
 def _as_json(candidate: Candidate) -> dict[str, Any]:
@@ -504,7 +532,11 @@ def _search(job: Job) -> dict[str, Any]:
         model = _tried(job, dict(candidate.values), candidate.cost.size)
         figures = evaluate(model, data.validation)
         save_model(to_float32(model), kept / f"{candidate.digest}.keras")
-        return {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
+        found = {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
+        cost = {"madds": candidate.cost.madds, "params": candidate.cost.params}
+        log = job.folder / EVENTS / candidate.digest
+        write_trial(log, candidate.values, {**found, **cost})
+        return found
 
     trials = tuning.search(
         candidates,

@@ -1,5 +1,6 @@
-"""Figures of each epoch as TensorBoard reads them."""
+"""Figures of epochs and of trials as TensorBoard reads them."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +38,12 @@ class ScalarLog:
         ]
         self._write(step=step, summary=Summary(value=values))
 
+    def add_values(self, values: Mapping[str, Any]) -> None:
+        """Write the hyperparameters of a trial, for the view HParams."""
+        from tensorboard.plugins.hparams import summary_v2
+
+        self._write(step=0, summary=summary_v2.hparams_pb(dict(values)))
+
     def close(self) -> None:
         """Let the file go."""
         self._file.close()
@@ -47,3 +54,18 @@ class ScalarLog:
         event = Event(wall_time=time.time(), **content)
         self._records.write(event.SerializeToString())
         self._file.flush()
+
+
+def write_trial(
+    folder: Path, values: Mapping[str, Any], figures: Mapping[str, float]
+) -> None:
+    """Write a trial of a search, for TensorBoard's view HParams.
+
+    Args:
+        folder: Of its own, beside those of the other trials.
+        values: Its hyperparameters, by name.
+        figures: What it came to, by name.
+    """
+    with contextlib.closing(ScalarLog(folder, 0)) as log:
+        log.add_values(values)
+        log.add(0, figures)

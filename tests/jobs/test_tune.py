@@ -63,6 +63,8 @@ def test_search_leaves_its_best_network_and_tables(settings, tmp_path):
     assert f"**{result.best.candidate.label}**" in card
     assert "2 ways of training each" in card
     json.dumps(result.as_json(), allow_nan=False)
+    logs = [path.name for path in (result.folder / "tensorboard").iterdir()]
+    assert set(logs) == {trial.candidate.digest for trial in result.trials}
     # of the networks those on the front and the best stay
     kept = {path.stem for path in (result.folder / "search").glob("*.keras")}
     wanted = {trial.candidate.digest for trial in (result.best, *result.front)}
@@ -138,6 +140,41 @@ def test_slow_networks_are_struck_out(settings, tmp_path, monkeypatch):
         tune.run(limited, tmp_path / "none")
 
 
+def test_latency_of_a_table(settings, data, tmp_path):
+    table = tmp_path / "ms.csv"
+    table.write_text("network,ms\nrho 0.8,2.5\nrho 1,4\n")
+    limited = tune.choose_settings(
+        replace(PLAN, trials=1),
+        data=data,
+        budget=Budget(max_latency=3.0),
+        latency_table=table,
+    )
+    result = tune.run(limited, tmp_path / "run")
+    assert result is not None
+    assert result.best.candidate.cost.latency == 2.5
+    table.write_text("network,ms\nrho 1,4\n")
+    short = replace(limited, latencies=tune.read_latencies(table))
+    said = "the table of latencies does not know 'rho 0.8'; it has rho 1"
+    with pytest.raises(KerasnetsError, match=said):
+        tune.run(short, tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("network,ms\na,fast\n", "is no table of latencies"),
+        ("label,ms\na,3\n", "is no table of latencies"),
+        ("network,ms\na,0\n", "has 0.0 ms of 'a'; times above 0"),
+        ("network,ms\na,nan\n", "has nan ms of 'a'"),
+        ("network,ms\n", "has no network"),
+    ],
+)
+def test_what_is_no_table_of_latencies_is_told(tmp_path, text, message):
+    (tmp_path / "ms.csv").write_text(text)
+    with pytest.raises(KerasnetsError, match=message):
+        tune.read_latencies(tmp_path / "ms.csv")
+
+
 def test_space_is_known_before_anything_is_decoded(settings):
     every = tune.space_of(settings)
     small, large = every.networks
@@ -164,6 +201,7 @@ def test_space_is_known_before_anything_is_decoded(settings):
         ({}, {"teacher": Path("none.keras")}, "none.keras is not there"),
         ({}, {"trials": 0}, "trials 0 is not a whole number"),
         ({}, {"on_phone": True}, "--on-phone goes with --max-latency"),
+        ({}, {"latency_table": Path("a.csv")}, "--latency-table goes with --max-lat"),
     ],
 )
 def test_what_is_no_search_is_told(data, plan, given, message):
