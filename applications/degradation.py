@@ -78,7 +78,7 @@ STUDY = Study(
         "cpu": Size(
             "All of CIFAR-10, but 2 epochs of the paper's 182: the rate falls at the "
             "same shares of the training.",
-            seeds=3,
+            seeds=2,
             changes={"epochs": "2"},
         ),
         "paper": Size("The paper's 182 epochs.", seeds=5),

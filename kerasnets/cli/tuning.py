@@ -128,7 +128,9 @@ def tune(
         out,
         devices=devices,
         fresh=fresh,
-        display=terminal.StageDisplay(context.obj, job.STAGES),
+        display=terminal.StageDisplay(
+            context.obj, {stage.name: stage.share for stage in job.STAGES}
+        ),
     )
     if result is None:
         return  # the first process shows what all came to

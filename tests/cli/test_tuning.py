@@ -6,6 +6,7 @@ import pytest
 from support.tiny_files import save_colours
 
 from kerasnets.jobs import tune
+from kerasnets.tuning import SearchPlan
 
 SEARCH = """
 network = "lenet5"
@@ -91,7 +92,7 @@ def test_folder_of_another_search_is_refused(folder, run, complaint):
 
 
 def test_search_goes_to_a_folder_of_its_own(folder):
-    plan = tune.SearchPlan({}, "grid", 1, 1, network="lenet5")
+    plan = SearchPlan({}, "grid", 1, 1, network="lenet5")
     settings = tune.choose_settings(plan, data=f"npz:{folder / 'colours.npz'}", seed=3)
     path = tune.default_folder(settings)
     assert str(path) == "saved_models/colours-lenet5-search-seed3"

@@ -12,6 +12,8 @@ from kerasnets.data import load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.jobs import tune
+from kerasnets.jobs.latency import read_latencies
+from kerasnets.jobs.tune import stages
 from kerasnets.saving import load_model
 from kerasnets.tuning import Budget, SearchPlan
 
@@ -78,7 +80,7 @@ class Killed(BaseException):
 @pytest.mark.slow
 def test_stopped_search_goes_on(settings, tmp_path, monkeypatch):
     whole = tune.run(settings, tmp_path / "whole")
-    learn, done, until = tune._tried, [], 2
+    learn, done, until = stages._tried, [], 2
 
     def learning(job, values, size):
         if len(done) == until:
@@ -86,7 +88,7 @@ def test_stopped_search_goes_on(settings, tmp_path, monkeypatch):
         done.append(values)
         return learn(job, values, size)
 
-    monkeypatch.setattr(tune, "_tried", learning)
+    monkeypatch.setattr(stages, "_tried", learning)
     with pytest.raises(Killed):
         tune.run(settings, tmp_path / "stopped")
     until = 100
@@ -101,14 +103,14 @@ def test_stopped_search_goes_on(settings, tmp_path, monkeypatch):
 
 
 def test_trial_that_fails_is_told_and_ends_nothing(settings, tmp_path, monkeypatch):
-    learn = tune._tried
+    learn = stages._tried
 
     def failing(job, values, size):
         if size == 40:
             raise MemoryError("no memory for it")
         return learn(job, values, size)
 
-    monkeypatch.setattr(tune, "_tried", failing)
+    monkeypatch.setattr(stages, "_tried", failing)
     result = tune.run(settings, tmp_path / "run")
     assert result is not None
     assert [bool(trial.failure) for trial in result.trials] == [False] * 2 + [True] * 2
@@ -120,14 +122,14 @@ def test_search_of_which_all_fails_says_why(settings, tmp_path, monkeypatch):
     def fail(*_):
         raise MemoryError("no memory at all")
 
-    monkeypatch.setattr(tune, "_tried", fail)
+    monkeypatch.setattr(stages, "_tried", fail)
     with pytest.raises(KerasnetsError, match=r"each of the 4 trials failed, .*at all$"):
         tune.run(settings, tmp_path / "run")
 
 
 def test_slow_networks_are_struck_out(settings, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        tune, "measured_latency", lambda model, *_, **__: model.input_shape[1] / 10
+        stages, "measured_latency", lambda model, *_, **__: model.input_shape[1] / 10
     )
     limited = replace(settings, budget=Budget(max_latency=3.5), trials=1)
     result = tune.run(limited, tmp_path / "run")
@@ -153,7 +155,7 @@ def test_latency_of_a_table(settings, data, tmp_path):
     assert result is not None
     assert result.best.candidate.cost.latency == 2.5
     table.write_text("network,ms\nrho 1,4\n")
-    short = replace(limited, latencies=tune.read_latencies(table))
+    short = replace(limited, latencies=read_latencies(table))
     said = "the table of latencies does not know 'rho 0.8'; it has rho 1"
     with pytest.raises(KerasnetsError, match=said):
         tune.run(short, tmp_path / "none")
@@ -172,7 +174,7 @@ def test_latency_of_a_table(settings, data, tmp_path):
 def test_what_is_no_table_of_latencies_is_told(tmp_path, text, message):
     (tmp_path / "ms.csv").write_text(text)
     with pytest.raises(KerasnetsError, match=message):
-        tune.read_latencies(tmp_path / "ms.csv")
+        read_latencies(tmp_path / "ms.csv")
 
 
 def test_space_is_known_before_anything_is_decoded(settings):

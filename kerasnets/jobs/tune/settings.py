@@ -1,0 +1,177 @@
+"""What can be chosen about a search, and what is taken where nothing is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from kerasnets import applications, tuning
+from kerasnets.data import open_source
+from kerasnets.errors import KerasnetsError
+from kerasnets.files import sha256
+from kerasnets.graph import shapes_only
+from kerasnets.jobs import defaults
+from kerasnets.jobs.checks import check_whole
+from kerasnets.jobs.images import usual_augment, usual_side
+from kerasnets.jobs.latency import read_latencies
+from kerasnets.training import (
+    Recipe,
+    changed_recipe,
+    paper_recipe,
+    resolve_precision,
+    suggest_learning_rate,
+)
+from kerasnets.tuning import Budget, Objective, SearchPlan, Value
+
+# keys of a recipe that mean something with a teacher alone
+_OF_TEACHING = {"temperature", "soft_weight"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a search.
+
+    Attributes:
+        network: Name of the network.
+        axes: Values to try, of the network and of its training, by name.
+        oracle: Of Keras Tuner.
+        trials: The most networks to train.
+        objective: What comes first.
+        budget: What a network may cost.
+        on_phone: Measure latency on the phone that adb finds, not on this machine.
+        latencies: Milliseconds of each network by its label, instead of measuring.
+        data: The images, as ``kerasnets.data.open_source`` names them.
+        resolution: Side in pixels at which they are kept.
+        recipe: How each is trained, but for what the axes change.
+        normalise: How images are made alike, see ``training.with_normalised_images``.
+        teacher: File of a teacher, and its digest; {} for labels alone.
+        precision: Keras's dtype policy.
+        seed: Of everything random.
+        skip_bad_images: Leave out images that cannot be decoded.
+    """
+
+    network: str
+    axes: Mapping[str, Sequence[Value]]
+    oracle: str
+    trials: int
+    objective: Objective
+    budget: Budget
+    on_phone: bool
+    latencies: Mapping[str, float]
+    data: str
+    resolution: int
+    recipe: Recipe
+    normalise: str
+    teacher: Mapping[str, str]
+    precision: str
+    seed: int
+    skip_bad_images: bool
+
+
+def choose_settings(
+    plan: SearchPlan,
+    *,
+    data: str | None = None,
+    resolution: int | None = None,
+    budget: Budget | None = None,
+    on_phone: bool = False,
+    latency_table: Path | None = None,
+    trials: int | None = None,
+    teacher: Path | None = None,
+    precision: str = defaults.PRECISION,
+    seed: int = 0,
+    skip_bad_images: bool = False,
+) -> Settings:
+    """Take the settings of a search file, and what is given in their place.
+
+    Args:
+        plan: As ``tuning.read_plan`` gives it.
+        data: Other images; by default the plan's, or the digits.
+        resolution: Side at which they are kept; by default the plan's, or one that
+            suits the images.
+        budget: Limits in the place of those of the plan; None keeps a limit.
+        on_phone: Measure latency on the phone that adb finds.
+        latency_table: CSV file of it, "network" (as ``--show`` calls them) and "ms",
+            instead.
+        trials: The most networks to train.
+        teacher: ``.keras`` file of a classifier of the same classes, which each trial
+            learns from too.
+        precision: One of ``training.PRECISIONS``.
+        seed: Of everything random.
+        skip_bad_images: Leave out images that cannot be decoded.
+
+    Raises:
+        KerasnetsError: The plan names no network, or an axis or value that is none.
+    """
+    if plan.network is None:
+        raise KerasnetsError('the search names no network: network = "mobilenet"')
+    applications.check_classifier(plan.network)
+    data = open_source(data or plan.data or defaults.DATA).spec
+    recipe, normalise = _recipe(plan, data)
+    own, training = tuning.split_axes(plan.network, plan.axes, recipe)
+    of_teaching = sorted(_OF_TEACHING & {*training, *plan.changes})
+    if of_teaching and teacher is None:
+        raise KerasnetsError(
+            f"{' and '.join(of_teaching)} without a teacher: name one, --teacher FILE"
+        )
+    given = {k: x for k, x in asdict(budget or Budget()).items() if x is not None}
+    limits = replace(plan.budget, **given)
+    if limits.max_latency is None and (on_phone or latency_table):
+        name = "--on-phone" if on_phone else "--latency-table"
+        raise KerasnetsError(f"{name} goes with --max-latency")
+    if on_phone and latency_table:
+        raise KerasnetsError("latency is of --on-phone or of --latency-table")
+    return Settings(
+        network=plan.network,
+        axes={**own, **training},
+        oracle=plan.oracle,
+        trials=check_whole("trials", trials) or plan.trials,
+        objective=plan.objective,
+        budget=limits,
+        on_phone=on_phone,
+        latencies={} if latency_table is None else read_latencies(latency_table),
+        data=data,
+        resolution=check_whole("resolution", resolution)
+        or plan.resolution
+        or usual_side(data),
+        recipe=recipe,
+        normalise=normalise,
+        teacher={} if teacher is None else _teacher(teacher),
+        precision=resolve_precision(precision),
+        seed=check_whole("seed", seed, 0),
+        skip_bad_images=skip_bad_images,
+    )
+
+
+def _recipe(plan: SearchPlan, data: str) -> tuple[Recipe, str]:
+    """How a trial is trained, but for the axes, and how images are made alike."""
+    assert plan.network is not None
+    if plan.recipe is not None:
+        paper = paper_recipe(plan.recipe, plan.changes)
+        if paper.crop:
+            raise KerasnetsError(
+                f"the recipe {plan.recipe} cuts parts out of images; a search takes "
+                "recipes of whole ones, as resnet-cifar"
+            )
+        return replace(paper.recipe, epochs=plan.epochs), paper.normalise
+    rate = suggest_learning_rate(shapes_only(applications.get(plan.network)))
+    usual = Recipe(
+        epochs=plan.epochs,
+        learning_rate=rate,
+        weight_decay=5e-4,
+        # whether a mirrored image is one of its class the plan must say
+        augment=usual_augment(data, mirror=False),
+    )
+    return changed_recipe(usual, plan.changes), ""
+
+
+def _teacher(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        raise KerasnetsError(f"{path} is not there: a .keras file is accepted")
+    return {"path": str(path), "sha256": sha256(path)}
+
+
+def default_folder(settings: Settings) -> Path:
+    """saved_models/DATA-NETWORK-search-seedN, without what is special in file names."""
+    kind, _, rest = settings.data.partition(":")
+    name = f"{Path(rest).stem if rest else kind}-{settings.network}"
+    return Path("saved_models") / f"{name}-search-seed{settings.seed}"
