@@ -1,14 +1,20 @@
 """Searches among networks, and ways of training them."""
 
 import json
+import os
+import socket
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from kerasnets import terminal, units
 from kerasnets.cli import options
+from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import defaults
+
+if TYPE_CHECKING:
+    from kerasnets.tuning.chief import Address
 
 
 def tune(
@@ -90,6 +96,41 @@ def tune(
     download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     devices: options.Devices = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Processes of this machine that try networks at the same time."
+        ),
+    ] = 0,
+    role: Annotated[
+        Literal["chief", "worker"] | None,
+        typer.Option(
+            help="Of several machines with one folder: the chief names trials, workers "
+            "do them."
+        ),
+    ] = None,
+    chief: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where the chief listens; in a trusted network, it asks nobody who "
+            "they are.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Of this worker, another of each.  [default: host and process]"
+        ),
+    ] = None,
+    silence: Annotated[
+        float,
+        typer.Option(
+            min=10.0,
+            help="Seconds without a sign of life after which a worker's trial is "
+            "another's.",
+        ),
+    ] = 60.0,
     as_json: options.Json = False,
     fresh: Annotated[
         bool, typer.Option(help="Delete what an earlier search left, and start over.")
@@ -100,6 +141,7 @@ def tune(
     from kerasnets.reports.search_card import trials_table
     from kerasnets.tuning import Budget, read_plan
 
+    here = _role(role, chief, name, workers)
     plan = read_plan(search)
     options.fetch(context.obj, data or plan.data, download)
     settings = job.choose_settings(
@@ -123,9 +165,24 @@ def tune(
     if show:
         _show(settings, as_json=as_json)
         return
+    if here.worker is not None:
+        assert here.address is not None
+        terminal.say(context.obj, f"{here.worker}: waiting for {here.address} ...")
+        done = job.follow_chief(
+            out or job.default_folder(settings),
+            here.address,
+            here.worker,
+            say=lambda line: terminal.say(context.obj, line),
+        )
+        terminal.say(context.obj, f"{here.worker}: all is done, {done} trials here")
+        return
+    crew = None
+    if workers or here.address is not None:
+        crew = job.Crew(here.address, workers, silence)
     result = job.run(
         settings,
         out,
+        crew=crew,
         devices=devices,
         fresh=fresh,
         display=terminal.StageDisplay(
@@ -139,6 +196,39 @@ def tune(
         return
     terminal.show(trials_table(result.trials, result.validation_images))
     terminal.show(f"{result.folder / job.BEST}\n{result.folder / 'README.md'}")
+
+
+class _Role(NamedTuple):
+    """What this process is in a search of several: neither, the chief, or a worker."""
+
+    address: "Address | None"
+    worker: str | None
+
+
+def _role(role: str | None, chief: str | None, name: str | None, workers: int) -> _Role:
+    """The role that options or Keras Tuner's environment variables give."""
+    from kerasnets.tuning.chief import parse_address
+
+    told = os.environ.get("KERASTUNER_TUNER_ID")
+    if role is None and chief is None and told:
+        try:
+            host, port = (os.environ[f"KERASTUNER_ORACLE_{x}"] for x in ("IP", "PORT"))
+        except KeyError as error:
+            raise KerasnetsError(f"KERASTUNER_TUNER_ID without {error}") from error
+        chief, name = f"{host}:{port}", name or told
+        # as Keras Tuner has it
+        role = "chief" if "chief" in told else "worker"
+    if role is None:
+        if chief or name:
+            raise KerasnetsError("--chief and --name go with --role chief or worker")
+        return _Role(None, None)
+    if chief is None:
+        raise KerasnetsError(f"--role {role} needs --chief HOST:PORT")
+    if role == "chief":
+        return _Role(parse_address(chief), None)
+    if workers:
+        raise KerasnetsError("--workers goes with the chief, or without --role")
+    return _Role(parse_address(chief), name or f"{socket.gethostname()}-{os.getpid()}")
 
 
 def _show(settings, *, as_json: bool) -> None:

@@ -5,7 +5,6 @@ process into tf_keras: only the child (``worker``) ever imports it.
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from kerasnets.children import environment
 from kerasnets.compression.channels.step import narrowed, remove_channels
 from kerasnets.compression.job import Job
 from kerasnets.compression.networks import load_networks
@@ -189,7 +189,7 @@ def _run_worker(job: dict, progress: Progress) -> list[float]:
             stdout=subprocess.PIPE,
             stderr=noise,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=environment(),
         ) as child,
     ):
         try:

@@ -10,17 +10,17 @@ pipe that the parent never writes to: its end is the parent's.
 import json
 import os
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from kerasnets.children import end_with_parent
 from kerasnets.errors import KerasnetsError
 
 
 def main() -> None:
     """Do the job of the command line."""
     send = _take_stdout()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     os.environ["TF_USE_LEGACY_KERAS"] = "1"  # what TF-MOT would set, but too late
     try:
         send({"validation": _do(json.loads(sys.argv[1]), send)})
@@ -58,11 +58,6 @@ def _take_stdout() -> Callable[[dict], None]:
     stream = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return lambda message: print(json.dumps(message), file=stream, flush=True)
-
-
-def _end_with_parent() -> None:
-    os.read(0, 1)  # returns at the end of the pipe, however the parent ended
-    os._exit(1)
 
 
 if __name__ == "__main__":

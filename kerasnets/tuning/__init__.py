@@ -21,7 +21,7 @@ from kerasnets.tuning.pretrained import (
     pretrained_candidates,
     pretrained_files,
 )
-from kerasnets.tuning.search import Trial, front_of, ranked, search
+from kerasnets.tuning.search import search
 from kerasnets.tuning.space import (
     Budget,
     Candidate,
@@ -30,6 +30,7 @@ from kerasnets.tuning.space import (
     Value,
     within_budget,
 )
+from kerasnets.tuning.trials import Trial, front_of, ranked
 
 __all__ = [
     "PHONE_NETWORKS",

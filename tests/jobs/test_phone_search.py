@@ -57,7 +57,7 @@ def test_best_is_told_with_values_and_cost(job, monkeypatch):
 def test_networks_that_diverge_are_not_chosen(job, monkeypatch):
     results = search(job, monkeypatch, lambda size, _: math.nan if size == 32 else 9.0)
     assert results["best"]["cost"]["size"] == 40
-    diverged = [trial["diverged"] for trial in results["trials"]]
+    diverged = [bool(trial["failure"]) for trial in results["trials"]]
     assert diverged == [False, False, True, True]
 
 

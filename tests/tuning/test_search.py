@@ -1,14 +1,14 @@
 """The search with a made-up training: what is tried, kept and returned."""
 
-import importlib
 import itertools
 import json
 import math
+import os
 from dataclasses import asdict, replace
 
 import pytest
 
-from kerasnets.tuning import Candidate, Cost, front_of, search
+from kerasnets.tuning import Candidate, Cost, front_of, search, trials as trials_file
 
 pytestmark = [
     # scikit-learn, of the Gaussian process behind the Bayesian oracle: a few points on
@@ -16,8 +16,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 
-# the module: the room gives the function this name
-tuning_search = importlib.import_module("kerasnets.tuning.search")
 ORACLES = ("bayesian", "random", "grid")
 oracles = pytest.mark.parametrize("oracle", ORACLES)
 
@@ -270,7 +268,7 @@ def test_full_disk_is_told_as_itself(tmp_path, monkeypatch):
     def full(path, text):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(tuning_search, "write_text", full)
+    monkeypatch.setattr(trials_file, "write_text", full)
     with pytest.raises(OSError, match="No space left on device"):
         run(tmp_path, Training())
 
@@ -415,3 +413,11 @@ def test_search_for_a_front_looks_at_cheap_networks_too(tmp_path):
     best, front = tried("accuracy"), tried("front")
     assert best[:5] == front[:5]  # at random, of the same seed
     assert min(front[5:]) < min(best[5:])
+
+
+def test_search_is_alone_whatever_keras_tuner_is_told(tmp_path, monkeypatch):
+    """As within a pod of somebody's own searches: it would wait for their chief."""
+    for name, value in (("TUNER_ID", "a"), ("ORACLE_IP", "b"), ("ORACLE_PORT", "1")):
+        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+    assert len(run(tmp_path, Training())) == 3
+    assert os.environ["KERASTUNER_ORACLE_IP"] == "b"

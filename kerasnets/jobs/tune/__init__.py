@@ -1,31 +1,36 @@
 """Search a network's width, resolution and training, under the budget of a phone.
 
 ``settings`` is what can be chosen, ``space`` what there is to choose from, ``stages``
-what is done.
+what is done, ``workers`` who else does it.
 """
 
+import functools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kerasnets import tuning
 from kerasnets.data import open_source
+from kerasnets.errors import KerasnetsError
 from kerasnets.jobs.tune.settings import Settings, choose_settings, default_folder
 from kerasnets.jobs.tune.space import Space, space_of, trial_of
-from kerasnets.jobs.tune.stages import BEST, STAGES
-from kerasnets.runs import Display, follow, run_stages
+from kerasnets.jobs.tune.stages import BEST, STAGES, search
+from kerasnets.jobs.tune.workers import Crew, follow_chief
+from kerasnets.runs import Display, Stage, follow, run_stages
 from kerasnets.training import find_devices
 from kerasnets.tuning import Trial
 
 __all__ = [
     "BEST",
     "STAGES",
+    "Crew",
     "Settings",
     "Space",
     "Tuned",
     "choose_settings",
     "default_folder",
+    "follow_chief",
     "run",
     "space_of",
 ]
@@ -64,6 +69,7 @@ def run(
     settings: Settings,
     out: Path | None = None,
     *,
+    crew: Crew | None = None,
     devices: str | None = None,
     fresh: bool = False,
     display: Display | None = None,
@@ -77,7 +83,8 @@ def run(
     Args:
         settings: As ``choose_settings`` gives them.
         out: Folder of the run; by default saved_models/DATA-NETWORK-search-seedN.
-        devices: As for ``jobs.train.run``.
+        crew: Who does the trials; None for this process.
+        devices: As for ``jobs.train.run``, without a crew.
         fresh: Delete what an earlier call left in the folder.
         display: Entered for each stage, see ``runs.run_stages``.
 
@@ -88,6 +95,8 @@ def run(
         KerasnetsError: The data, the teacher or the folder cannot be used, no network
             fits the budget, or all trials failed.
     """
+    if crew is not None and devices is not None:
+        raise KerasnetsError("workers share the trials, and do not share one")
     where = find_devices(devices)
     where.check(settings.recipe.batch_size, settings.recipe.accumulate)
     folder = out or default_folder(settings)
@@ -96,7 +105,7 @@ def run(
         return None
     results = run_stages(
         folder,
-        STAGES,
+        STAGES if crew is None else _with_crew(crew),
         settings,
         identity={
             "network": settings.network,
@@ -117,4 +126,12 @@ def run(
         results["report"]["hypervolume"],
         results["report"]["test"],
         results["data"]["images"]["validation"],
+    )
+
+
+def _with_crew(crew: Crew) -> tuple[Stage[Settings], ...]:
+    """The stages, whose trials workers do."""
+    work = functools.partial(search, crew=crew)
+    return tuple(
+        replace(each, work=work) if each.work is search else each for each in STAGES
     )

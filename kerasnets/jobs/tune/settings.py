@@ -1,8 +1,10 @@
 """What can be chosen about a search, and what is taken where nothing is."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kerasnets import applications, tuning
 from kerasnets.data import open_source
@@ -65,6 +67,20 @@ class Settings:
     precision: str
     seed: int
     skip_bad_images: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as JSON has them."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Settings":
+        """Return the settings that ``as_json`` gave."""
+        parts = {
+            "axes": {name: tuple(x) for name, x in record["axes"].items()},
+            "budget": Budget(**record["budget"]),
+            "recipe": Recipe.from_json(record["recipe"]),
+        }
+        return cls(**{**record, **parts})
 
 
 def choose_settings(

@@ -90,6 +90,16 @@ def candidate_of(record: Mapping[str, Any]) -> Candidate:
     return Candidate(record["values"], Cost(**record["cost"]))
 
 
+def candidates_of(found: Mapping[str, Any]) -> list[Candidate]:
+    """Each network of a space with each way of training it.
+
+    Args:
+        found: What the stage "space" came to.
+    """
+    networks = [candidate_of(each) for each in found["networks"]]
+    return tuning.with_training(networks, found["training"])
+
+
 def trial_of(record: Mapping[str, Any]) -> Trial:
     """The trial that ``dataclasses.asdict`` made JSON of."""
     return Trial(**{**record, "candidate": candidate_of(record["candidate"])})

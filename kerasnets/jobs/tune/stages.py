@@ -19,10 +19,11 @@ from kerasnets.jobs.latency import measured_latency
 from kerasnets.jobs.tune.settings import Settings
 from kerasnets.jobs.tune.space import (
     candidate_as_json,
-    candidate_of,
+    candidates_of,
     space_of,
     trial_of,
 )
+from kerasnets.jobs.tune.workers import Crew, lead
 from kerasnets.pixels import pixels_of
 from kerasnets.reports.scalars import write_trial
 from kerasnets.runs import Job as AnyJob, Stage, in_all_processes
@@ -141,42 +142,44 @@ def _told(job: Job, candidate: Candidate) -> float:
         ) from error
 
 
-def _search(job: Job) -> dict[str, Any]:
-    """Try networks out, as many as are asked for."""
-    settings, data = job.settings, load_prepared(job.folder / "data")
-    found = job.results["space"]
-    networks = [candidate_of(each) for each in found["networks"]]
-    candidates = tuning.with_training(networks, found["training"])
-    kept = job.folder / "search"
-
-    def try_out(candidate: Candidate) -> dict[str, float]:
-        release_memory()
-        model = _tried(job, dict(candidate.values), candidate.cost.size)
-        figures = evaluate(model, data.validation)
-        save_model(to_float32(model), kept / f"{candidate.digest}.keras")
-        found = {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
-        cost = {"madds": candidate.cost.madds, "params": candidate.cost.params}
-        log = job.folder / EVENTS / candidate.digest
-        write_trial(log, candidate.values, {**found, **cost})
-        return found
-
-    trials = tuning.search(
-        candidates,
-        try_out,
-        kept,
-        oracle=settings.oracle,
-        trials=settings.trials,
-        seed=settings.seed,
-        objective=settings.objective,
-        settings={"key": job.key},
-        progress=job.progress,
-    )
+def search(job: Job, crew: Crew | None = None) -> dict[str, Any]:
+    """Try networks out, as many as are asked for, here or by workers."""
+    settings = job.settings
+    if crew is not None:
+        trials = lead(job, crew)
+    else:
+        trials = tuning.search(
+            candidates_of(job.results["space"]),
+            functools.partial(try_out, job),
+            job.folder / "search",
+            oracle=settings.oracle,
+            trials=settings.trials,
+            seed=settings.seed,
+            objective=settings.objective,
+            settings={"key": job.key},
+            progress=job.progress,
+        )
     if trials[0].failure:
         raise KerasnetsError(
             f"each of the {len(trials)} trials failed, the first so: "
             f"{trials[0].failure}"
         )
     return {"trials": [asdict(trial) for trial in trials]}
+
+
+def try_out(job: Job, candidate: Candidate) -> dict[str, float]:
+    """Train a candidate and keep it; loss and accuracy on the validation images."""
+    release_memory()
+    model = _tried(job, dict(candidate.values), candidate.cost.size)
+    data = load_prepared(job.folder / "data")
+    figures = evaluate(model, data.validation)
+    path = job.folder / "search" / f"{candidate.digest}.keras"
+    save_model(to_float32(model), path)
+    found = {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
+    cost = {"madds": candidate.cost.madds, "params": candidate.cost.params}
+    log = job.folder / EVENTS / candidate.digest
+    write_trial(log, candidate.values, {**found, **cost})
+    return found
 
 
 @in_all_processes
@@ -281,7 +284,7 @@ STAGES: tuple[Stage[Settings], ...] = (
     ),
     Stage(
         "search",
-        _search,
+        search,
         uses=(
             *("oracle", "trials", "objective", "normalise", "teacher"),
             "precision",
