@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from kerasnets.tuning import Trial
 
 _COLUMNS = (
-    *("trial", "size", "params", "madds", "int8_bytes", "latency"),
+    *("size", "params", "madds", "int8_bytes", "latency"),
     *("val_accuracy", "val_loss", "seconds", "failure"),
 )
 # of the card
@@ -27,7 +28,7 @@ def trials_csv(trials: Sequence["Trial"]) -> str:
     axes = list(trials[0].candidate.values) if trials else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow((*axes, *_COLUMNS[1:]))
+    writer.writerow((*axes, *_COLUMNS))
     for trial in trials:
         cost = trial.candidate.cost
         of_cost = (cost.size, cost.params, cost.madds, cost.int8_bytes, cost.latency)
@@ -47,11 +48,8 @@ def trials_table(trials: Sequence["Trial"], images: int) -> Table:
     table.add_column("trial")
     for column in ("side", "params", "madds", "int8 file", "validation", "seconds"):
         table.add_column(column, justify="right")
-    for row in map(_row, trials):
-        accuracy = row.pop("accuracy")
-        shown = row.pop("failure") or accuracy_text(accuracy, images)
-        *most, seconds = row.values()
-        table.add_row(*most, shown, seconds)
+    for trial in trials:
+        table.add_row(*_cells(trial, images))
     return table
 
 
@@ -161,19 +159,15 @@ Its hypervolume is {report["hypervolume"]:.4f}: the mean, over all budgets up to
 
 def _trials(trials: Sequence["Trial"], results: Mapping) -> str:
     images = results["data"]["images"]["validation"]
-    lines = []
-    for row in map(_row, trials[:_SHOWN]):
-        accuracy = row.pop("accuracy")
-        shown = row.pop("failure") or accuracy_text(accuracy, images)
-        *most, seconds = row.values()
-        lines.append(f"| {' | '.join((*most, shown, seconds))} |")
+    rows = [f"| {' | '.join(_cells(x, images))} |" for x in trials[:_SHOWN]]
+    lines = "\n".join(rows)
     more = len(trials) - _SHOWN
     rest = f"\n\n{more} more stand in `trials.csv`." if more > 0 else ""
     return f"""## Trials
 
 | trial | side | params | madds | int8 file | validation | seconds |
 |---|--:|--:|--:|--:|--:|--:|
-{chr(10).join(lines)}{rest}"""
+{lines}{rest}"""
 
 
 def _training(settings: Mapping) -> str:
@@ -188,22 +182,14 @@ Each trial: {recipe["epochs"]} epochs of {settings["network"]} from random weigh
 networks; the one that is chosen wants a long one."""
 
 
-def _row(trial: "Trial") -> dict[str, Any]:
-    names = ("trial", "side", "params", "madds", "file")
-    label = trial.candidate.label or "the network itself"
-    cost = {
-        "size": trial.candidate.cost.size,
-        "params": trial.candidate.cost.params,
-        "madds": trial.candidate.cost.madds,
-        "int8_bytes": trial.candidate.cost.int8_bytes,
-    }
-    values = dict(zip(names, (label, *_cost_texts(cost)), strict=True))
-    return {
-        **values,
-        "seconds": f"{trial.seconds:.1f}",
-        "accuracy": trial.val_accuracy,
-        "failure": trial.failure,
-    }
+def _cells(trial: "Trial", images: int) -> tuple[str, ...]:
+    """A trial in words: its values, its cost, what it came to, and how long it took."""
+    return (
+        trial.candidate.label or "the network itself",
+        *_cost_texts(asdict(trial.candidate.cost)),
+        trial.failure or accuracy_text(trial.val_accuracy, images),
+        f"{trial.seconds:.1f}",
+    )
 
 
 def _cost_texts(cost: Mapping[str, Any]) -> tuple[str, ...]:

@@ -308,6 +308,9 @@ def work(
 
     Returns:
         How many trials it did.
+
+    Raises:
+        KerasnetsError: The chief ends, and does not come back within an hour.
     """
     _check_keras_tuner()
     from keras_tuner.src.distribute.oracle_client import OracleClient
@@ -319,7 +322,12 @@ def work(
     done = 0
     with alive(folder, name):
         while True:
-            trial = client.create_trial(name)
+            try:
+                trial = client.create_trial(name)
+            except grpc.RpcError as error:  # which comes after an hour
+                raise KerasnetsError(
+                    f"the chief at {address} ended, and has not come back"
+                ) from error
             if trial.status == "STOPPED":
                 return done
             if trial.status == "IDLE":
