@@ -108,14 +108,14 @@ def test_trial_of_a_silent_worker_goes_to_another(hire, address, tmp_path):
     trials = serve(
         *(CANDIDATES, tmp_path, address),
         oracle="grid",
-        silence=1.0,
+        silence=3.0,
         say=said.append,
         **HOW,
     )
     hired.join()
     assert begun == CANDIDATES[:1]
     assert done["short"] == "died"
-    assert said == [f"short has been silent for 1 s: {begun[0]} is for another worker"]
+    assert said == [f"short has been silent for 3 s: {begun[0]} is for another worker"]
     assert not any(trial.failure for trial in trials)
     assert len(trials) == 6
 
@@ -125,12 +125,12 @@ def test_long_trial_of_a_worker_that_lives_is_waited_for(hire, address, tmp_path
 
     def slow(point):
         calls.append(point)
-        time.sleep(1.5 if len(calls) == 1 else 0.0)
+        time.sleep(5.0 if len(calls) == 1 else 0.0)
         return evaluate(point)
 
     said = []
     hire("slow", slow)
-    how = {"oracle": "grid", "silence": 0.6, "say": said.append}
+    how = {"oracle": "grid", "silence": 3.0, "say": said.append}
     serve(CANDIDATES, tmp_path, address, **how, **HOW)
     assert said == []
     assert calls == CANDIDATES
