@@ -76,9 +76,9 @@ STUDY = Study(
             networks={"plain56": "plain20", "resnet56": "resnet20"},
         ),
         "cpu": Size(
-            "All of CIFAR-10, but 2 epochs of the paper's 182, in which 56 layers hardly "
-            "begin to learn, with shortcuts or without: the rate falls at the same "
-            "shares of the training.",
+            "All of CIFAR-10, but 2 epochs of the paper's 182, in which 56 layers "
+            "hardly begin to learn, with shortcuts or without: the rate falls at the "
+            "same shares of the training.",
             seeds=2,
             changes={"epochs": "2"},
         ),
