@@ -2,16 +2,20 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from kerasnets.data import (
     Augment,
+    Examples,
     PreparedData,
     Source,
+    check_source,
+    open_source,
     prepare,
     read_image,
     to_channels,
@@ -20,6 +24,8 @@ from kerasnets.data.store import PARTS
 from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import Preprocessing, pixels_of, with_pixels
 from kerasnets.progress import Progress
+from kerasnets.reports.notes import left_out_line
+from kerasnets.runs import Job
 
 # what a stage leaves that decodes the images into the folder "data"
 DATA_FILES = (
@@ -59,6 +65,42 @@ def usual_augment(data: str, *, mirror: bool) -> Augment:
         flip=photos and mirror,
         border="mirror" if photos else "black",
     )
+
+
+def prepare_images(job: Job[Any], check: Callable[[Examples], None]) -> dict:
+    """Decode every image once, split the set, keep it as arrays.
+
+    Args:
+        job: Of settings with data, resolution, seed and skip_bad_images.
+        check: Raises where the networks cannot learn these classes; nothing is decoded
+            then.
+    """
+    settings = job.settings
+    source = open_source(settings.data)
+    check(
+        check_source(
+            source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
+        )
+    )
+    data = prepare(
+        source,
+        job.folder / "data",
+        resolution=settings.resolution,
+        seed=settings.seed,
+        skip_bad_images=settings.skip_bad_images,
+        progress=job.progress,
+    )
+    images = {part: len(getattr(data, part).labels) for part in PARTS}
+    count = sum(images.values())
+    job.progress(count, count, f"{count:,} images")
+    return {
+        "classes": list(data.class_names),
+        "licence": data.licence,
+        "images": images,
+        "skipped": len(data.skipped),
+        "left_out": data.left_out,
+        "notes": [left_out_line(data.left_out)] if data.left_out else [],
+    }
 
 
 @contextlib.contextmanager

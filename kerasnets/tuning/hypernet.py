@@ -87,7 +87,7 @@ class HyperNet(keras_tuner.HyperModel):
     def _network_values(self, hp: keras_tuner.HyperParameters) -> dict[str, Value]:
         if self.budget is None:
             return {
-                axis: hp.Choice(axis, list(choices))  # type: ignore[arg-type]
+                axis: hp.Choice(axis, list(choices))  # type: ignore[arg-type]  (a list of one type)
                 for axis, choices in self.axes.items()
             }
         labels = list(self._feasible)

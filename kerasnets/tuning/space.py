@@ -100,7 +100,7 @@ class Budget:
             ("max_latency", "latency", "ms", "--max-latency"),
         )
         given = [(getattr(self, name), *rest) for name, *rest in names]
-        return [limit for limit in given if limit[0] is not None]  # type: ignore[misc]
+        return [limit for limit in given if limit[0] is not None]  # type: ignore[misc]  (four)
 
     def __str__(self) -> str:
         limits = [f"{limit:,} {unit}" for limit, _, unit, _ in self._limits]

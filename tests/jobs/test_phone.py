@@ -22,7 +22,8 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import Evaluation
 from kerasnets.export import Classifier, file_sparsity
 from kerasnets.files import sha256
-from kerasnets.jobs.phone import files, stages
+from kerasnets.jobs import images
+from kerasnets.jobs.phone import stages
 from kerasnets.progress import silent
 from kerasnets.runs import Job
 from kerasnets.runs.engine import show_nothing
@@ -292,7 +293,7 @@ def test_pruning_is_taken_where_it_costs_little(stage, before, accuracy, taken):
 
 
 def test_nothing_is_decoded_for_a_budget_that_nobody_meets(monkeypatch, tmp_path):
-    monkeypatch.setattr(files, "prepare", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(images, "prepare", lambda *_, **__: pytest.fail("decoded"))
     settings = replace(tiny_run.tiny_settings(), max_madds=10)
     with pytest.raises(KerasnetsError, match="multiply-adds"):
         phone.run_with(settings, tmp_path / "run")

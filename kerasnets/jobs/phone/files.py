@@ -1,6 +1,6 @@
-"""What a run starts from and ends in, whatever its network knew before.
+"""What a run ends in, whatever its network knew before.
 
-The images are decoded once; the files for the phone are described, proven and measured.
+The files for the phone are described, proven and measured.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,15 +12,7 @@ from scipy.special import softmax
 
 from kerasnets import __version__, applications, export, transfer
 from kerasnets.analysis import count_madds, count_params
-from kerasnets.data import (
-    Examples,
-    Split,
-    check_source,
-    open_source,
-    prepare,
-    resize_images,
-)
-from kerasnets.data.store import PARTS
+from kerasnets.data import Split, resize_images
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import (
     calibration_error,
@@ -31,7 +23,6 @@ from kerasnets.evaluation import (
 from kerasnets.files import write_bytes
 from kerasnets.jobs.phone.ranking import LEAST_VALIDATION
 from kerasnets.pixels import describe, pixels_of
-from kerasnets.reports.notes import left_out_line
 from kerasnets.runs import Job
 from kerasnets.saving import load_model
 
@@ -39,42 +30,6 @@ from kerasnets.saving import load_model
 BARE = "work/int8.tflite"
 # its network, the temperature folded in
 PHONE = "phone.keras"
-
-
-def prepare_images(job: Job[Any], check: Callable[[Examples], None]) -> dict:
-    """Decode every image once, split the set, keep it as arrays.
-
-    Args:
-        job: Of settings with data, resolution, seed and skip_bad_images.
-        check: Raises where the networks cannot learn these classes; nothing is decoded
-            then.
-    """
-    settings = job.settings
-    source = open_source(settings.data)
-    check(
-        check_source(
-            source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
-        )
-    )
-    data = prepare(
-        source,
-        job.folder / "data",
-        resolution=settings.resolution,
-        seed=settings.seed,
-        skip_bad_images=settings.skip_bad_images,
-        progress=job.progress,
-    )
-    images = {part: len(getattr(data, part).labels) for part in PARTS}
-    count = sum(images.values())
-    job.progress(count, count, f"{count:,} images")
-    return {
-        "classes": list(data.class_names),
-        "licence": data.licence,
-        "images": images,
-        "skipped": len(data.skipped),
-        "left_out": data.left_out,
-        "notes": [left_out_line(data.left_out)] if data.left_out else [],
-    }
 
 
 def calibrate(model: Any, validation: Split) -> float:

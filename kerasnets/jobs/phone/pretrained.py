@@ -13,7 +13,7 @@ from kerasnets.data import (
 )
 from kerasnets.data.store import PARTS
 from kerasnets.files import write_bytes, write_text
-from kerasnets.jobs.images import DATA_FILES
+from kerasnets.jobs.images import DATA_FILES, prepare_images
 from kerasnets.jobs.phone import files, searching, shrinking, teaching
 from kerasnets.jobs.phone.pretrained_common import (
     Job,
@@ -43,7 +43,7 @@ def prepare_data(job: Job) -> dict:
             file.check()
         candidates_of(job, len(examples.class_names))
 
-    return files.prepare_images(job, check)
+    return prepare_images(job, check)
 
 
 def first_file(job: Job) -> dict:

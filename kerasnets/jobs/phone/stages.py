@@ -16,7 +16,7 @@ from kerasnets.data import (
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate, standard_error
 from kerasnets.files import write_bytes, write_text
-from kerasnets.jobs.images import DATA_FILES
+from kerasnets.jobs.images import DATA_FILES, prepare_images
 from kerasnets.jobs.mirroring import look_at_mirroring
 from kerasnets.jobs.phone import files
 from kerasnets.jobs.phone.settings import Settings
@@ -47,7 +47,7 @@ def prepare_data(job: Job) -> dict:
         shapes_only(lambda: _build_teacher(job, classes))
         _candidates(job, classes)
 
-    return files.prepare_images(job, check)
+    return prepare_images(job, check)
 
 
 def _build_teacher(job: Job, classes: int) -> keras.Model:

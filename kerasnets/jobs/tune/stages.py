@@ -9,12 +9,11 @@ from typing import Any
 import keras
 
 from kerasnets import export, transfer, tuning
-from kerasnets.data import batches, load_prepared, open_source, prepare
-from kerasnets.data.store import PARTS
+from kerasnets.data import Examples, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.files import write_bytes, write_text
-from kerasnets.jobs.images import DATA_FILES
+from kerasnets.jobs.images import DATA_FILES, prepare_images
 from kerasnets.jobs.latency import measured_latency
 from kerasnets.jobs.tune.settings import Settings
 from kerasnets.jobs.tune.space import (
@@ -49,24 +48,13 @@ _CALIBRATION = 8
 def _prepare(job: Job) -> dict[str, Any]:
     """Check all that can be known, and decode the images."""
     settings = job.settings
-    space_of(settings)
-    data = prepare(
-        open_source(settings.data),
-        job.folder / "data",
-        resolution=settings.resolution,
-        seed=settings.seed,
-        skip_bad_images=settings.skip_bad_images,
-        progress=job.progress,
-    )
-    if settings.teacher:
-        _check_teacher(settings, len(data.class_names))
-    return {
-        "classes": list(data.class_names),
-        "licence": data.licence,
-        "images": {part: len(getattr(data, part).labels) for part in PARTS},
-        "skipped": len(data.skipped),
-        "left_out": data.left_out,
-    }
+
+    def check(examples: Examples) -> None:
+        space_of(settings)
+        if settings.teacher:
+            _check_teacher(settings, len(examples.class_names))
+
+    return prepare_images(job, check)
 
 
 def _check_teacher(settings: Settings, classes: int) -> None:
@@ -145,19 +133,22 @@ def _told(job: Job, candidate: Candidate) -> float:
 def search(job: Job, crew: Crew | None = None) -> dict[str, Any]:
     """Try networks out, as many as are asked for, here or by workers."""
     settings = job.settings
+    asked: dict[str, Any] = {
+        "oracle": settings.oracle,
+        "trials": settings.trials,
+        "seed": settings.seed,
+        "objective": settings.objective,
+        "settings": {"key": job.key},
+        "progress": job.progress,
+    }
     if crew is not None:
-        trials = lead(job, crew)
+        trials = lead(job, crew, **asked)
     else:
         trials = tuning.search(
             candidates_of(job.results["space"]),
             functools.partial(try_out, job),
             job.folder / "search",
-            oracle=settings.oracle,
-            trials=settings.trials,
-            seed=settings.seed,
-            objective=settings.objective,
-            settings={"key": job.key},
-            progress=job.progress,
+            **asked,
         )
     if trials[0].failure:
         raise KerasnetsError(
@@ -169,7 +160,6 @@ def search(job: Job, crew: Crew | None = None) -> dict[str, Any]:
 
 def try_out(job: Job, candidate: Candidate) -> dict[str, float]:
     """Train a candidate and keep it; loss and accuracy on the validation images."""
-    release_memory()
     model = _tried(job, dict(candidate.values), candidate.cost.size)
     data = load_prepared(job.folder / "data")
     figures = evaluate(model, data.validation)

@@ -47,15 +47,24 @@ class Crew:
     silence: float = 60.0
 
 
-def lead(job: Job, crew: Crew) -> list[Trial]:
+def lead(job: Job, crew: Crew, **asked: Any) -> list[Trial]:
     """Have workers do the trials of a search; those that are left, the best first.
+
+    Args:
+        job: Of the run.
+        crew: Who they are.
+        **asked: What ``tuning.search`` is asked for.
 
     Raises:
         KerasnetsError: Nothing can listen at the address, or the workers of this
             machine end again and again.
     """
-    settings, address = job.settings, crew.address or _free_address()
-    record = {"settings": settings.as_json(), "key": job.key, "results": job.results}
+    address = crew.address or _free_address()
+    record = {
+        "settings": job.settings.as_json(),
+        "key": job.key,
+        "results": job.results,
+    }
     (job.folder / _JOB).parent.mkdir(exist_ok=True)
     write_text(job.folder / _JOB, json.dumps(record))
     with _local_workers(job.folder, address, crew.workers) as watch:
@@ -63,15 +72,10 @@ def lead(job: Job, crew: Crew) -> list[Trial]:
             candidates_of(job.results["space"]),
             job.folder / "search",
             address,
-            oracle=settings.oracle,
-            trials=settings.trials,
-            seed=settings.seed,
-            objective=settings.objective,
-            settings={"key": job.key},
             silence=crew.silence,
             watch=watch,
             say=lambda text: warnings.warn(text, KerasnetsWarning, stacklevel=2),
-            progress=job.progress,
+            **asked,
         )
 
 
@@ -134,10 +138,15 @@ def _local_workers(
 ) -> Iterator[Callable[[], None]]:
     """Workers of this machine; what is given looks after them."""
     workers = [_Worker(folder, address, f"worker{i}") for i in range(count)]
+
+    def look_after() -> None:
+        for each in workers:
+            each.look_after()
+
     try:
         for each in workers:
             each.start()
-        yield lambda: [each.look_after() for each in workers]  # type: ignore[func-returns-value]
+        yield look_after
         for each in workers:
             each.end(patience=20.0)
     finally:
