@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from kerasnets.evaluation.judgement import Judgement
     from kerasnets.evaluation.judging import Judged, JudgedModel, judge
     from kerasnets.evaluation.protocols import PROTOCOLS, Protocol, protocol_of
-    from kerasnets.evaluation.single_view import Evaluation, evaluate, predict_logits
+    from kerasnets.evaluation.single_view import (
+        Evaluation,
+        cross_entropies,
+        evaluate,
+        predict_logits,
+    )
 
 __all__ = [
     "PROTOCOLS",
@@ -46,6 +51,7 @@ __all__ = [
     "average_precision",
     "calibration_error",
     "confidence_figures",
+    "cross_entropies",
     "evaluate",
     "fit_temperature",
     "judge",
@@ -74,6 +80,7 @@ __getattr__, __dir__ = names_of(
         "average_precision": "boxes",
         "calibration_error": "confidence",
         "confidence_figures": "confidence",
+        "cross_entropies": "single_view",
         "evaluate": "single_view",
         "fit_temperature": "confidence",
         "judge": "judging",

@@ -124,7 +124,16 @@ def _head(
 
 A search by `kerasnets tune` over {settings["network"]}{budget}: {networks} networks
 were there to choose from{each}.{over}
-{len(trials)} were tried ({settings["oracle"]} of Keras Tuner)."""
+{_tried(len(trials), settings["oracle"])}"""
+
+
+def _tried(count: int, oracle: str) -> str:
+    if oracle == "shared":
+        return (
+            f"{count} were tried: the first of all\nby what they came to in one "
+            "training of a network that holds them all (`ranking.csv`)."
+        )
+    return f"{count} were tried ({oracle} of Keras Tuner)."
 
 
 def _best(best: "Trial", results: Mapping) -> str:

@@ -83,7 +83,7 @@ def _batch_norm(layer, inputs, training=None, mask=None):
         return type(layer).call(layer, inputs, training=training, mask=mask)
     import tensorflow as tf
 
-    channels = inputs.shape[-1]
+    channels = tf.shape(inputs)[-1]  # of networks that share weights it varies
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=inputs,
         # in half precision, too, all but the maps is float32

@@ -12,6 +12,7 @@ from kerasnets.tuning.networks import (
     split_axes,
     with_training,
 )
+from kerasnets.tuning.oracles import rungs
 from kerasnets.tuning.plan import SearchPlan, read_plan
 from kerasnets.tuning.pretrained import (
     PHONE_NETWORKS,
@@ -22,6 +23,7 @@ from kerasnets.tuning.pretrained import (
     pretrained_files,
 )
 from kerasnets.tuning.search import search
+from kerasnets.tuning.shared import SharedNetwork, sandwich
 from kerasnets.tuning.space import (
     Budget,
     Candidate,
@@ -41,6 +43,7 @@ __all__ = [
     "HyperNet",
     "Objective",
     "SearchPlan",
+    "SharedNetwork",
     "Trial",
     "Value",
     "as_text",
@@ -58,6 +61,8 @@ __all__ = [
     "pretrained_files",
     "ranked",
     "read_plan",
+    "rungs",
+    "sandwich",
     "search",
     "split_axes",
     "with_training",

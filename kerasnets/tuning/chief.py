@@ -117,8 +117,7 @@ def serve(
 
     # what it knew before stands in the results of the trials
     shutil.rmtree(folder / _STATE, ignore_errors=True)
-    limit = min(trials, len(candidates))
-    chosen: Any = make_oracle(oracle, candidates, limit, seed, objective)
+    chosen: Any = make_oracle(oracle, candidates, trials, seed, objective)
     chosen._set_project_dir(str(folder), _STATE)
     chosen.verbose = 0
     results = _Results(chosen, candidates, folder, settings)
@@ -133,7 +132,7 @@ def serve(
     )
     _listen(server, address)
     try:
-        while len(results.trials) < limit:
+        while len(results.trials) < chosen.limit:
             time.sleep(_LOOK)
             watch()
             for name in heard.silent(list(chosen.ongoing_trials)):
@@ -145,7 +144,7 @@ def serve(
                     )
             if results.look(silence):
                 trials_now = list(results.trials.values())
-                progress(len(trials_now), limit, progress_note(trials_now))
+                progress(len(trials_now), chosen.limit, progress_note(trials_now))
         _say_goodbye(chosen)
     finally:
         server.stop(grace=1.0).wait()

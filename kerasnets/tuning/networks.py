@@ -1,6 +1,7 @@
 """The space of one network: the arguments of its builder, and the size of its image."""
 
 import difflib
+import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from kerasnets.tuning.space import (
     Candidate,
     Cost,
     Value,
+    point_key,
     points,
     within_budget,
 )
@@ -147,6 +149,14 @@ def cost_of(
         classes: Number of classes.
     """
     size = round(float(values.get(RESOLUTION, 1.0)) * resolution)
+    own = {name: value for name, value in values.items() if name in axes_of(network)}
+    return _cost_of(network, point_key(own), size, classes)
+
+
+@functools.cache
+def _cost_of(network: str, point: tuple, size: int, classes: int) -> Cost:
+    """Building a network takes a quarter of a second: once will do."""
+    values = dict(point)
     model = shapes_only(
         lambda: build_candidate(network, values, size=size, classes=classes)
     )

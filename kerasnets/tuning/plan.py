@@ -12,7 +12,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.tuning.space import Axes, Budget, Objective, Value
 from kerasnets.units import parse_bytes, parse_count, parse_ms
 
-ORACLES = ("bayesian", "random", "grid")
+ORACLES = ("bayesian", "random", "grid", "hyperband", "shared")
 OBJECTIVES: tuple[Objective, ...] = ("accuracy", "front", "loss")
 SCALES = ("linear", "log")
 _NEEDED = ("oracle", "trials", "epochs")
@@ -34,9 +34,10 @@ class SearchPlan:
 
     Attributes:
         axes: The values to try of each hyperparameter, by its name.
-        oracle: "bayesian", "random" or "grid", of Keras Tuner.
+        oracle: One of ``ORACLES``: of Keras Tuner, or "shared", for which one training
+            of all networks ranks them.
         trials: The most networks to train.
-        epochs: Epochs of each trial.
+        epochs: Epochs of each trial; with Hyperband of those that go furthest.
         network: Name of the network; None where the search does not say.
         data: Its images, as ``kerasnets.data.open_source`` names them; likewise.
         resolution: Side at which they are kept, in pixels; likewise.

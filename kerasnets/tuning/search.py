@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras_tuner
 
@@ -46,7 +47,8 @@ def search(
         evaluate: Trains a candidate; returns ``val_loss`` and ``val_accuracy``, or
             raises.
         folder: Where the results of the trials are kept.
-        oracle: "bayesian", "random" or "grid".
+        oracle: "bayesian", "random", "grid", or "hyperband", for which each point has
+            an axis "epochs" of ``rungs``.
         trials: The most candidates to train.
         seed: Seed of the oracle.
         objective: What comes first: the smallest loss or the highest accuracy; "front"
@@ -61,12 +63,12 @@ def search(
         that failed come last.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    limit = min(trials, len(candidates))
+    chosen: Any = make_oracle(oracle, candidates, trials, seed, objective)
     finished: list[Trial] = []
 
     def run(candidate: Candidate) -> float:
         finished.append(tried(candidate, evaluate, folder, settings))
-        progress(len(finished), limit, progress_note(finished))
+        progress(len(finished), chosen.limit, progress_note(finished))
         return score(finished[-1], objective)
 
     # it is alone, whatever Keras Tuner's variables say
@@ -74,7 +76,7 @@ def search(
         tuner = _Tuner(
             run=run,
             candidates=candidates,
-            oracle=make_oracle(oracle, candidates, limit, seed, objective),
+            oracle=chosen,
             directory=str(folder),
             project_name="keras_tuner",
             overwrite=True,

@@ -227,3 +227,53 @@ def test_trials_learn_from_a_teacher(data, folder, tmp_path):
     losses = {t.candidate.values["soft_weight"]: t.val_loss for t in result.trials}
     assert losses[0.0] != losses[1.0]
     assert "taught by" in (result.folder / "README.md").read_text()
+
+
+SHARED = replace(
+    PLAN,
+    axes={"alpha": (0.125, 0.25), "rho": (0.8, 1.0)},
+    oracle="shared",
+    trials=1,
+    epochs=2,
+    network="mobilenet",
+)
+
+
+def test_shared_training_ranks_what_is_then_tried(data, tmp_path):
+    settings = tune.choose_settings(SHARED, data=data, precision="float32")
+    result = tune.run(settings, tmp_path / "run")
+    assert result is not None
+    rows = of_csv(result.folder / "ranking.csv")
+    assert len(rows) == 4
+    right = [float(row["val_accuracy"]) for row in rows]
+    assert right == sorted(right, reverse=True)
+    (trial,) = result.trials
+    assert {name: str(x) for name, x in trial.candidate.values.items()} == {
+        name: rows[0][name] for name in ("alpha", "rho")
+    }
+    assert "by what they came to in one training" in (
+        result.folder / "README.md"
+    ).read_text().replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        ({"axes": {"learning_rate": (0.1, 0.2)}}, "not ways of training them: learn"),
+        ({"recipe": "resnet-cifar"}, "the recipe makes them alike by 'pixels'"),
+    ],
+)
+def test_what_is_not_ranked_by_sharing_is_told(data, plan, message):
+    with pytest.raises(KerasnetsError, match=message):
+        tune.choose_settings(replace(SHARED, **plan), data=data)
+
+
+def test_hyperband_trains_for_several_lengths(data, tmp_path):
+    plan = replace(PLAN, oracle="hyperband", trials=20, epochs=3)
+    settings = tune.choose_settings(plan, data=data, precision="float32")
+    assert tune.space_of(settings).training["epochs"] == [1, 3]
+    result = tune.run(settings, tmp_path / "run")
+    assert result is not None
+    epochs = [trial.candidate.values["epochs"] for trial in result.trials]
+    # Keras Tuner's bracket of three at 1 epoch and one at 3, then what is left at 3
+    assert sorted(epochs) == [1, 1, 1, 3, 3]

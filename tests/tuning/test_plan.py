@@ -69,7 +69,7 @@ def test_any_axis_is_read_in_the_type_of_its_values(tmp_path, values, read):
         ({"rho": "[nan]"}, r"rho \[nan\] is not"),
         ({"rho": "[inf]"}, r"rho \[inf\] is not"),
         ({"rho": "[[1.0]]"}, r"rho \[\[1.0\]\] is not"),
-        ({"oracle": '"hyperband"'}, "'hyperband' is none of bayesian, random, grid"),
+        ({"oracle": '"hyperbend"'}, "'hyperbend' is none of bayesian, random, grid"),
         ({"oracle": "[1]"}, r"oracle \[1\] is none of bayesian, random, grid"),
         ({"trials": "0"}, "trials 0 is not a whole number above 0"),
         ({"trials": "4.0"}, "trials 4.0 is not a whole number above 0"),

@@ -8,7 +8,16 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from kerasnets.tuning import Candidate, Cost, front_of, search, trials as trials_file
+from kerasnets.tuning import (
+    Candidate,
+    Cost,
+    front_of,
+    oracles as oracles_file,
+    plan as plan_file,
+    rungs,
+    search,
+    trials as trials_file,
+)
 
 pytestmark = [
     # scikit-learn, of the Gaussian process behind the Bayesian oracle: a few points on
@@ -421,3 +430,67 @@ def test_search_is_alone_whatever_keras_tuner_is_told(tmp_path, monkeypatch):
         monkeypatch.setenv(f"KERASTUNER_{name}", value)
     assert len(run(tmp_path, Training())) == 3
     assert os.environ["KERASTUNER_ORACLE_IP"] == "b"
+
+
+def with_epochs(points, epochs):
+    return [
+        replace(point, values={**point.values, "epochs": number})
+        for point in points
+        for number in epochs
+    ]
+
+
+WIDTHS = [candidate(index / 32, 1.0) for index in range(1, 33)]
+
+
+def test_hyperband_trains_many_shortly_and_the_best_longer(tmp_path):
+    """Brackets as Li et al. 2018, Hyperband, have them for R = 9 and eta = 3."""
+    assert rungs(9) == [1, 3, 9]
+    training = Training(loss=lambda point: 1 - point.values["width"])
+    points = with_epochs(WIDTHS, rungs(9))
+    run(tmp_path, training, "hyperband", trials=17 + 6, candidates=points)
+    epochs = [point.values["epochs"] for point in training.trained]
+    assert epochs == [1] * 9 + [3] * 3 + [9] + [3] * 5 + [9] * 2 + [9] * 3
+    widths = [point.values["width"] for point in training.trained]
+    assert set(widths[9:12]) == set(sorted(widths[:9])[-3:])
+    assert widths[12] == max(widths[:9])
+    assert set(widths[18:20]) == set(sorted(widths[13:18])[-2:])
+    # a point is in one bracket alone
+    assert len(set(widths)) == 9 + 5 + 3
+
+
+def test_hyperband_ends_when_each_point_has_been_in_a_bracket(tmp_path):
+    """Of four points one bracket is made, however many trials there may be."""
+    training = Training(loss=lambda point: 1 - point.values["width"])
+    points = with_epochs(WIDTHS[:4], rungs(9))
+    trials = run(tmp_path, training, "hyperband", trials=50, candidates=points)
+    epochs = [point.values["epochs"] for point in training.trained]
+    assert epochs == [1, 1, 1, 1, 3, 3, 9]
+    assert trials[0].candidate.values["width"] == 4 / 32
+
+
+def test_hyperband_goes_on_and_keeps_to_its_limit(tmp_path):
+    points = with_epochs(WIDTHS, rungs(3))
+    whole = run(tmp_path / "whole", Training(), "hyperband", 8, candidates=points)
+    first, rest = Training(until=5), Training()
+    with pytest.raises(Stopped):
+        run(tmp_path / "cut", first, "hyperband", 8, candidates=points)
+    assert run(tmp_path / "cut", rest, "hyperband", 8, candidates=points) == whole
+    assert (len(first.trained), len(rest.trained)) == (5, 3)
+
+
+def test_hyperband_does_not_promote_what_failed(tmp_path):
+    def fail(point):
+        if point.values["width"] > 0.5:
+            raise MemoryError("no memory")
+        return Training(loss=lambda point: 1 - point.values["width"])(point)
+
+    points = with_epochs(WIDTHS, rungs(3))
+    trials = run(tmp_path, fail, "hyperband", 30, candidates=points)
+    longest = [x for x in trials if x.candidate.values["epochs"] == 3]
+    assert not trials[0].failure
+    assert any(not trial.failure for trial in longest)
+
+
+def test_oracles_of_plans_are_those_that_there_are():
+    assert {*oracles_file._KINDS, "shared"} == set(plan_file.ORACLES)

@@ -124,6 +124,8 @@ def choose_settings(
     data = open_source(data or plan.data or defaults.DATA).spec
     recipe, normalise = _recipe(plan, data)
     own, training = tuning.split_axes(plan.network, plan.axes, recipe)
+    if plan.oracle == "shared":
+        _check_shared(training, normalise)
     of_teaching = sorted(_OF_TEACHING & {*training, *plan.changes})
     if of_teaching and teacher is None:
         raise KerasnetsError(
@@ -156,6 +158,20 @@ def choose_settings(
         seed=check_whole("seed", seed, 0),
         skip_bad_images=skip_bad_images,
     )
+
+
+def _check_shared(training: Mapping[str, Sequence[Value]], normalise: str) -> None:
+    if training:
+        raise KerasnetsError(
+            f"the oracle shared ranks networks, not ways of training them: "
+            f"{' and '.join(training)} in the place of values to try, one in [recipe], "
+            "or another oracle"
+        )
+    if normalise:
+        raise KerasnetsError(
+            f"the oracle shared takes images as they are, the recipe makes them alike "
+            f"by {normalise!r}: another recipe or another oracle is accepted"
+        )
 
 
 def _recipe(plan: SearchPlan, data: str) -> tuple[Recipe, str]:

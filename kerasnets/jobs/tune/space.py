@@ -71,6 +71,8 @@ def space_of(settings: Settings) -> Space:
         budget=Budget(),
     )
     fitting = tuning.within_budget(networks, settings.budget, what=settings.network)
+    if settings.oracle == "hyperband":
+        training = {**training, "epochs": tuning.rungs(settings.recipe.epochs)}
     images = len(examples.labels) * settings.recipe.epochs
     return Space(
         tuple(fitting),
@@ -90,14 +92,16 @@ def candidate_of(record: Mapping[str, Any]) -> Candidate:
     return Candidate(record["values"], Cost(**record["cost"]))
 
 
-def candidates_of(found: Mapping[str, Any]) -> list[Candidate]:
+def candidates_of(results: Mapping[str, Any]) -> list[Candidate]:
     """Each network of a space with each way of training it.
 
     Args:
-        found: What the stage "space" came to.
+        results: What the stages "space" and "share" came to; where networks were
+            ranked they come in that order.
     """
-    networks = [candidate_of(each) for each in found["networks"]]
-    return tuning.with_training(networks, found["training"])
+    networks = [candidate_of(each) for each in results["space"]["networks"]]
+    ranking = [trial_of(each).candidate for each in results["share"]["ranking"]]
+    return tuning.with_training(ranking or networks, results["space"]["training"])
 
 
 def trial_of(record: Mapping[str, Any]) -> Trial:

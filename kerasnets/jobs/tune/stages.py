@@ -16,6 +16,7 @@ from kerasnets.files import write_bytes, write_text
 from kerasnets.jobs.images import DATA_FILES, prepare_images
 from kerasnets.jobs.latency import measured_latency
 from kerasnets.jobs.tune.settings import Settings
+from kerasnets.jobs.tune.sharing import share
 from kerasnets.jobs.tune.space import (
     candidate_as_json,
     candidates_of,
@@ -40,6 +41,7 @@ from kerasnets.tuning import Candidate, Trial
 
 Job = AnyJob[Settings]
 BEST, FRONT, TRIALS, PICTURE = "best.keras", "front.csv", "trials.csv", "front.svg"
+RANKING = "ranking.csv"
 EVENTS = "tensorboard"
 # images that set the ranges of a file whose answers do not matter
 _CALIBRATION = 8
@@ -134,7 +136,8 @@ def search(job: Job, crew: Crew | None = None) -> dict[str, Any]:
     """Try networks out, as many as are asked for, here or by workers."""
     settings = job.settings
     asked: dict[str, Any] = {
-        "oracle": settings.oracle,
+        # what is ranked is tried in that order
+        "oracle": "grid" if settings.oracle == "shared" else settings.oracle,
         "trials": settings.trials,
         "seed": settings.seed,
         "objective": settings.objective,
@@ -145,7 +148,7 @@ def search(job: Job, crew: Crew | None = None) -> dict[str, Any]:
         trials = lead(job, crew, **asked)
     else:
         trials = tuning.search(
-            candidates_of(job.results["space"]),
+            candidates_of(job.results),
             functools.partial(try_out, job),
             job.folder / "search",
             **asked,
@@ -228,6 +231,9 @@ def _report(job: Job) -> dict[str, Any]:
     }
     write_text(job.folder / TRIALS, trials_csv(trials))
     write_text(job.folder / FRONT, trials_csv(front))
+    ranking = [trial_of(each) for each in job.results["share"]["ranking"]]
+    if ranking:
+        write_text(job.folder / RANKING, trials_csv(ranking))
     write_bytes(
         job.folder / PICTURE,
         draw_front(trials, front, max_madds=settings.budget.max_madds),
@@ -273,19 +279,24 @@ STAGES: tuple[Stage[Settings], ...] = (
         share=1,
     ),
     Stage(
+        "share",
+        share,
+        uses=("oracle", "objective", "precision"),
+        scratch=("work",),
+        share=10,
+    ),
+    Stage(
         "search",
         search,
-        uses=(
-            *("oracle", "trials", "objective", "normalise", "teacher"),
-            "precision",
-        ),
-        scratch=("search", "work", EVENTS),
+        uses=("trials", "normalise", "teacher"),
+        scratch=("search", EVENTS),
         share=50,
     ),
     Stage(
         "report",
         _report,
         files=(BEST, TRIALS, FRONT, PICTURE, "README.md"),
+        may_leave=(RANKING,),
         share=1,
     ),
 )

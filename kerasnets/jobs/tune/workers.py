@@ -69,7 +69,7 @@ def lead(job: Job, crew: Crew, **asked: Any) -> list[Trial]:
     write_text(job.folder / _JOB, json.dumps(record))
     with _local_workers(job.folder, address, crew.workers) as watch:
         return serve(
-            candidates_of(job.results["space"]),
+            candidates_of(job.results),
             job.folder / "search",
             address,
             silence=crew.silence,
@@ -115,7 +115,7 @@ def follow_chief(
     settings = Settings.from_json(told["settings"])
     job = Job(folder, settings, told["key"], told["results"], silent)
     return work(
-        candidates_of(job.results["space"]),
+        candidates_of(job.results),
         lambda candidate: try_out(job, candidate),
         folder / "search",
         address,
