@@ -28,6 +28,8 @@ from kerasnets.tuning.space import (
 
 # the axis that every network has: a multiplier on the side of the prepared images
 RESOLUTION = "rho"
+# the axis of a search among several networks
+NETWORK = "network"
 # arguments of every builder, which the job decides
 _OF_THE_JOB = {
     *("input_shape", "input_tensor", "include_top", "weights", "pooling"),
@@ -58,7 +60,7 @@ def split_axes(network: str, axes: Axes, recipe: Recipe) -> tuple[dict, dict]:
     Raises:
         KerasnetsError: An axis is neither, or a value is none for it.
     """
-    own = {name: axes[name] for name in axes if name in axes_of(network)}
+    own = {name: axes[name] for name in axes if _is_own(network, name)}
     rest = {name: axes[name] for name in axes if name not in own}
     check_axes(network, own)
     for name, values in rest.items():
@@ -96,13 +98,16 @@ def check_axes(network: str, axes: Axes) -> None:
         KerasnetsError: It has no argument of that name, or a resolution multiplier is
             not above 0.
     """
-    known = axes_of(network)
+    for each in map(str, axes.get(NETWORK, (network,))):
+        applications.check_classifier(each)
+        known = axes_of(each)
+        for name in axes:
+            if name != NETWORK and name not in known:
+                raise KerasnetsError(
+                    f"the search has an axis {name!r}, which {each!r} lacks: "
+                    f"{', '.join(known)} are accepted"
+                )
     for name, values in axes.items():
-        if name not in known:
-            raise KerasnetsError(
-                f"the search has an axis {name!r}, which {network!r} lacks: "
-                f"{', '.join(known)} are accepted"
-            )
         if name == RESOLUTION and not all(_is_multiplier(value) for value in values):
             raise KerasnetsError(
                 f"{name} {list(values)} is not a list of numbers above 0"
@@ -115,7 +120,7 @@ def build_candidate(
     """Build the network at a point of its space.
 
     Args:
-        network: Name of the network.
+        network: Name of the network, where ``values`` has no "network".
         values: Arguments of its builder; the resolution multiplier is passed over,
             ``size`` is what came of it, and so are values of its training.
         size: Side of the RGB images that it takes.
@@ -124,6 +129,7 @@ def build_candidate(
     Returns:
         The network from (size, size, 3) images to logits (batch, classes).
     """
+    network = str(values.get(NETWORK, network))
     return applications.build(
         network,
         input_shape=(size, size, 3),
@@ -149,7 +155,7 @@ def cost_of(
         classes: Number of classes.
     """
     size = round(float(values.get(RESOLUTION, 1.0)) * resolution)
-    own = {name: value for name, value in values.items() if name in axes_of(network)}
+    own = {name: value for name, value in values.items() if _is_own(network, name)}
     return _cost_of(network, point_key(own), size, classes)
 
 
@@ -218,6 +224,11 @@ def _buildable(
             raise refusal
         candidates += built
     return candidates
+
+
+def _is_own(network: str, axis: str) -> bool:
+    """Whether an axis is of the network, not of its training."""
+    return axis == NETWORK or axis in axes_of(network)
 
 
 def _is_multiplier(value: Value) -> bool:

@@ -215,9 +215,10 @@ class _Hyperband(_Random, keras_tuner.oracles.HyperbandOracle):
 
     def _named(self, trial_id: str, left: list[str]) -> dict[str, Any]:
         del left
-        found = keras_tuner.oracles.HyperbandOracle.populate_space(self, trial_id)
+        oracle: Any = keras_tuner.oracles.HyperbandOracle
+        found = oracle.populate_space(self, trial_id)
         if found["status"] == "RUNNING":
-            values = found["values"]
+            values: dict[str, Any] = found["values"]
             digest = self._same[values[DIGEST]][values["tuner/epochs"]]
             values |= {**self.points[digest], DIGEST: digest}
         return found
@@ -268,11 +269,11 @@ class _Hyperband(_Random, keras_tuner.oracles.HyperbandOracle):
 
 def rungs(epochs: int) -> list[int]:
     """List for how many epochs Hyperband trains, up to ``epochs``: each a third."""
-    found = [epochs]
-    while epochs >= _HALVING:
-        epochs /= _HALVING
-        found.append(math.ceil(epochs))
-    return sorted(set(found))
+    found, left = {epochs}, float(epochs)
+    while left >= _HALVING:
+        left /= _HALVING
+        found.add(math.ceil(left))
+    return sorted(found)
 
 
 _KINDS = {

@@ -16,8 +16,11 @@ ORACLES = ("bayesian", "random", "grid", "hyperband", "shared")
 OBJECTIVES: tuple[Objective, ...] = ("accuracy", "front", "loss")
 SCALES = ("linear", "log")
 _NEEDED = ("oracle", "trials", "epochs")
-_TEXTS = ("network", "data")
-_SETTINGS = (*_NEEDED, *_TEXTS, "resolution", "objective", "budget", "recipe")
+STARTS = ("scratch", "imagenet")
+_SETTINGS = (
+    *(*_NEEDED, "network", "data", "resolution", "objective", "start"),
+    *("budget", "recipe"),
+)
 _RANGE = {"from", "to", "steps", "scale"}
 # of a budget: what reads it, and how it is written
 _BUDGET = {
@@ -38,11 +41,14 @@ class SearchPlan:
             of all networks ranks them.
         trials: The most networks to train.
         epochs: Epochs of each trial; with Hyperband of those that go furthest.
-        network: Name of the network; None where the search does not say.
+        network: Name of the network, of several the first: all of them are an axis,
+            "network". None where the search does not say.
         data: Its images, as ``kerasnets.data.open_source`` names them; likewise.
         resolution: Side at which they are kept, in pixels; likewise.
         objective: "accuracy" under the budget, the "front" of accuracy and
             multiply-adds, or the "loss".
+        start: "scratch", random weights, or "imagenet": networks whose ImageNet
+            weights are here, which are tuned.
         budget: What a network may cost.
         recipe: Name of the paper's recipe by which a trial is trained; None for the
             usual one.
@@ -57,6 +63,7 @@ class SearchPlan:
     data: str | None = None
     resolution: int | None = None
     objective: Objective = "accuracy"
+    start: str = "scratch"
     budget: Budget = Budget()  # noqa: RUF009  (frozen)
     recipe: str | None = None
     changes: Mapping[str, str] = field(default_factory=dict)
@@ -66,9 +73,10 @@ def read_plan(path: Path) -> SearchPlan:
     """Read a search file.
 
     ``oracle``, ``trials`` and ``epochs`` are needed; ``network``, ``data``,
-    ``resolution``, ``objective`` and the tables ``budget`` (max_madds, max_params,
-    max_size, max_latency) and ``recipe`` (``paper`` and keys of the recipe) may be
-    there. All else is an axis: a list of values, or ``{ from, to, steps, scale }``.
+    ``resolution``, ``objective``, ``start`` and the tables ``budget`` (max_madds,
+    max_params, max_size, max_latency) and ``recipe`` (``paper`` and keys of the recipe)
+    may be there. All else is an axis: a list of values, or a range of ``from``, ``to``,
+    ``steps`` and ``scale``.
 
     Raises:
         KerasnetsError: The file is missing, no TOML, or a value is out of range.
@@ -91,21 +99,27 @@ def _plan(table: Mapping[str, Any]) -> SearchPlan:
         raise KerasnetsError(f"it has {sorted(table)}, it lacks {', '.join(missing)}")
     _check_one("oracle", table["oracle"], ORACLES)
     _check_one("objective", table.get("objective", "accuracy"), OBJECTIVES)
+    _check_one("start", table.get("start", "scratch"), STARTS)
     for name in ("trials", "epochs", "resolution"):
         value = table.get(name, 1)
         if type(value) is not int or value < 1:
             raise KerasnetsError(f"{name} {value!r} is not a whole number above 0")
-    for name in _TEXTS:
-        if not isinstance(table.get(name, ""), str):
+    networks = table.get("network", "")
+    networks = networks if isinstance(networks, list) else [networks]
+    for name, values in (("network", networks), ("data", [table.get("data", "")])):
+        if not values or not all(isinstance(value, str) for value in values):
             raise KerasnetsError(f"{name} {table[name]!r} is not a name")
     changes = {
         name: _text(name, value) for name, value in _flat(table, "recipe").items()
     }
     axes = {name: table[name] for name in table if name not in _SETTINGS}
-    plain = ("network", "data", "resolution", "objective")
+    if len(networks) > 1:
+        axes = {"network": networks, **axes}
+    plain = ("data", "resolution", "objective", "start")
     return SearchPlan(
         axes={name: _values(name, x) for name, x in _spread(axes).items()},
         budget=_budget(_flat(table, "budget")),
+        network=networks[0] or None,
         recipe=changes.pop("paper", None),
         changes=changes,
         **{name: table[name] for name in (*_NEEDED, *plain) if name in table},

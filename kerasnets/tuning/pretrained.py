@@ -8,10 +8,12 @@ import keras
 
 from kerasnets import applications
 from kerasnets.analysis import count_madds, count_params
+from kerasnets.errors import KerasnetsError
+from kerasnets.files import sha256
 from kerasnets.graph import shapes_only
 from kerasnets.pretrained import ImageNetFile, imagenet_files
 from kerasnets.tuning.networks import estimate_int8_bytes
-from kerasnets.tuning.space import Budget, Candidate, Cost
+from kerasnets.tuning.space import Budget, Candidate, Cost, Value
 
 # small networks with trained weights, which a phone answers fast with
 PHONE_NETWORKS = ("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large")
@@ -36,6 +38,47 @@ def pretrained_files(networks: Sequence[str] = PHONE_NETWORKS) -> list[ImageNetF
             if file.is_cached:
                 found[network, *sorted(file.arguments.items())] = file
     return list(found.values())
+
+
+def recorded_files(
+    networks: Sequence[str], digests: Sequence[tuple[str, str]]
+) -> list[ImageNetFile]:
+    """List the files that a run began with.
+
+    Args:
+        networks: Names of the networks.
+        digests: Name and SHA-256 of each file.
+
+    Raises:
+        KerasnetsError: One is no longer here, or another one.
+    """
+    here = {
+        file.path.name: file
+        for network in networks
+        for file in imagenet_files(network)
+        if file.is_cached
+    }
+    for name, digest in digests:
+        if name not in here:
+            raise KerasnetsError(
+                f"the ImageNet weights {name} that this run began with are not here "
+                "any more: put them back, or start over with --fresh"
+            )
+        if sha256(here[name].path) != digest:
+            raise KerasnetsError(
+                f"{here[name].path} is another file than the one that this run began "
+                "with: start over with --fresh"
+            )
+    return [here[name] for name, _ in digests]
+
+
+def file_of(values: Mapping[str, Value], files: Sequence[ImageNetFile]) -> ImageNetFile:
+    """Give the weights of a candidate with such values."""
+    return next(
+        file
+        for file in files
+        if {"network": file.network, **file.arguments}.items() <= dict(values).items()
+    )
 
 
 def files_to_fetch(
@@ -105,17 +148,50 @@ def pretrained_candidates(
     ]
 
 
-def build_body(candidate: Candidate, file: ImageNetFile) -> keras.Model:
+def offered(
+    candidates: Sequence[Candidate], axes: Mapping[str, Sequence[Value]]
+) -> list[Candidate]:
+    """Pick the pretrained networks that have one of the values on each axis.
+
+    Args:
+        candidates: Of ``pretrained_candidates``.
+        axes: Some of "network", "alpha" and the like, and "at".
+
+    Raises:
+        KerasnetsError: There is no such axis, or none has such values.
+    """
+    known = sorted({name for each in candidates for name in each.values})
+    for name in axes:
+        if name not in known:
+            raise KerasnetsError(
+                f"the search has an axis {name!r}, which networks with ImageNet "
+                f"weights lack: {', '.join(known)} are accepted"
+            )
+    found = [
+        each
+        for each in candidates
+        if all(each.values.get(name) in values for name, values in axes.items())
+    ]
+    if not found:
+        asked = ", ".join(f"{name} {list(values)}" for name, values in axes.items())
+        there = ", ".join(dict.fromkeys(each.label for each in candidates))
+        raise KerasnetsError(
+            f"no network whose ImageNet weights are here has {asked}; there are {there}"
+        )
+    return found
+
+
+def build_body(file: ImageNetFile, side: int) -> keras.Model:
     """Build a pretrained network from images to codes, without its classifier.
 
     Args:
-        candidate: Of ``pretrained_candidates``.
-        file: The candidate's weights.
+        file: Its weights.
+        side: Of its images.
     """
     return _build(
         file.network,
         file.arguments,
-        candidate.cost.size,
+        side,
         weights=str(file.path),
         pooling="avg",
     )

@@ -126,7 +126,7 @@ class SharedNetwork:
         for variable, shapes in self._shapes:
             size = ops.take(ops.convert_to_tensor(shapes), part, axis=0)
             start = ops.zeros(len(variable.shape), "int32")
-            value = ops.slice(variable.value, start, size)
+            value: Any = ops.slice(variable.value, start, size)
             same = (shapes == variable.shape).all(axis=0)
             value.set_shape(
                 [n if x else None for n, x in zip(variable.shape, same, strict=True)]
@@ -256,7 +256,7 @@ def _by_batch(model: keras.Model, scope: Any) -> Iterator[None]:
     def normalise(layer, inputs, training=None, mask=None):
         del training, mask
         axes = list(range(len(inputs.shape) - 1))
-        found = ops.moments(ops.cast(inputs, "float32"), axes=axes)
+        found: Any = ops.moments(ops.cast(inputs, "float32"), axes=axes)
         for variable, value in zip(_statistics_of(layer), found, strict=True):
             scope.add_update((variable, value))
         return type(layer).call(layer, inputs, training=False)
@@ -313,7 +313,8 @@ class _Sandwich(layers.Layer):
     def call(self, images, training=None):
         step = ops.convert_to_tensor(self.step)
         part = ops.take(ops.convert_to_tensor(self._turns), step)
-        logits = ops.cast(self._answer(images, part, training=training), "float32")
+        logits: Any = self._answer(images, part, training=training)
+        logits = ops.cast(logits, "float32")
         first = ops.equal(step % _TURNS, 0)
         soft = ops.stop_gradient(ops.where(first, logits, self.answers.value))
         self.answers.assign(soft)

@@ -10,12 +10,11 @@ import numpy as np
 from kerasnets import export, transfer, tuning
 from kerasnets.analysis import count_madds
 from kerasnets.data import PreparedData, Split, batches, load_prepared
-from kerasnets.errors import KerasnetsError
 from kerasnets.files import sha256
 from kerasnets.jobs.phone.pretrained_settings import PretrainedSettings
 from kerasnets.jobs.phone.ranking import Ranking, within
 from kerasnets.pixels import pixels_of
-from kerasnets.pretrained import ImageNetFile, imagenet_files
+from kerasnets.pretrained import ImageNetFile
 from kerasnets.progress import Progress
 from kerasnets.runs import Job as AnyJob
 from kerasnets.saving import load_model
@@ -32,24 +31,7 @@ def weights_of(job: Job) -> list[ImageNetFile]:
     Raises:
         KerasnetsError: One is no longer here, or another one.
     """
-    here = {
-        file.path.name: file
-        for network in job.settings.networks
-        for file in imagenet_files(network)
-        if file.is_cached
-    }
-    for name, digest in job.settings.weights:
-        if name not in here:
-            raise KerasnetsError(
-                f"the ImageNet weights {name} that this run began with are not here "
-                "any more: put them back, or start over with --fresh"
-            )
-        if sha256(here[name].path) != digest:
-            raise KerasnetsError(
-                f"{here[name].path} is another file than the one that this run began "
-                "with: start over with --fresh"
-            )
-    return [here[name] for name, _ in job.settings.weights]
+    return tuning.recorded_files(job.settings.networks, job.settings.weights)
 
 
 def candidates_of(job: Job, classes: int) -> list[tuning.Candidate]:

@@ -101,16 +101,11 @@ class Ranking:
 
     def file_of(self, candidate: tuning.Candidate) -> ImageNetFile:
         """Give the weights of a candidate."""
-        return next(
-            file
-            for file in self.files
-            if {"network": file.network, **file.arguments}.items()
-            <= dict(candidate.values).items()
-        )
+        return tuning.file_of(candidate.values, self.files)
 
     def body(self, candidate: tuning.Candidate) -> keras.Model:
         """Build a candidate from images to codes, with its weights."""
-        return tuning.build_body(candidate, self.file_of(candidate))
+        return tuning.build_body(self.file_of(candidate), candidate.cost.size)
 
     def network(self, ranked: Ranked) -> keras.Model:
         """Build the network that ends in the linear classifier."""

@@ -15,6 +15,7 @@ from kerasnets.jobs import defaults
 from kerasnets.jobs.checks import check_whole
 from kerasnets.jobs.images import usual_augment, usual_side
 from kerasnets.jobs.latency import read_latencies
+from kerasnets.pretrained import ImageNetFile
 from kerasnets.training import (
     Recipe,
     changed_recipe,
@@ -26,6 +27,8 @@ from kerasnets.tuning import Budget, Objective, SearchPlan, Value
 
 # keys of a recipe that mean something with a teacher alone
 _OF_TEACHING = {"temperature", "soft_weight"}
+# axes of networks with ImageNet weights
+_OF_WEIGHTS = ("network", "alpha", "at")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Settings:
         data: The images, as ``kerasnets.data.open_source`` names them.
         resolution: Side in pixels at which they are kept.
         recipe: How each is trained, but for what the axes change.
+        start: "scratch", or "imagenet": networks that are tuned from their weights.
+        weights: Name and SHA-256 of each file of such weights.
         normalise: How images are made alike, see ``training.with_normalised_images``.
         teacher: File of a teacher, and its digest; {} for labels alone.
         precision: Keras's dtype policy.
@@ -62,11 +67,23 @@ class Settings:
     data: str
     resolution: int
     recipe: Recipe
+    start: str
+    weights: Sequence[tuple[str, str]]
     normalise: str
     teacher: Mapping[str, str]
     precision: str
     seed: int
     skip_bad_images: bool
+
+    @property
+    def files(self) -> list[ImageNetFile]:
+        """The files of ImageNet weights.
+
+        Raises:
+            KerasnetsError: One is no longer what it was.
+        """
+        networks = [str(each) for each in self.axes.get("network", (self.network,))]
+        return tuning.recorded_files(networks, self.weights)
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as JSON has them."""
@@ -79,6 +96,7 @@ class Settings:
             "axes": {name: tuple(x) for name, x in record["axes"].items()},
             "budget": Budget(**record["budget"]),
             "recipe": Recipe.from_json(record["recipe"]),
+            "weights": tuple((name, digest) for name, digest in record["weights"]),
         }
         return cls(**{**record, **parts})
 
@@ -118,12 +136,17 @@ def choose_settings(
     Raises:
         KerasnetsError: The plan names no network, or an axis or value that is none.
     """
+    weights: tuple[tuple[str, str], ...] = ()
+    if plan.start == "imagenet":
+        plan, weights = _with_weights(plan)
     if plan.network is None:
         raise KerasnetsError('the search names no network: network = "mobilenet"')
     applications.check_classifier(plan.network)
     data = open_source(data or plan.data or defaults.DATA).spec
     recipe, normalise = _recipe(plan, data)
-    own, training = tuning.split_axes(plan.network, plan.axes, recipe)
+    own, training = own_axes(plan.network, plan.axes, recipe, plan.start)
+    if plan.start == "imagenet":
+        _check_tuned(plan, normalise, teacher)
     if plan.oracle == "shared":
         _check_shared(training, normalise)
     of_teaching = sorted(_OF_TEACHING & {*training, *plan.changes})
@@ -150,14 +173,60 @@ def choose_settings(
         data=data,
         resolution=check_whole("resolution", resolution)
         or plan.resolution
-        or usual_side(data),
+        or (max(tuning.SIDES) if weights else usual_side(data)),
         recipe=recipe,
+        start=plan.start,
+        weights=weights,
         normalise=normalise,
         teacher={} if teacher is None else _teacher(teacher),
         precision=resolve_precision(precision),
         seed=check_whole("seed", seed, 0),
         skip_bad_images=skip_bad_images,
     )
+
+
+def own_axes(
+    network: str, axes: Mapping[str, Sequence[Value]], recipe: Recipe, start: str
+) -> tuple[dict, dict]:
+    """Split axes into those of the networks and those of their training."""
+    if start == "scratch":
+        return tuning.split_axes(network, axes, recipe)
+    own = {name: axes[name] for name in _OF_WEIGHTS if name in axes}
+    rest = {name: axes[name] for name in axes if name not in own}
+    return own, tuning.split_axes(network, rest, recipe)[1]
+
+
+def _with_weights(plan: SearchPlan) -> tuple[SearchPlan, tuple[tuple[str, str], ...]]:
+    """The plan with the networks whose ImageNet weights are here, and these."""
+    if plan.network is None:
+        networks: Sequence[Any] = tuning.PHONE_NETWORKS
+    else:
+        networks = plan.axes.get("network", (plan.network,))
+    files = tuning.pretrained_files(networks)
+    if not files:
+        raise KerasnetsError(
+            f"no ImageNet weights of {' or '.join(networks)} are here (kerasnets list "
+            '--pretrained shows where they belong); start = "scratch" needs none'
+        )
+    here = tuple(dict.fromkeys(file.network for file in files))
+    plan = replace(plan, network=here[0], axes={**plan.axes, "network": here})
+    return plan, tuple((file.path.name, sha256(file.path)) for file in files)
+
+
+def _check_tuned(plan: SearchPlan, normalise: str, teacher: Path | None) -> None:
+    """Raise where a search asks for what networks cannot that are tuned."""
+    refused = {
+        "the oracle shared": plan.oracle == "shared",
+        f"the recipe {plan.recipe}, which makes images alike": bool(normalise),
+        "a teacher": teacher is not None,
+        "an axis rho": "rho" in plan.axes,
+    }
+    for what, asked in refused.items():
+        if asked:
+            raise KerasnetsError(
+                f'{what} goes with start = "scratch": networks that are tuned from '
+                'ImageNet weights have the axis "at", the side of their images'
+            )
 
 
 def _check_shared(training: Mapping[str, Sequence[Value]], normalise: str) -> None:
@@ -185,13 +254,19 @@ def _recipe(plan: SearchPlan, data: str) -> tuple[Recipe, str]:
                 "recipes of whole ones, as resnet-cifar"
             )
         return replace(paper.recipe, epochs=plan.epochs), paper.normalise
+    # whether a mirrored image is one of its class the plan must say
+    augment = usual_augment(data, mirror=False)
+    if plan.start == "imagenet":
+        usual = Recipe(
+            epochs=plan.epochs,
+            learning_rate=defaults.TUNING_RATE,
+            batch_size=32,
+            augment=augment,
+        )
+        return changed_recipe(usual, plan.changes), ""
     rate = suggest_learning_rate(shapes_only(applications.get(plan.network)))
     usual = Recipe(
-        epochs=plan.epochs,
-        learning_rate=rate,
-        weight_decay=5e-4,
-        # whether a mirrored image is one of its class the plan must say
-        augment=usual_augment(data, mirror=False),
+        epochs=plan.epochs, learning_rate=rate, weight_decay=5e-4, augment=augment
     )
     return changed_recipe(usual, plan.changes), ""
 

@@ -1,7 +1,7 @@
 """The stage in which one training ranks all networks of a search."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ def share(job: Job) -> dict[str, Any]:
     seed_everything(settings.seed)
     with precision_policy(settings.precision):
         shared = SharedNetwork(settings.network, networks, len(data.class_names))
-    recipe = settings.recipe
+    # a step of it is one of four networks
+    recipe = replace(settings.recipe, epochs=max(1, settings.recipe.epochs // 2))
     how: dict[str, Any] = {
         "size": int(shared.sides.max()),
         "seed": settings.seed,

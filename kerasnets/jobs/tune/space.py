@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import keras
+
 from kerasnets import tuning
 from kerasnets.data import check_source, open_source
-from kerasnets.jobs.tune.settings import Settings
+from kerasnets.jobs.tune.settings import Settings, own_axes
 from kerasnets.tuning import Budget, Candidate, Cost, Trial, Value
 
 # multiply-adds of a step beside those of an answer: forwards and twice backwards
@@ -62,14 +64,21 @@ def space_of(settings: Settings) -> Space:
         seed=settings.seed,
         skip_bad_images=settings.skip_bad_images,
     )
-    own, training = tuning.split_axes(settings.network, settings.axes, settings.recipe)
-    networks = tuning.feasible_candidates(
-        settings.network,
-        own,
-        resolution=settings.resolution,
-        classes=len(examples.class_names),
-        budget=Budget(),
+    own, training = own_axes(
+        settings.network, settings.axes, settings.recipe, settings.start
     )
+    classes = len(examples.class_names)
+    if settings.start == "imagenet":
+        known = tuning.pretrained_candidates(settings.files, classes=classes)
+        networks = tuning.offered(known, own)
+    else:
+        networks = tuning.feasible_candidates(
+            settings.network,
+            own,
+            resolution=settings.resolution,
+            classes=classes,
+            budget=Budget(),
+        )
     fitting = tuning.within_budget(networks, settings.budget, what=settings.network)
     if settings.oracle == "hyperband":
         training = {**training, "epochs": tuning.rungs(settings.recipe.epochs)}
@@ -79,6 +88,18 @@ def space_of(settings: Settings) -> Space:
         tuple(each for each in networks if each not in fitting),
         training,
         _STEP * images * fitting[-1].cost.madds,
+    )
+
+
+def untrained(settings: Settings, candidate: Candidate, *, classes: int) -> keras.Model:
+    """Build a network of the space, from images to logits."""
+    if settings.start == "imagenet":
+        file = tuning.file_of(candidate.values, settings.files)
+        body = tuning.build_body(file, candidate.cost.size)
+        logits = keras.layers.Dense(classes, name="logits")(body.output)
+        return keras.Model(body.inputs, logits)
+    return tuning.build_candidate(
+        settings.network, candidate.values, size=candidate.cost.size, classes=classes
     )
 
 

@@ -22,6 +22,7 @@ from kerasnets.jobs.tune.space import (
     candidates_of,
     space_of,
     trial_of,
+    untrained,
 )
 from kerasnets.jobs.tune.workers import Crew, lead
 from kerasnets.pixels import pixels_of
@@ -103,12 +104,7 @@ def _timed(job: Job, networks: Sequence[Candidate]) -> list[Candidate]:
         images = export.calibration_images(
             data.train, size=size, seed=0, count=_CALIBRATION
         )
-        model = tuning.build_candidate(
-            job.settings.network,
-            each.values,
-            size=size,
-            classes=len(data.class_names),
-        )
+        model = untrained(job.settings, each, classes=len(data.class_names))
         ms = measured_latency(
             model, images.images, path, on_phone=job.settings.on_phone
         )
@@ -179,12 +175,23 @@ def try_out(job: Job, candidate: Candidate) -> dict[str, float]:
 def _tried(job: Job, values: Mapping[str, Any], size: int) -> keras.Model:
     """A network, trained as its values say."""
     settings, data = job.settings, load_prepared(job.folder / "data")
-    own = tuning.axes_of(settings.network)
+    of_training = job.results["space"]["training"]
     changes = {
-        name: tuning.as_text(value) for name, value in values.items() if name not in own
+        name: tuning.as_text(value)
+        for name, value in values.items()
+        if name in of_training
     }
     recipe = changed_recipe(settings.recipe, changes)
     seed_everything(settings.seed)
+    if settings.start == "imagenet":
+        file = tuning.file_of(values, settings.files)
+        with precision_policy(settings.precision):
+            body = tuning.build_body(file, size)
+        return transfer.finetune(
+            *(body, data.train, data.validation, recipe),
+            seed=settings.seed,
+            devices=job.devices,
+        ).model
     with precision_policy(settings.precision):
         model = tuning.build_candidate(
             settings.network, values, size=size, classes=len(data.class_names)
@@ -275,7 +282,10 @@ STAGES: tuple[Stage[Settings], ...] = (
     Stage(
         "space",
         _space,
-        uses=("network", "axes", "budget", "on_phone", "latencies", "recipe"),
+        uses=(
+            *("network", "axes", "start", "weights"),
+            *("budget", "on_phone", "latencies", "recipe"),
+        ),
         share=1,
     ),
     Stage(
