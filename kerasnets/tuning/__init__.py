@@ -3,6 +3,7 @@
 from kerasnets.tuning.front import hypervolume, pareto_front
 from kerasnets.tuning.hypernet import HyperNet
 from kerasnets.tuning.networks import (
+    SPARSITY,
     as_text,
     axes_of,
     build_candidate,
@@ -40,6 +41,7 @@ from kerasnets.tuning.trials import Trial, front_of, ranked
 __all__ = [
     "PHONE_NETWORKS",
     "SIDES",
+    "SPARSITY",
     "Budget",
     "Candidate",
     "Cost",

@@ -15,6 +15,7 @@ from kerasnets.pixels import RAW, carry, pixels_of
 from kerasnets.training import Recipe, changed_recipe
 from kerasnets.training.optimizers import undecayed_variables, with_settings
 from kerasnets.tuning.networks import (
+    SPARSITY,
     as_text,
     build_candidate,
     feasible_candidates,
@@ -68,6 +69,11 @@ class HyperNet(keras_tuner.HyperModel):
         self.recipe = recipe or Recipe(1, 1e-3, optimizer="adamw")
         self.budget = budget
         self.axes, self.training_axes = split_axes(name, space, self.recipe)
+        if SPARSITY in self.training_axes:
+            raise KerasnetsError(
+                "sparsity is an axis of kerasnets tune: a tuner of Keras Tuner trains "
+                "networks, it does not prune them"
+            )
         if budget is not None:
             _ = self._feasible  # or it says what the smallest costs
 

@@ -30,6 +30,9 @@ from kerasnets.tuning.space import (
 RESOLUTION = "rho"
 # the axis of a search among several networks
 NETWORK = "network"
+# the axis of networks that are pruned behind their training: share of zeros in the
+# kernels; 0 for none
+SPARSITY = "sparsity"
 # arguments of every builder, which the job decides
 _OF_THE_JOB = {
     *("input_shape", "input_tensor", "include_top", "weights", "pooling"),
@@ -54,7 +57,8 @@ def split_axes(network: str, axes: Axes, recipe: Recipe) -> tuple[dict, dict]:
 
     Args:
         network: Name of the network.
-        axes: Some of ``axes_of(network)``, and keys of ``training.changed_recipe``.
+        axes: Some of ``axes_of(network)``, keys of ``training.changed_recipe``, and
+            "sparsity", which goes with those.
         recipe: What these change.
 
     Raises:
@@ -64,8 +68,11 @@ def split_axes(network: str, axes: Axes, recipe: Recipe) -> tuple[dict, dict]:
     rest = {name: axes[name] for name in axes if name not in own}
     check_axes(network, own)
     for name, values in rest.items():
+        if name == SPARSITY:
+            _check_sparsity(values)
+            continue
         if name.partition(".")[0] not in _RECIPE_FIELDS:
-            known = (*axes_of(network), *_RECIPE_FIELDS)
+            known = (*axes_of(network), *_RECIPE_FIELDS, SPARSITY)
             (near,) = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
             raise KerasnetsError(
                 f"the search has an axis {name!r}, the nearest is {near!r}: "
@@ -224,6 +231,14 @@ def _buildable(
             raise refusal
         candidates += built
     return candidates
+
+
+def _check_sparsity(values: Sequence[Value]) -> None:
+    for value in values:
+        if type(value) not in (int, float) or not 0 <= float(value) < 1:
+            raise KerasnetsError(
+                f"sparsity {list(values)} is not a list of shares from 0 to below 1"
+            )
 
 
 def _is_own(network: str, axis: str) -> bool:

@@ -2,18 +2,24 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support import tiny_pretrained
 
+from kerasnets import compression, tuning
 from kerasnets.data import load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
 from kerasnets.jobs import tune
 from kerasnets.jobs.latency import read_latencies
 from kerasnets.jobs.tune import stages
+from kerasnets.pretrained import ImageNetFile
 from kerasnets.saving import load_model
 from kerasnets.tuning import Budget, SearchPlan
 
@@ -204,6 +210,13 @@ def test_space_is_known_before_anything_is_decoded(settings):
         ({}, {"trials": 0}, "trials 0 is not a whole number"),
         ({}, {"on_phone": True}, "--on-phone goes with --max-latency"),
         ({}, {"latency_table": Path("a.csv")}, "--latency-table goes with --max-lat"),
+        ({"axes": {"network": ("lenet5", "none")}}, {}, "network 'none' is unknown"),
+        (
+            {"axes": {"network": ("lenet5",), "alpha": (1,)}},
+            {},
+            "axis 'alpha', the nea",
+        ),
+        ({"axes": {"sparsity": (1.0,)}}, {}, "is not a list of shares from 0 to below"),
     ],
 )
 def test_what_is_no_search_is_told(data, plan, given, message):
@@ -277,3 +290,127 @@ def test_hyperband_trains_for_several_lengths(data, tmp_path):
     epochs = [trial.candidate.values["epochs"] for trial in result.trials]
     # Keras Tuner's bracket of three at 1 epoch and one at 3, then what is left at 3
     assert sorted(epochs) == [1, 1, 1, 3, 3]
+
+
+def test_several_networks_are_searched(data, tmp_path):
+    axes = {"network": ("lenet5", "lenet1"), "rho": (0.8,)}
+    plan = replace(PLAN, axes=axes, epochs=1)
+    settings = tune.choose_settings(plan, data=data, precision="float32")
+    sizes = {x.label: x.cost.params for x in tune.space_of(settings).networks}
+    # LeCun et al. 1998 have one channel and ten classes: 60 thousand weights in LeNet-5
+    assert list(sizes) == ["lenet1 rho 0.8", "lenet5 rho 0.8"]
+    assert sizes["lenet1 rho 0.8"] < sizes["lenet5 rho 0.8"]
+    result = tune.run(settings, tmp_path / "run")
+    assert result is not None
+    rows = of_csv(result.folder / "trials.csv")
+    assert {row["network"] for row in rows} == {"lenet5", "lenet1"}
+    names = {x.candidate.values["network"]: x for x in result.trials}
+    assert len(names) == 2
+    best = load_model(result.folder / "best.keras")
+    assert best.name.startswith(result.best.candidate.values["network"])
+
+
+@pytest.mark.slow
+def test_networks_are_pruned_behind_their_training(data, tmp_path):
+    axes = {"rho": (0.8,), "sparsity": (0.0, 0.5)}
+    plan = replace(PLAN, axes=axes, trials=2, changes={"batch_size": "32"})
+    settings = tune.choose_settings(plan, data=data, precision="float32")
+    result = tune.run(settings, tmp_path / "run")
+    assert result is not None
+    assert not any(trial.failure for trial in result.trials)
+    zeros = compression.sparsity(load_model(result.folder / "best.keras"))
+    asked = result.best.candidate.values["sparsity"]
+    assert zeros == pytest.approx(asked, abs=0.01)
+
+
+def test_no_imagenet_weights_are_told(data, monkeypatch):
+    monkeypatch.setattr(tuning, "pretrained_files", lambda networks: [])
+    said = "no ImageNet weights of MobileNet or MobileNetV2 .* are here"
+    with pytest.raises(KerasnetsError, match=said):
+        tune.choose_settings(replace(PLAN, network=None, start="imagenet"), data=data)
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """Files that say they are of two widths of MobileNet; they are never opened."""
+    files = []
+    for alpha, side in ((0.25, 128), (0.5, 160)):
+        path = tmp_path / f"{alpha}.h5"
+        path.write_bytes(b"")
+        how = {"arguments": {"alpha": alpha}, "side": side, "path": path, "md5": ""}
+        files.append(ImageNetFile(network="MobileNet", **how))
+    monkeypatch.setattr(tuning, "pretrained_files", lambda networks: files)
+    monkeypatch.setattr(tuning, "recorded_files", lambda *_: files)
+
+
+TUNED = replace(
+    PLAN,
+    axes={"at": (96, 128), "learning_rate": (0.003, 0.01)},
+    network=None,
+    start="imagenet",
+    resolution=None,
+)
+
+
+def test_networks_with_imagenet_weights_are_offered(data, weights):
+    settings = tune.choose_settings(
+        TUNED, data=data, budget=Budget(max_madds=30 * 10**6)
+    )
+    assert settings.resolution == 224
+    assert [name for name, _ in settings.weights] == ["0.25.h5", "0.5.h5"]
+    space = tune.space_of(settings)
+    # MobileNet 0.25 at 128: 13.6 million (Howard et al. 2017, table 7 has 14 million)
+    assert [(x.label, round(x.cost.madds / 1e6)) for x in space.networks] == [
+        ("MobileNet alpha 0.25 at 96", 7),
+        ("MobileNet alpha 0.25 at 128", 13),
+        ("MobileNet alpha 0.5 at 96", 27),
+    ]
+    assert [x.label for x in space.struck_out] == ["MobileNet alpha 0.5 at 128"]
+    assert space.training == {"learning_rate": (0.003, 0.01)}
+    again = tune.Settings.from_json(json.loads(json.dumps(settings.as_json())))
+    assert again == settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"axes": {"at": (100,)}},
+            r"has network \['MobileNet'\], at \[100\]; there are Mob",
+        ),
+        ({"axes": {"depth": (1,)}}, "has an axis 'depth'"),
+        ({"axes": {"rho": (0.5,)}}, "an axis rho goes with start"),
+        ({"oracle": "shared"}, "the oracle shared goes with start"),
+        ({"recipe": "resnet-cifar"}, "the recipe resnet-cifar, which makes"),
+    ],
+)
+def test_what_is_not_tuned_from_weights_is_told(data, weights, changes, message):
+    with pytest.raises(KerasnetsError, match=message):
+        tune.space_of(tune.choose_settings(replace(TUNED, **changes), data=data))
+
+
+@pytest.mark.slow
+def test_networks_are_tuned_from_imagenet_weights(tmp_path):
+    folder = Path(os.environ.get("KERASNETS_DATA", "")) / "pretrained"
+    if not (folder / "models" / tiny_pretrained.QUARTER).is_file():
+        pytest.skip("KERASNETS_DATA does not name a folder with pretrained weights")
+    tiny_pretrained.save_blobs(tmp_path / "blobs.npz")
+    (tmp_path / "search.toml").write_text(
+        'start = "imagenet"\nnetwork = "MobileNet"\nalpha = [0.25]\nat = [96, 128]\n'
+        'resolution = 128\noracle = "grid"\ntrials = 2\nepochs = 1\n'
+    )
+    out = subprocess.run(
+        [
+            *(sys.executable, "-m", "kerasnets", "tune", tmp_path / "search.toml"),
+            *("--data", f"npz:{tmp_path / 'blobs.npz'}", "--out", tmp_path / "run"),
+            "--json",
+        ],
+        env={**os.environ, "KERAS_HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = json.loads(out)
+    assert [x["failure"] for x in found["trials"]] == ["", ""]
+    # discs of three colours
+    assert found["best"]["val_accuracy"] > 0.9

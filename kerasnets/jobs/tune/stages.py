@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerasnets import export, transfer, tuning
+from kerasnets import compression, export, transfer, tuning
 from kerasnets.data import Examples, batches, load_prepared
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import evaluate
@@ -161,14 +161,34 @@ def try_out(job: Job, candidate: Candidate) -> dict[str, float]:
     """Train a candidate and keep it; loss and accuracy on the validation images."""
     model = _tried(job, dict(candidate.values), candidate.cost.size)
     data = load_prepared(job.folder / "data")
-    figures = evaluate(model, data.validation)
     path = job.folder / "search" / f"{candidate.digest}.keras"
     save_model(to_float32(model), path)
+    sparsity = candidate.values.get(tuning.SPARSITY)
+    if sparsity:
+        _prune(job, path, float(sparsity))
+        model = load_model(path)
+    figures = evaluate(model, data.validation)
     found = {"val_loss": figures.loss, "val_accuracy": figures.accuracy}
     cost = {"madds": candidate.cost.madds, "params": candidate.cost.params}
     log = job.folder / EVENTS / candidate.digest
     write_trial(log, candidate.values, {**found, **cost})
     return found
+
+
+def _prune(job: Job, path: Path, sparsity: float) -> None:
+    """Put zeros into a saved network, which learns on meanwhile."""
+    release_memory()  # the child process needs as much again
+    teacher = job.settings.teacher.get("path")
+    pruned = path.with_name(f"{path.stem}-pruned.keras")
+    compression.compress(
+        path,
+        pruned,
+        data=job.folder / "data",
+        recipe=[compression.PruneSettings(sparsity=sparsity)],
+        teacher_path=teacher and Path(teacher),
+        seed=job.settings.seed,
+    )
+    pruned.replace(path)
 
 
 @in_all_processes
@@ -179,7 +199,7 @@ def _tried(job: Job, values: Mapping[str, Any], size: int) -> keras.Model:
     changes = {
         name: tuning.as_text(value)
         for name, value in values.items()
-        if name in of_training
+        if name in of_training and name != tuning.SPARSITY
     }
     recipe = changed_recipe(settings.recipe, changes)
     seed_everything(settings.seed)
