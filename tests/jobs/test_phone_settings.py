@@ -68,3 +68,31 @@ def test_each_recipe_redoes_its_own_stage_and_not_those_before():
 def test_each_setting_redoes_a_stage():
     used = {name for stage in phone.STAGES for name in stage.uses}
     assert used == set(SETTINGS)
+
+
+WHOLE = 'alpha = [0.5]\noracle = "grid"\ntrials = 1\nepochs = 1\n'
+
+
+def test_tighter_budget_of_a_search_file_holds(tmp_path):
+    file = tmp_path / "search.toml"
+    file.write_text(f'{WHOLE}[budget]\nmax_madds = "1M"\nmax_size = "900kB"\n')
+    chosen = choose_settings(search_file=file, max_madds=3_000_000)
+    assert (chosen.max_madds, chosen.max_bytes) == (1_000_000, 350_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (WHOLE.replace("grid", "hyperband"), "the oracle hyperband"),
+        (WHOLE.replace("grid", "shared"), "the oracle shared"),
+        (f'start = "imagenet"\n{WHOLE}', 'start = "imagenet"'),
+        (f'network = ["mobilenet", "shallowmobilenet"]\n{WHOLE}', "several networks"),
+        (f"{WHOLE}[recipe]\nbatch_size = 8\n", "a recipe"),
+        (f'{WHOLE}[budget]\nmax_latency = "5ms"\n', "max_params or max_latency"),
+    ],
+)
+def test_what_a_search_file_has_for_tune_alone_is_told(tmp_path, text, what):
+    file = tmp_path / "search.toml"
+    file.write_text(text)
+    with pytest.raises(KerasnetsError, match=f"has {what}, which is of kerasnets tune"):
+        choose_settings(search_file=file)

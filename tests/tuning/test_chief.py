@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import socket
 import threading
 import time
@@ -219,3 +220,19 @@ def test_loss_that_is_no_number_comes_last(hire, address, tmp_path):
     hire("a", lambda _: {"val_loss": math.nan, "val_accuracy": 0.1})
     trials = serve(CANDIDATES, tmp_path, address, oracle="grid", **HOW)
     assert all(trial.failure.startswith("diverged") for trial in trials)
+
+
+def test_clocks_of_other_machines_do_not_matter(tmp_path, monkeypatch):
+    """A sign of life is that the file changes, not when it says that it did."""
+    now = [100.0]
+    monkeypatch.setattr(chief.time, "monotonic", lambda: now[0])
+    heard, sign = chief._Signs(tmp_path, 60.0), tmp_path / "workers" / "far"
+    sign.parent.mkdir()
+    for number, stamp in enumerate((0, 4e9, 0)):
+        sign.write_text(str(number))
+        os.utime(sign, (stamp, stamp))
+        assert heard.silent(["far"]) == []
+        now[0] += 59
+        assert heard.silent(["far"]) == []
+    now[0] += 2
+    assert heard.silent(["far"]) == ["far"]

@@ -17,6 +17,8 @@ GOOD = {
     "epochs": "2",
 }
 
+READY_MADE = Path(__file__).parents[2] / "tuning"
+
 
 def write(path, **changes):
     entries = {**GOOD, **changes}
@@ -94,6 +96,9 @@ def test_any_axis_is_read_in_the_type_of_its_values(tmp_path, values, read):
         ),
         ({"objective": '"best"'}, "objective 'best' is none of accuracy, front, loss"),
         ({"network": "3"}, "network 3 is not a name"),
+        ({"network": "[]"}, r"network \[\] is not a name"),
+        ({"network": '["lenet5", 5]'}, r"network \['lenet5', 5\] is not a name"),
+        ({"start": '"timm"'}, "start 'timm' is none of scratch, imagenet"),
         ({"resolution": "0"}, "resolution 0 is not a whole number above 0"),
         ({"budget": "3"}, "budget 3 is not a table"),
         ({"budget": '{ madds = "2M" }'}, "no budget 'madds', the nearest is 'max_ma"),
@@ -176,3 +181,23 @@ augment.flip = false
             "augment.flip": "false",
         },
     )
+
+
+def test_several_networks_are_an_axis(tmp_path):
+    file = tmp_path / "search.toml"
+    file.write_text(
+        'network = ["lenet5", "lenet1"]\nstart = "imagenet"\nrho = [1.0]\n'
+        'oracle = "grid"\ntrials = 1\nepochs = 1\n'
+    )
+    plan = read_plan(file)
+    assert (plan.network, plan.start) == ("lenet5", "imagenet")
+    assert plan.axes == {"network": ("lenet5", "lenet1"), "rho": (1.0,)}
+
+
+@pytest.mark.parametrize(
+    "file", sorted(READY_MADE.glob("*.toml")), ids=lambda x: x.stem
+)
+def test_ready_made_search_is_one(name):
+    plan = read_plan(READY_MADE / name)
+    assert plan.axes
+    assert plan.data is not None

@@ -124,6 +124,11 @@ def choose_scratch(
             f"{search_file} searches {plan.network}, the student is {student}: give "
             f"--student {plan.network}"
         )
+    if search_file is not None:
+        _check_plan(plan, search_file)
+        # the tighter of both
+        max_madds = min(max_madds, plan.budget.max_madds or max_madds)
+        max_bytes = min(max_bytes, plan.budget.max_bytes or max_bytes)
     tuning.check_axes(student, plan.axes)
     if trials is not None:
         plan = replace(plan, trials=check_whole("trials", trials))
@@ -160,6 +165,25 @@ def choose_scratch(
         ),
         calibration=200,
     )
+
+
+def _check_plan(plan: SearchPlan, file: Path) -> None:
+    """Raise where a search asks for what the search of the phone job does not do."""
+    limits = (plan.budget.max_params, plan.budget.max_latency)
+    refused = {
+        f"the oracle {plan.oracle}": plan.oracle in ("hyperband", "shared"),
+        f'start = "{plan.start}"': plan.start != "scratch",
+        "several networks": "network" in plan.axes,
+        "a recipe": plan.recipe is not None or bool(plan.changes),
+        "max_params or max_latency": limits != (None, None),
+    }
+    for what, asked in refused.items():
+        if asked:
+            raise KerasnetsError(
+                f"{file} has {what}, which is of kerasnets tune: the phone job takes "
+                "axes of one network, its oracle (bayesian, random, grid), trials, "
+                "epochs, max_madds and max_size of a search file"
+            )
 
 
 _TEACHER_SIZES = {"digits": 32}

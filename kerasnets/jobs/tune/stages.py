@@ -263,7 +263,12 @@ def _report(job: Job) -> dict[str, Any]:
         write_text(job.folder / RANKING, trials_csv(ranking))
     write_bytes(
         job.folder / PICTURE,
-        draw_front(trials, front, max_madds=settings.budget.max_madds),
+        draw_front(
+            trials,
+            front,
+            max_madds=settings.budget.max_madds,
+            beside_authors=settings.network.lower() == "mobilenet",
+        ),
     )
     write_text(
         job.folder / "README.md",
