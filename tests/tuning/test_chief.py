@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.tuning import Candidate, Cost, chief, search
+from kerasnets.tuning import Candidate, Cost, chief, rungs, search
 from kerasnets.tuning.chief import Address, parse_address, serve, wait_for_chief, work
 
 # as single precision does not have them
@@ -236,3 +236,30 @@ def test_clocks_of_other_machines_do_not_matter(tmp_path, monkeypatch):
         assert heard.silent(["far"]) == []
     now[0] += 2
     assert heard.silent(["far"]) == ["far"]
+
+
+def test_two_workers_do_the_brackets_of_hyperband(address, tmp_path):
+    """Of six points three and one begin with an epoch, two with three at once."""
+    points = [
+        Candidate({**each.values, "epochs": epochs}, each.cost)
+        for each in CANDIDATES
+        for epochs in rungs(3)
+    ]
+    how = {"objective": "loss", "settings": HOW["settings"]}
+    threads = [
+        threading.Thread(
+            target=work, args=(points, evaluate, tmp_path, address, name), kwargs=how
+        )
+        for name in ("a", "b")
+    ]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.1)
+    how = {**HOW, "oracle": "hyperband", "trials": 99}
+    trials = serve(points, tmp_path, address, **how)
+    for thread in threads:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+    epochs = sorted(trial.candidate.values["epochs"] for trial in trials)
+    assert epochs == [1, 1, 1, 1, 3, 3, 3, 3]
+    assert len({trial.candidate.digest for trial in trials}) == 8

@@ -1,7 +1,8 @@
 """Search a network's width, resolution and training, under the budget of a phone.
 
 ``settings`` is what can be chosen, ``space`` what there is to choose from, ``stages``
-what is done, ``workers`` who else does it.
+what is done, ``sharing`` the one in which all networks share their weights, ``workers``
+who else does trials.
 """
 
 import functools
