@@ -43,7 +43,8 @@ def searched(oracle: str, trials: int, seed: int, epochs: int, out: Path) -> dic
     assert result is not None
     seconds = time.process_time() - begun
     record = json.loads((out / "run.json").read_text())
-    ranking = record["stages"]["share"]["results"]["ranking"]
+    (share,) = (x for x in record["stages"] if x["name"] == "share")
+    ranking = share["results"]["ranking"]
     return {
         "seconds": seconds,
         "trials": [_found(x.candidate.values, x) for x in result.trials],

@@ -122,9 +122,14 @@ def _head(
     budget = f" within {' and '.join(given)}" if given else ""
     return f"""# {name}
 
-A search by `kerasnets tune` over {settings["network"]}{budget}: {networks} networks
+A search by `kerasnets tune` over {_networks(settings)}{budget}: {networks} networks
 were there to choose from{each}.{over}
 {_tried(len(trials), settings["oracle"])}"""
+
+
+def _networks(settings: Mapping) -> str:
+    names = settings["axes"].get("network", [settings["network"]])
+    return " or ".join(names)
 
 
 def _tried(count: int, oracle: str) -> str:
@@ -183,9 +188,12 @@ def _training(settings: Mapping) -> str:
     recipe = settings["recipe"]
     teacher = settings["teacher"].get("path")
     taught = f", taught by `{teacher}`" if teacher else ""
+    start = "random weights"
+    if settings["start"] == "imagenet":
+        start = "ImageNet weights,\nbehind a linear classifier on its codes"
     return f"""## Training
 
-Each trial: {recipe["epochs"]} epochs of {settings["network"]} from random weights,
+Each trial: {recipe["epochs"]} epochs of {_networks(settings)} from {start},
 {recipe["optimizer"]} at {recipe["learning_rate"]:g} ({recipe["schedule"]}), batches of
 {recipe["batch_size"]}{taught}, but for what its values say. A short training ranks
 networks; the one that is chosen wants a long one."""

@@ -91,6 +91,10 @@ class Devices:
             from kerasnets.training.shim import put_fit_right
 
             put_fit_right(learner)
+        elif keras.backend.backend() == "tensorflow":
+            from kerasnets.training.shim import leave_gradients
+
+            leave_gradients(learner.optimizer)
 
     def dataset(self, feed: Feed, first: int, last: int) -> Any:
         """Return this process's part of the batches of the steps, as ``fit`` takes it.

@@ -30,6 +30,18 @@ def check_keras(version: str = keras.__version__) -> None:
         )
 
 
+def leave_gradients(optimizer: Any) -> None:
+    """Keep an optimizer from adding up gradients over replicas, for good.
+
+    On one device there is nothing to add, and TensorFlow would register the sum among
+    the gradients that it knows for ever, and with it the graph of each training.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    inner._all_reduce_sum_gradients = lambda gradients_and_variables: (
+        gradients_and_variables
+    )
+
+
 def put_fit_right(learner: Any) -> None:
     """Change a model that is built and compiled, for good."""
     optimizer = learner.optimizer
@@ -41,10 +53,7 @@ def put_fit_right(learner: Any) -> None:
         return apply(zip(replica.all_reduce("SUM", gradients), variables, strict=True))
 
     optimizer.apply_gradients = apply_sums
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    inner._all_reduce_sum_gradients = lambda gradients_and_variables: (
-        gradients_and_variables
-    )
+    leave_gradients(optimizer)
     learner._maybe_symbolic_build = lambda **_: None
     learner.compute_metrics = lambda *_, **__: {"step": tf.zeros(1)}
     learner.get_metrics_result = dict
