@@ -60,10 +60,6 @@ def _found(values, trial) -> list:
     return [list(values.values()), trial.val_accuracy, trial.val_loss]
 
 
-class OutOfTime(Exception):  # noqa: N818  (no error)
-    """The seconds of a search are over."""
-
-
 def plain(kind: str, seconds: float, seed: int, epochs: int, data, out: Path) -> dict:
     """What plain Keras Tuner chooses in so many seconds."""
     seed_everything(seed)

@@ -3,9 +3,9 @@
 The narrower networks are made of the first channels of the widest, at any resolution.
 Each step trains the widest on the labels, and the narrowest and two others on the
 answers of the widest: the sandwich rule and in-place distillation of Yu and Huang 2019,
-"Universally Slimmable Networks and Improved Training Techniques", sections 3.2 and 3.3.
-Batch norms have no statistics that all could share: those of a network are taken from
-some training images before it is judged (section 3.4).
+"Universally Slimmable Networks and Improved Training Techniques", arXiv 1903.05134.
+Batch norms have no statistics that all could share: as there, those of a network are
+taken from some training images before it is judged.
 
 All networks run in one traced graph, in which the sizes of weights and images are
 tensors: TensorFlow alone has such, so this needs its backend.
@@ -30,7 +30,7 @@ from kerasnets.traits import traits_of
 from kerasnets.tuning.networks import RESOLUTION, build_candidate
 from kerasnets.tuning.space import Candidate, Value, point_key
 
-# networks of a step beside the widest and the narrowest (Yu and Huang, section 3.2)
+# networks of a step beside the widest and the narrowest, as Yu and Huang have it
 _OTHERS = 2
 # a step of the optimizer is one of each of them, on the same images
 _TURNS = 2 + _OTHERS
@@ -69,8 +69,9 @@ class SharedNetwork:
             classes=classes,
         )
         self.widest = build(_widest(self.parts))
-        _check_channels(self.widest)
         self._shapes = self._varying(network, build)
+        if self._shapes:
+            _check_channels(self.widest)
 
     def _varying(self, network: str, build: Any) -> list[tuple[Any, np.ndarray]]:
         """Each weight that is not the same in all, and its shape in each."""

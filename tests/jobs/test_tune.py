@@ -252,6 +252,7 @@ SHARED = replace(
 )
 
 
+@pytest.mark.slow
 def test_shared_training_ranks_what_is_then_tried(data, tmp_path):
     settings = tune.choose_settings(SHARED, data=data, precision="float32")
     result = tune.run(settings, tmp_path / "run")

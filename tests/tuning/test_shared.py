@@ -159,8 +159,6 @@ def test_narrow_part_changes_its_own_channels_alone(shared, images):
 @pytest.mark.parametrize(
     ("network", "axes", "message"),
     [
-        ("lenet1", {"rho": (1.0,)}, "puts channels side by side"),
-        ("densenet40_12", {"rho": (1.0,)}, "puts channels side by side"),
         ("mobilenet", {"padding": ("same", "symmetric")}, "makes other networks"),
         ("mobilenetv2", {"stochastic_depth": (0.0, 0.2)}, "has other layers"),
     ],
@@ -168,6 +166,25 @@ def test_narrow_part_changes_its_own_channels_alone(shared, images):
 def test_networks_that_share_nothing_are_told(network, axes, message):
     with pytest.raises(KerasnetsError, match=message):
         SharedNetwork(network, networks(network, axes), CLASSES)
+
+
+@pytest.mark.parametrize("layer", ["side_by_side", "flat"])
+def test_layer_that_moves_channels_is_told(layer):
+    image = keras.Input((4, 4, 3))
+    x = keras.layers.Conv2D(2, 1)(image)
+    if layer == "flat":
+        x = keras.layers.Flatten(name="flat")(x)
+    else:
+        x = keras.layers.Concatenate(name="side_by_side")([x, image])
+    said = f"{layer} of net puts channels side by side"
+    with pytest.raises(KerasnetsError, match=said):
+        tuning_shared._check_channels(keras.Model(image, x, name="net"))
+
+
+def test_channels_stay_where_a_vector_is_flattened():
+    image = keras.Input((1, 1, 3))
+    x = keras.layers.Flatten()(keras.layers.ReLU()(image))
+    tuning_shared._check_channels(keras.Model(image, x))
 
 
 def test_other_backends_are_told(monkeypatch):

@@ -1,6 +1,7 @@
 """The stage in which one training ranks all networks of a search."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from kerasnets.jobs.tune.space import candidate_of
 from kerasnets.pixels import pixels_of
 from kerasnets.runs import Job as AnyJob
 from kerasnets.training import precision_policy, seed_everything, train
-from kerasnets.tuning import SharedNetwork, Trial, sandwich
+from kerasnets.tuning import Candidate, SharedNetwork, Trial, sandwich
 
 Job = AnyJob[Settings]
 # batches of training images by which the batch norms of a network are set
@@ -29,8 +30,7 @@ def share(job: Job) -> dict[str, Any]:
     data = load_prepared(job.folder / "data")
     networks = [candidate_of(each) for each in job.results["space"]["networks"]]
     seed_everything(settings.seed)
-    with precision_policy(settings.precision):
-        shared = SharedNetwork(settings.network, networks, len(data.class_names))
+    shared = shared_of(settings, networks, len(data.class_names))
     # a step of it is one of four networks
     recipe = replace(settings.recipe, epochs=max(1, settings.recipe.epochs // 2))
     how: dict[str, Any] = {
@@ -71,6 +71,18 @@ def share(job: Job) -> dict[str, Any]:
         trials.append(Trial(candidate, loss, right, "", seconds))
         job.progress(number + 1, len(shared.parts), candidate.label)
     return {"ranking": [asdict(each) for each in _in_order(trials, settings)]}
+
+
+def shared_of(
+    settings: Settings, networks: Sequence[Candidate], classes: int
+) -> SharedNetwork:
+    """Build what holds all networks.
+
+    Raises:
+        KerasnetsError: They share no weights.
+    """
+    with precision_policy(settings.precision):
+        return SharedNetwork(settings.network, networks, classes)
 
 
 def _in_order(trials: list[Trial], settings: Settings) -> list[Trial]:

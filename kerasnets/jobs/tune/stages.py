@@ -16,7 +16,7 @@ from kerasnets.files import write_bytes, write_text
 from kerasnets.jobs.images import DATA_FILES, prepare_images
 from kerasnets.jobs.latency import measured_latency
 from kerasnets.jobs.tune.settings import Settings
-from kerasnets.jobs.tune.sharing import share
+from kerasnets.jobs.tune.sharing import share, shared_of
 from kerasnets.jobs.tune.space import (
     candidate_as_json,
     candidates_of,
@@ -53,7 +53,9 @@ def _prepare(job: Job) -> dict[str, Any]:
     settings = job.settings
 
     def check(examples: Examples) -> None:
-        space_of(settings)
+        space = space_of(settings)
+        if settings.oracle == "shared":
+            shared_of(settings, space.networks, len(examples.class_names))
         if settings.teacher:
             _check_teacher(settings, len(examples.class_names))
 
