@@ -194,9 +194,7 @@ def test_several_networks_are_an_axis(tmp_path):
     assert plan.axes == {"network": ("lenet5", "lenet1"), "rho": (1.0,)}
 
 
-@pytest.mark.parametrize(
-    "file", sorted(READY_MADE.glob("*.toml")), ids=lambda x: x.stem
-)
+@pytest.mark.parametrize("name", sorted(x.name for x in READY_MADE.glob("*.toml")))
 def test_ready_made_search_is_one(name):
     plan = read_plan(READY_MADE / name)
     assert plan.axes
