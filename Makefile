@@ -2,6 +2,7 @@
 # make test        checks and tests; no torch, no JAX, no MediaPipe
 # make test-peers  tests beside torch, JAX and MediaPipe
 # make test-all    both, the slow ones, and the numeric ones with oneDNN off
+# make test-release  before a release: the main job of a wheel
 # TESTS=... chooses some of the tests. Each makes the environments that it needs.
 
 PYTHON ?= python3
@@ -24,7 +25,7 @@ status=0; for part in $(PARTS); do \
 done; exit $$status
 endef
 
-.PHONY: phone check test test-peers test-slow test-numeric test-all clean
+.PHONY: phone check test test-peers test-slow test-numeric test-release test-all clean
 
 phone: $(VENV)/installed
 	$(VENV)/bin/kerasnets phone
@@ -38,7 +39,7 @@ check: $(VENV)/installed-test
 # itself it takes them only on CPUs with AVX-512 VNNI
 test: export TF_ENABLE_ONEDNN_OPTS = 1
 test: check
-	$(call pytest,$(VENV),-m "not slow and not peers" --memory $(MEMORY))
+	$(call pytest,$(VENV),-m "not slow and not release and not peers" --memory $(MEMORY))
 
 test-peers: export KERASNETS_MEDIAPIPE_PYTHON = $(CURDIR)/$(MEDIAPIPE)/bin/python
 test-peers: $(PEERS)/installed $(MEDIAPIPE)/installed
@@ -50,7 +51,12 @@ test-slow: $(VENV)/installed-test
 # the other kernels, for what adds many numbers
 test-numeric: export TF_ENABLE_ONEDNN_OPTS = 0
 test-numeric: $(VENV)/installed-test
-	$(call pytest,$(VENV),-m "numeric and not slow and not peers")
+	$(call pytest,$(VENV),-m "numeric and not slow and not release and not peers")
+
+# not of test-all
+test-release: PARTS := 1
+test-release: $(VENV)/installed-test
+	$(call pytest,$(VENV),-m release)
 
 test-all: test test-peers test-slow test-numeric
 

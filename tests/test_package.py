@@ -67,13 +67,45 @@ def test_wheel_holds_what_is_read_at_run_time_and_nothing_else(wheel, tmp_path):
     assert said == f"{kerasnets.__version__}\n"
 
 
-@pytest.mark.slow
-def test_wheel_does_the_main_job_at_its_defaults(wheel, tmp_path):
-    """Install into an empty environment, run ``kerasnets phone``, check it."""
+@pytest.fixture
+def binaries(wheel, tmp_path) -> Path:
+    """Of an empty environment into which the wheel is installed."""
     venv.create(tmp_path / "venv", with_pip=True)
     binaries = tmp_path / "venv" / "bin"
     install = ["install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel]
     call(binaries / "python", "-m", "pip", *install, cwd=tmp_path)
+    return binaries
+
+
+SEVEN = ROOT / "saved_models" / "digits-mobilenet" / "seven.png"
+SEARCH = """network = "lenet5"
+data = "digits"
+resolution = 32
+rho = [1.0]
+sparsity = [0.5]
+oracle = "bayesian"
+trials = 1
+epochs = 1
+"""
+
+
+@pytest.mark.slow
+def test_wheel_brings_what_its_rooms_need(binaries, tmp_path):
+    """Keras Tuner, TF-MOT, matplotlib, LiteRT: a search, and the shipped file."""
+    (tmp_path / "search.toml").write_text(SEARCH)
+    found = call(
+        *(binaries / "kerasnets", "tune", "search.toml", "--out", "run", "--json"),
+        cwd=tmp_path,
+    )
+    assert [x["failure"] for x in json.loads(found)["trials"]] == [""]
+    file = SEVEN.with_name("int8.tflite")
+    answer = call(binaries / "kerasnets", "predict", file, SEVEN, cwd=tmp_path)
+    assert ": 7 " in answer
+
+
+@pytest.mark.release
+def test_wheel_does_the_main_job_at_its_defaults(binaries, tmp_path):
+    """Run ``kerasnets phone`` of the wheel, check it."""
     table = call(binaries / "kerasnets", "phone", cwd=tmp_path)
     folder = tmp_path / "saved_models" / "digits-mobilenet-seed0"
     run = json.loads((folder / "run.json").read_text())
@@ -90,9 +122,8 @@ def test_wheel_does_the_main_job_at_its_defaults(wheel, tmp_path):
     assert models["pruned"]["sparsity"] >= 0.5
     (taken,) = [s["results"]["taken"] for s in run["stages"] if s["name"] == "prune"]
     assert (int8["sparsity"] >= 0.5) == (taken == "pruned")
-    picture = ROOT / "saved_models" / "digits-mobilenet" / "seven.png"
     answer = call(
-        binaries / "kerasnets", "predict", folder / "int8.tflite", picture, cwd=tmp_path
+        binaries / "kerasnets", "predict", folder / "int8.tflite", SEVEN, cwd=tmp_path
     )
     assert ": 7 " in answer
 

@@ -158,17 +158,19 @@ def _front(front: Sequence["Trial"], results: Mapping) -> str:
         f"| {x.candidate.label} | {x.candidate.cost.madds:,} | {x.val_accuracy:.1%} |"
         for x in front
     )
-    report = results["report"]
+    report, volume = results["report"], ""
+    if len({each["cost"]["madds"] for each in results["space"]["networks"]}) > 1:
+        volume = f"""
+
+Its hypervolume is {report["hypervolume"]:.4f}: the mean, over all budgets up to
+{report["most_madds"]:,} multiply-adds, of the accuracy that a budget buys here."""
     return f"""## Accuracy against cost
 
 ![Trials, and the front that none is above](front.svg)
 
 | on the front | multiply-adds | validation |
 |---|--:|--:|
-{rows}
-
-Its hypervolume is {report["hypervolume"]:.4f}: the mean, over all budgets up to
-{report["most_madds"]:,} multiply-adds, of the accuracy that a budget buys here."""
+{rows}{volume}"""
 
 
 def _trials(trials: Sequence["Trial"], results: Mapping) -> str:
