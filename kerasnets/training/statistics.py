@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -17,13 +17,29 @@ def kept_statistics(model: keras.Model) -> Iterator[None]:
     The statistics stay as they are; scale and offset learn as before. A network that is
     tuned on few images or in small batches keeps what it knows of many.
     """
-    norms: list[Any] = [
+    with normalising(batch_norms(model), _by_moving_statistics):
+        yield
+
+
+def batch_norms(model: keras.Model) -> list[Any]:
+    """List the batch norms of a model, nested ones too."""
+    return [
         layer
         for layer in all_layers(model)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.built
     ]
+
+
+@contextlib.contextmanager
+def normalising(norms: Sequence[Any], how: Callable[..., Any]) -> Iterator[None]:
+    """Let batch norms be called in another way, inside.
+
+    Args:
+        norms: The layers.
+        how: Takes the layer, and what its own ``call`` takes.
+    """
     for layer in norms:
-        layer.call = functools.partial(_by_moving_statistics, layer)
+        layer.call = functools.partial(how, layer)
     try:
         yield
     finally:

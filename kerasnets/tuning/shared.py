@@ -26,6 +26,7 @@ from kerasnets.data import Feed
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import all_layers, shapes_only
 from kerasnets.training import Objective, Recipe
+from kerasnets.training.statistics import batch_norms, normalising
 from kerasnets.traits import traits_of
 from kerasnets.tuning.networks import RESOLUTION, build_candidate
 from kerasnets.tuning.space import Candidate, Value, point_key
@@ -154,7 +155,7 @@ class SharedNetwork:
                 self.widest(self._resized(images, part), training=False)
             return [
                 tuple(scope.get_current_value(x) for x in _statistics_of(layer))
-                for layer in _batch_norms(self.widest)
+                for layer in batch_norms(self.widest)
             ]
 
         return tf.function(statistics, input_signature=self._signature)
@@ -168,7 +169,7 @@ class SharedNetwork:
             with keras.StatelessScope() as scope:
                 self._cut(scope, part)
                 for layer, values in zip(
-                    _batch_norms(self.widest), statistics, strict=True
+                    batch_norms(self.widest), statistics, strict=True
                 ):
                     for variable, value in zip(
                         _statistics_of(layer), values, strict=True
@@ -178,7 +179,7 @@ class SharedNetwork:
 
         # their lengths vary
         one = tf.TensorSpec((None,), "float32")
-        each = [(one, one) for _ in _batch_norms(self.widest)]
+        each = [(one, one) for _ in batch_norms(self.widest)]
         return tf.function(answers, input_signature=[*self._signature, each])
 
     @property
@@ -242,14 +243,6 @@ def _names(model: keras.Model) -> list[tuple[str, int]]:
     return [(layer.name, len(layer.weights)) for layer in model.layers]
 
 
-def _batch_norms(model: keras.Model) -> list[Any]:
-    return [
-        layer
-        for layer in all_layers(model)
-        if isinstance(layer, layers.BatchNormalization)
-    ]
-
-
 @contextlib.contextmanager
 def _by_batch(model: keras.Model, scope: Any) -> Iterator[None]:
     """Let batch norms take the statistics of the batch for theirs, inside a scope."""
@@ -262,14 +255,8 @@ def _by_batch(model: keras.Model, scope: Any) -> Iterator[None]:
             scope.add_update((variable, value))
         return type(layer).call(layer, inputs, training=False)
 
-    norms = _batch_norms(model)
-    for layer in norms:
-        layer.call = functools.partial(normalise, layer)
-    try:
+    with normalising(batch_norms(model), normalise):
         yield
-    finally:
-        for layer in norms:
-            del layer.call
 
 
 def _statistics_of(layer: Any) -> tuple[Any, Any]:
