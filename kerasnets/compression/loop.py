@@ -13,6 +13,7 @@ from kerasnets.data import Feed
 from kerasnets.errors import KerasnetsError
 from kerasnets.progress import Progress
 from kerasnets.training import Checkpoint, DivergedError, Objective, Recipe
+from kerasnets.training.native import pixels_first
 from kerasnets.training.objective import right_answers
 from kerasnets.training.optimizers import learning_rate, with_settings
 
@@ -50,7 +51,8 @@ def train(
     step = train_step(model, optimizer, teacher, Objective(recipe))
     data = iter(feed.dataset(done * steps, epochs * steps))
     for epoch in range(done, epochs):
-        results = [step(*batch) for batch in itertools.islice(data, steps)]
+        with pixels_first(model.submodules):
+            results = [step(*batch) for batch in itertools.islice(data, steps)]
         loss, accuracy = np.mean(results, axis=0)
         if not np.isfinite(loss):
             raise DivergedError(loss, epoch + 1, recipe)

@@ -6,13 +6,17 @@
 - Grouped convolution: Keras compiles it with XLA, because TensorFlow lacks its gradient
   on CPUs. XLA's code for CPUs takes some hundred times as long as a convolution for
   each group.
+- 1x1 convolution with strides of few channels: the gradient of its kernel by oneDNN is
+  wrong, or the process ends, where the channels are fewer than those that the CPU takes
+  at once, 8 or 16 (oneDNN issue 6035: it writes past its workspace). The pixels are
+  taken first; what is left has no strides.
 
 Only the last digits differ, and nothing of it stays in the model.
 """
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -21,6 +25,8 @@ from kerasnets.graph import all_layers
 
 # of the maps that the kernel of batch normalisation takes
 _PRECISIONS = ("float32", "float16", "bfloat16")
+# channels that oneDNN takes at once, at most (AVX-512)
+_BLOCK = 16
 
 
 @contextlib.contextmanager
@@ -31,21 +37,39 @@ def native_kernels(model: keras.Model) -> Iterator[None]:
     statistics across replicas, subclasses), those that are called in another way
     already and other backends than TensorFlow go on as they are.
     """
-    batch_norms, convolutions = [], []
+    layers = []
     if keras.backend.backend() == "tensorflow":
         layers = [layer for layer in all_layers(model) if layer.built]
-        batch_norms = [layer for layer in layers if _has_fused_kernel(layer)]
-        convolutions = [] if _on_gpu() else [x for x in layers if _is_grouped(x)]
+    batch_norms = [layer for layer in layers if _has_fused_kernel(layer)]
+    grouped = [] if _on_gpu() else [layer for layer in layers if _is_grouped(layer)]
     for layer in batch_norms:
         layer.call = functools.partial(_batch_norm, layer)
-    for layer in convolutions:
+    for layer in grouped:
         layer.convolution_op = functools.partial(_convolution, layer)
     try:
-        yield
+        with pixels_first(layers):
+            yield
     finally:
         for layer in batch_norms:
             del layer.call
-        for layer in convolutions:
+        for layer in grouped:
+            del layer.convolution_op
+
+
+@contextlib.contextmanager
+def pixels_first(layers: Iterable[Any]) -> Iterator[None]:
+    """Keep oneDNN's wrong gradients from 1x1 convolutions with strides, inside.
+
+    Args:
+        layers: Of Keras on TensorFlow, or of tf_keras; others go on as they are.
+    """
+    strided = [layer for layer in layers if _is_strided_pointwise(layer)]
+    for layer in strided:
+        layer.convolution_op = functools.partial(_pointwise, layer)
+    try:
+        yield
+    finally:
+        for layer in strided:
             del layer.convolution_op
 
 
@@ -74,6 +98,16 @@ def _is_grouped(layer: Any) -> bool:
         and layer.groups > 1
         and layer.data_format == "channels_last"
         and layer.padding in ("same", "valid")
+    )
+
+
+def _is_strided_pointwise(layer: Any) -> bool:
+    return (
+        type(layer).__name__ == "Conv2D"
+        and layer.kernel_size == (1, 1)
+        and max(layer.strides) > 1
+        and layer.groups == 1
+        and layer.data_format == "channels_last"
     )
 
 
@@ -124,3 +158,14 @@ def _convolution(layer, inputs, kernel):
         )
     ]
     return tf.concat(outputs, axis=-1)
+
+
+def _pointwise(layer, inputs, kernel):
+    """What the layer's own ``convolution_op`` does."""
+    import tensorflow as tf
+
+    channels = kernel.shape[-2]  # of networks that share weights it is not known
+    if channels is not None and channels >= _BLOCK:
+        return type(layer).convolution_op(layer, inputs, kernel)
+    rows, columns = layer.strides
+    return tf.nn.convolution(inputs[:, ::rows, ::columns], kernel, padding="VALID")

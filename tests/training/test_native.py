@@ -64,6 +64,29 @@ def test_same_outputs_gradients_and_statistics(build):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * theirs.max())
 
 
+@pytest.mark.parametrize("channels", [1, 4, 7, 12, 16])
+@pytest.mark.parametrize(("side", "strides"), [(32, 2), (31, 2), (48, 3)])
+def test_gradient_of_strided_pointwise_convolutions(channels, side, strides):
+    """Of few channels oneDNN's is wrong (its issue 6035), or ends the process."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(8, side, side, channels)).astype("float32")
+    model = with_layer(
+        layers.Conv2D(8, 1, strides=strides, padding="same", use_bias=False),
+        x.shape[1:],
+    )
+    pixels = x[:, ::strides, ::strides]
+    upstream = random.normal(size=(*pixels.shape[:-1], 8)).astype("float32")
+    (kernel,) = model.get_weights()
+    with native_kernels(model):
+        outputs, images, kernels = step(model, tf.constant(x), upstream)[:3]
+    np.testing.assert_allclose(outputs, pixels @ kernel[0, 0], rtol=1e-4, atol=1e-4)
+    expected = np.zeros_like(x)
+    expected[:, ::strides, ::strides] = upstream @ kernel[0, 0].T
+    np.testing.assert_allclose(images, expected, rtol=1e-4, atol=1e-4)
+    expected = np.einsum("nhwi,nhwo->io", pixels, upstream)
+    np.testing.assert_allclose(kernels[0, 0], expected, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("build", [norm, convolution])
 @pytest.mark.parametrize(
     # rounding to 10 and to 7 bits
