@@ -23,6 +23,7 @@ _ROOMS = (
     "analysis",
     "applications",
     "blocks",
+    "channels",
     "compression",
     "data",
     "evaluation",

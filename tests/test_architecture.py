@@ -16,6 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = (
     "analysis",
     "applications",
+    "channels",
     "compression",
     "data",
     "evaluation",
@@ -52,13 +53,13 @@ def name_of(path):
 PORTABLE = [
     path
     for path in FILES
-    if path.relative_to(PACKAGE).parts[0] in ("applications", "pretrained")
+    if path.relative_to(PACKAGE).parts[0] in ("applications", "channels", "pretrained")
     or name_of(path) in CORE
     or ".".join((path.parent.name, path.stem)) in COSTS
 ]
 SHARED = (
     *("layers", "blocks", "errors", "graph", "traits", "pixels", "probabilities"),
-    *("grey", "untrusted", "pretrained", "applications"),
+    *("grey", "untrusted", "pretrained", "applications", "channels"),
 )
 # the families that a paper itself builds on
 BUILDS_ON = {

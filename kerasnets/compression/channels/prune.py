@@ -19,16 +19,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 
-from kerasnets.compression.channels.groups import Channels, trace
-from kerasnets.compression.channels.ties import Cut
+from kerasnets.channels import Channels, rebuilt, trace
 from kerasnets.compression.settings import ChannelSettings
 from kerasnets.errors import KerasnetsError
-from kerasnets.graph import deep_graphs, graph_of, input_like, replay, takes_training
 from kerasnets.traits import traits_of
 
 CRITERIA = ("batch_norm", "l1")
@@ -80,7 +77,7 @@ def prune_channels(
     channels = trace(model, spare)
     scores = _scores(channels, criterion)
     kept = _chosen(channels, _units(channels, scores, multiple), madds)
-    return _rebuilt(model, channels, kept)
+    return rebuilt(model, channels, kept.astype(int))
 
 
 def _scores(channels: Channels, criterion: str) -> np.ndarray:
@@ -195,44 +192,3 @@ def _chosen(channels: Channels, units: list[_Unit], madds: float) -> np.ndarray:
         if channels.madds(kept) > target:
             kept[unit.groups] = False
     return kept
-
-
-def _rebuilt(model: keras.Model, channels: Channels, kept: np.ndarray) -> keras.Model:
-    """The network with the groups that are kept, and their weights."""
-    stays = kept[channels.groups]
-    layers: dict[int, tuple[Any, Any]] = {}
-
-    def call(operation, path: tuple, args: tuple, kwargs: dict, training):
-        del path
-        if training is not None and takes_training(operation):
-            kwargs["training"] = training
-        if not isinstance(operation, keras.Layer):
-            return operation(*args, **kwargs)
-        if id(operation) not in layers:
-            cut = channels.ties.cuts.get(id(operation), Cut())
-            copy = _copy(operation, cut, channels.names[id(operation)], stays)
-            layers[id(operation)] = operation, copy
-        return layers[id(operation)][1](*args, **kwargs)
-
-    inputs = keras.tree.map_structure(input_like, graph_of(model).input)
-    with deep_graphs():
-        pruned = keras.Model(inputs, replay(model, inputs, call), name=model.name)
-    for operation, copy in layers.values():
-        cut = channels.ties.cuts.get(id(operation), Cut())
-        copy.set_weights(_gathered(operation.get_weights(), cut, stays))
-    return pruned
-
-
-def _copy(layer, cut: Cut, name: str, stays: np.ndarray):
-    """A layer of the same configuration for the channels that stay."""
-    counts = {key: int(stays[ids].sum()) for key, ids in cut.counts.items()}
-    config = {**layer.get_config(), **cut.changes, **counts, "name": name}
-    return type(layer).from_config(config)
-
-
-def _gathered(weights: list, cut: Cut, stays: np.ndarray) -> list[np.ndarray]:
-    """The weights of the channels that stay."""
-    for i, axes in enumerate(cut.axes[: len(weights)]):
-        for axis, ids in axes.items():
-            weights[i] = np.compress(stays[ids], weights[i], axis=axis)
-    return weights

@@ -14,9 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets.analysis import count_madds
-from kerasnets.compression.channels.rules import JOINING, RULES
-from kerasnets.compression.channels.ties import Call, Ties
+from kerasnets.analysis.costs import count_madds
+from kerasnets.channels.rules import JOINING, RULES
+from kerasnets.channels.ties import Call, Ties
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import graph_of, replay
 
@@ -66,9 +66,11 @@ def trace(model: keras.Model, spare: Collection[str] = ()) -> Channels:
         )
     total = count_madds(model)
     tracer = _Tracer({operation.name for operation in graph.operations}, set(spare))
-    inputs = keras.tree.map_structure(tracer.held, graph.input)
+    inputs = keras.tree.map_structure(
+        lambda spec: tracer.held(spec, "they are the network's inputs"), graph.input
+    )
     for tensor in keras.tree.flatten(replay(model, inputs, tracer.visit)):
-        tracer.ties.hold(tensor.ids)
+        tracer.ties.hold(tensor.ids, "they are the network's outputs")
     if unknown := set(spare) - set(tracer.names.values()):
         raise KerasnetsError(
             f"spare names {sorted(unknown)}, which are not layers of {model.name!r}"
@@ -97,11 +99,11 @@ class _Tracer:
         # of a layer that changes with its channels, those that it has seen
         self._seen: dict[int, list[np.ndarray]] = {}
 
-    def held(self, spec) -> _Tensor:
+    def held(self, spec, why: str) -> _Tensor:
         """Make a tensor whose channels stay."""
         width = spec.shape[-1] if len(spec.shape) > 1 else None
         ids = self.ties.new(width or 0)
-        self.ties.hold(ids)
+        self.ties.hold(ids, why)
         return _Tensor(spec, ids)
 
     def visit(self, operation, path: tuple, args: tuple, kwargs: dict, training):
@@ -114,12 +116,15 @@ class _Tracer:
         )
         made = operation.compute_output_spec(*specs[0], **specs[1])
         ids = self._followed(operation, tensors, made)
+        name = self.names[id(operation)]
         if ids is None:
+            kind = type(operation).__name__
+            why = f"channels cannot be followed through {name!r} ({kind})"
             for tensor in tensors:
-                self.ties.hold(tensor.ids)
-            return keras.tree.map_structure(self.held, made)
-        if self.names[id(operation)] in self._spare:
-            self.ties.hold(ids)
+                self.ties.hold(tensor.ids, why)
+            return keras.tree.map_structure(lambda spec: self.held(spec, why), made)
+        if name in self._spare:
+            self.ties.hold(ids, f"{name!r} is spared")
         return _Tensor(made, ids)
 
     def _name(self, operation, path: str) -> None:
@@ -140,8 +145,9 @@ class _Tracer:
         if rule is None or first or not (len(tensors) == 1 or rule in JOINING):
             return None
         if id(operation) in self._seen:  # a second use of the same weights
+            why = f"{self.names[id(operation)]!r} is called twice"
             for ids in self._seen[id(operation)]:
-                self.ties.hold(ids)
+                self.ties.hold(ids, why)
             return None
         shapes = [tuple(tensor.spec.shape) for tensor in tensors]
         ids = [tensor.ids for tensor in tensors]

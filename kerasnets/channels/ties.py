@@ -30,6 +30,8 @@ class Ties:
         cuts: By the identity of a layer.
         costs: (multiply-adds of a pair, channels in, channels out) of each use of a
             layer.
+        rows: (layer, channels) where channels of one group stand side by side, and
+            copies of each would be taken for those of its neighbour.
     """
 
     def __init__(self):
@@ -37,8 +39,9 @@ class Ties:
         self.scales: list[tuple[Any, np.ndarray]] = []
         self.cuts: dict[int, Cut] = {}
         self.costs: list[tuple[int, np.ndarray, np.ndarray]] = []
+        self.rows: list[tuple[Any, np.ndarray]] = []
         self._parent: list[int] = []  # of each id: the trees of union-find
-        self._held: list[np.ndarray] = []
+        self._held: list[tuple[np.ndarray, str]] = []
 
     def new(self, count: int) -> np.ndarray:
         """Give ids that no other channel has."""
@@ -51,17 +54,25 @@ class Ties:
         for a, b in zip(ours.tolist(), theirs.tolist(), strict=True):
             self._parent[self._root(a)] = self._root(b)
 
-    def hold(self, ids: np.ndarray) -> None:
+    def hold(self, ids: np.ndarray, why: str) -> None:
         """Let these channels stay, with all that are tied to them now or later."""
-        self._held.append(ids)
+        self._held.append((ids, why))
 
     def groups(self) -> tuple[np.ndarray, np.ndarray]:
         """Give for each channel its group, from 0; for each group whether it may go."""
         roots = [self._root(i) for i in range(len(self._parent))]
         _, groups = np.unique(roots, return_inverse=True)
         free = np.ones(groups.max() + 1, bool)
-        free[groups[np.concatenate(self._held)]] = False
+        free[groups[np.concatenate([ids for ids, _ in self._held])]] = False
         return groups, free
+
+    def reasons(self, ids: np.ndarray) -> list[str]:
+        """Tell why channels stay, each reason once."""
+        roots = {self._root(i) for i in ids.tolist()}
+        held = [
+            why for kept, why in self._held if any(self._root(i) in roots for i in kept)
+        ]
+        return list(dict.fromkeys(held))
 
     def _root(self, i: int) -> int:
         while self._parent[i] != i:

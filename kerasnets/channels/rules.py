@@ -21,7 +21,7 @@ import numpy as np
 from keras import layers
 
 from kerasnets import layers as own
-from kerasnets.compression.channels.ties import Call, Cut, Ties
+from kerasnets.channels.ties import Call, Cut, Ties
 from kerasnets.traits import TABLE, Channels, traits_of
 
 
@@ -89,6 +89,8 @@ def _convolve_depthwise(ties: Ties, call: Call):
     if not _is_plain(layer, kernels=1) or not _is_elementwise(layer.activation):
         return None
     outs = np.repeat(ins, layer.depth_multiplier)
+    if layer.depth_multiplier > 1:
+        ties.rows.append((layer, ins))
     ties.cuts[id(layer)] = Cut(axes=({-2: ins}, {-1: outs}))
     _cost_of_window(ties, call, outs)
     return outs
@@ -100,6 +102,8 @@ def _convolve_separably(ties: Ties, call: Call):
     if not _is_plain(layer, kernels=2):
         return None
     inside = np.repeat(ins, layer.depth_multiplier)
+    if layer.depth_multiplier > 1:
+        ties.rows.append((layer, ins))
     outs = _made(ties, layer, layer.filters)
     ties.cuts[id(layer)] = Cut(
         {"filters": outs}, axes=({-2: ins}, {-2: inside, -1: outs}, {-1: outs})
@@ -112,7 +116,7 @@ def _convolve_separably(ties: Ties, call: Call):
 def _cost_of_window(ties: Ties, call: Call, outs: np.ndarray) -> None:
     """Multiply-adds that each channel has for itself."""
     one = ties.new(1)
-    ties.hold(one)
+    ties.hold(one, "it stands for a window")
     pair = _positions(call.output) * math.prod(call.layer.kernel_size)
     ties.costs.append((pair, one, outs))
 
@@ -121,7 +125,7 @@ def _made(ties: Ties, layer, count: int) -> np.ndarray:
     """The new channels of a layer with filters."""
     outs = ties.new(count)
     if not _is_elementwise(layer.activation):
-        ties.hold(outs)
+        ties.hold(outs, f"the activation of {layer.name!r} mixes them")
     ties.makers.append((layer, outs))
     return outs
 
@@ -133,7 +137,7 @@ def _tie(ties: Ties, call: Call):
         if len(ids) == len(widest):
             ties.tie(ids, widest)
         else:
-            ties.hold(ids)
+            ties.hold(ids, f"{call.layer.name!r} lays one on many")
     return widest
 
 
@@ -168,6 +172,7 @@ def _pad_channels(ties: Ties, call: Call):
 
 
 def _maximum_of_pieces(ties: Ties, call: Call):
+    ties.rows.append((call.layer, call.ids[0]))
     return _tie_rows(ties, call.ids[0].reshape(-1, call.layer.pieces).T)
 
 
