@@ -19,6 +19,7 @@ for _name, _command in {
     "train": learning.train,
     "compare": comparing.compare,
     "finetune": learning.finetune,
+    "grow": learning.grow,
     "tune": tuning.tune,
     "neighbours": learning.neighbours,
     "evaluate": judging.evaluate,

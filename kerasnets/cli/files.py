@@ -108,7 +108,7 @@ def compress(
 ) -> None:
     """Make a classifier smaller while it trains on."""
     from kerasnets.jobs import compress as job
-    from kerasnets.reports.tables import compression_table
+    from kerasnets.reports.tables import change_table
 
     options.fetch(context.obj, data, download)
     result = job.run(
@@ -134,7 +134,7 @@ def compress(
     if result is None:
         return  # the first process shows what all came to
     _say_left_out(context, result.left_out)
-    terminal.show(compression_table(result.before, result.after))
+    terminal.show(change_table(result.before, result.after))
     terminal.show("\n".join(map(str, result.files)))
 
 

@@ -111,13 +111,13 @@ def train(
     terminal.show(str(out))
 
 
-def _pairs(texts: list[str]) -> dict[str, str]:
+def _pairs(texts: list[str], option: str = "--set") -> dict[str, str]:
     """KEY=VALUE texts as a mapping."""
     pairs = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
-            raise typer.BadParameter(f"--set {text!r}: KEY=VALUE is accepted")
+            raise typer.BadParameter(f"{option} {text!r}: KEY=VALUE is accepted")
         pairs[key.strip()] = value.strip()
     return pairs
 
@@ -236,6 +236,103 @@ def finetune(
     for note in result.notes:
         terminal.show(note)
     terminal.show(f"{result.path}: {result.taken}")
+
+
+def grow(
+    context: typer.Context,
+    model: options.Model,
+    out: Annotated[Path, typer.Argument(metavar="OUT.keras", help="File to write.")],
+    widths: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--widen",
+            metavar="LAYER=CHANNELS",
+            help="Convolution or dense layer that gets more channels.",
+        ),
+    ] = None,
+    deepen: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LAYER", help="Activation that gets one more layer behind it."
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="Network of the zoo that the model is, to widen all of it."),
+    ] = None,
+    alpha: options.Alpha = None,
+    noise: Annotated[
+        float,
+        typer.Option(help="Parts copies: deviation as a share of the layer's."),
+    ] = 0.0,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Labelled images to train on, as of `train`.  [default: none, the "
+            "file answers as the model does]"
+        ),
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change of the recipe, as epochs=30 or learning_rate=0.003.",
+        ),
+    ] = None,
+    pixels: options.Pixels = None,
+    plugin: options.Plugin = None,
+    seed: options.Seed = 0,
+    download: options.Download = False,
+    skip_bad_images: options.SkipBad = False,
+    devices: options.Devices = None,
+    fresh: Annotated[
+        bool, typer.Option(help="Delete what an interrupted call left, and start over.")
+    ] = False,
+) -> None:
+    """Make a classifier wider or deeper; it answers as before, and trains on."""
+    from kerasnets.jobs import grow as job
+    from kerasnets.reports.notes import left_out_line
+    from kerasnets.reports.tables import change_table
+
+    options.fetch(context.obj, data, download)
+    growth = job.Growth(
+        widths=_whole_numbers(_pairs(widths or [], "--widen")),
+        deeper=tuple(deepen or ()),
+        network=network,
+        alpha=alpha,
+        noise=noise,
+    )
+    result = job.run(
+        model,
+        out,
+        growth,
+        data=data,
+        changes=_pairs(changes or []),
+        pixels=options.parse_stated(pixels),
+        plugins=plugin or (),
+        skip_bad_images=skip_bad_images,
+        devices=devices,
+        seed=seed,
+        fresh=fresh,
+        display=terminal.StageDisplay(context.obj, job.STAGES),
+    )
+    if result is None:
+        return  # the first process shows what all came to
+    if result.left_out:
+        terminal.say(context.obj, left_out_line(result.left_out))
+    terminal.show(change_table(result.before, result.after))
+    terminal.show(str(result.path))
+
+
+def _whole_numbers(pairs: dict[str, str]) -> dict[str, int]:
+    """LAYER=CHANNELS."""
+    for layer, text in pairs.items():
+        if not text.isdecimal() or not int(text):
+            raise typer.BadParameter(
+                f"--widen {layer}={text}: a whole number of channels is accepted"
+            )
+    return {layer: int(text) for layer, text in pairs.items()}
 
 
 def neighbours(

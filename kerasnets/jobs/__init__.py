@@ -17,7 +17,7 @@ _NEEDED = {
     "floatx": "float32",
     "image_data_format": "channels_last",
 }
-_JOBS = ("compress", "export", "finetune", "neighbours", "phone", "verify")
+_JOBS = ("compress", "export", "finetune", "grow", "neighbours", "phone", "verify")
 
 
 def __getattr__(name: str) -> ModuleType:

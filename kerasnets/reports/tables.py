@@ -101,26 +101,27 @@ def error_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def compression_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
-    """A row for the model before and one after a compression.
+def change_table(before: Mapping[str, float], after: Mapping[str, float]) -> Table:
+    """A row for a model before, and one after it was changed.
 
     Args:
-        before: params, madds, accuracy, images (on how many that was measured) and
-            zeros (share of the kernel weights).
+        before: params, madds and, where they are known, accuracy with images (on how
+            many that was measured) and zeros (share of the kernel weights).
         after: the same of the result.
     """
+    texts = {
+        "params": lambda x: f"{x['params']:,}",
+        "madds": lambda x: format_count(int(x["madds"])),
+        "accuracy": lambda x: accuracy_text(x["accuracy"], int(x["images"])),
+        "zeros": lambda x: f"{x['zeros']:.0%}",
+    }
+    known = [name for name in texts if name in after]
     table = Table()
     table.add_column("model")
-    for column in ("params", "madds", "accuracy", "zeros"):
+    for column in known:
         table.add_column(column, justify="right")
     for name, figures in (("before", before), ("after", after)):
-        table.add_row(
-            name,
-            f"{figures['params']:,}",
-            format_count(int(figures["madds"])),
-            accuracy_text(figures["accuracy"], int(figures["images"])),
-            f"{figures['zeros']:.0%}",
-        )
+        table.add_row(name, *(texts[column](figures) for column in known))
     return table
 
 

@@ -10,6 +10,7 @@ from kerasnets.transfer.linear import (
     with_temperature,
 )
 from kerasnets.transfer.neighbours import Neighbours, Suspect, neighbours, suspects
+from kerasnets.transfer.net2net import deepen, widen, widen_into
 from kerasnets.transfer.recommend import (
     SMALL,
     Recommendation,
@@ -29,6 +30,7 @@ __all__ = [
     "Similarity",
     "Suspect",
     "body",
+    "deepen",
     "distill",
     "enough_epochs",
     "features",
@@ -41,6 +43,8 @@ __all__ = [
     "stages",
     "suspects",
     "train_stages",
+    "widen",
+    "widen_into",
     "with_input_adapter",
     "with_linear",
     "with_temperature",

@@ -1,6 +1,5 @@
 """Compressing a saved model: files in, files out."""
 
-import contextlib
 import functools
 import importlib
 import json
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from support.displays import Told, names
 from support.litert import answers as litert_answers
 from support.tiny_files import network
 
@@ -27,32 +27,6 @@ from kerasnets.layers import LocalResponseNorm
 from kerasnets.pixels import parse_pixels, pixels_of
 from kerasnets.saving import load_model
 from kerasnets.training import Checkpoint
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-class Told:
-    """A display that writes down what is done, and interrupts it on the way.
-
-    ``stages`` are those that were done now, ``reports`` what each told.
-    """
-
-    def __init__(self, stop=None):
-        self.stop, self.stages, self.reports = stop, [], []
-
-    @contextlib.contextmanager
-    def __call__(self, name, done_before):
-        if not done_before:
-            self.stages.append(name)
-        yield functools.partial(self.report, name)
-        self.report(name)
-
-    def report(self, name, *told):
-        self.reports.append((name, *told[:2]))
-        if self.reports[-1] == self.stop:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture

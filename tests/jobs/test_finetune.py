@@ -1,6 +1,5 @@
 """Fine-tuning as a job: a network and images in, a network out."""
 
-import contextlib
 import functools
 import os
 import signal
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.displays import Told, names
 from support.tiny_files import network
 
 from kerasnets import applications
@@ -21,30 +21,6 @@ from kerasnets.progress import silent
 from kerasnets.runs import engine
 from kerasnets.saving import load_model
 from kerasnets.training import Checkpoint
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-class Told:
-    """A display that writes down the stages done now, and interrupts on the way."""
-
-    def __init__(self, stop=None):
-        self.stop, self.stages = stop, []
-
-    @contextlib.contextmanager
-    def __call__(self, name, done_before):
-        if not done_before:
-            self.stages.append(name)
-        yield functools.partial(self.report, name)
-        self.report(name)
-
-    def report(self, name, *told):
-        if (name, *told[:2]) == self.stop:
-            raise KeyboardInterrupt
-        if told and (name, told[0] / told[1]) == self.stop:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture

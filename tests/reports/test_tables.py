@@ -11,8 +11,8 @@ from support.rows import row
 from kerasnets.analysis import cost
 from kerasnets.applications.figures import Published
 from kerasnets.reports.tables import (
+    change_table,
     comparison_table,
-    compression_table,
     figures_table,
     file_table,
     latency_table,
@@ -82,7 +82,7 @@ def test_a_model_before_and_after(rows):
     figures = {"params": 1_234, "madds": 5_678, "accuracy": 0.9, "images": 10}
     before = figures | {"zeros": 0.0}
     after = figures | {"accuracy": 0.8, "zeros": 0.5}
-    assert rows(compression_table(before, after)) == [
+    assert rows(change_table(before, after)) == [
         ["model", "params", "madds", "accuracy", "zeros"],
         ["before", "1,234", "5.678k", "90.00% (59.6-98.2)", "0%"],
         ["after", "1,234", "5.678k", "80.00% (49.0-94.3)", "50%"],
