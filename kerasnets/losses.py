@@ -65,6 +65,22 @@ def soft_divergence(teacher_logits, logits, temperature: float):
     return temperature**2 * divergence
 
 
+def logit_distance(teacher_logits, logits):
+    """Return half the squared distance of the logits, (batch, ...).
+
+    What Ba and Caruana 2014 ("Do Deep Nets Really Need to be Deep?", section 2.2)
+    minimise: no information is lost in a softmax. For logits of mean 0 it is what
+    ``soft_divergence`` times the number of classes comes to at high temperatures.
+
+    Args:
+        teacher_logits: (batch, ..., classes).
+        logits: Of the same shape; of two classes either may have a single logit.
+    """
+    logits = class_logits(logits)
+    apart: Any = ops.cast(class_logits(teacher_logits), logits.dtype) - logits
+    return 0.5 * ops.sum(ops.square(apart), axis=-1)
+
+
 def hint_distance(hint, outputs):
     """Return half the squared distance of each image's maps, (batch,).
 

@@ -121,6 +121,7 @@ def _applies(key: str, recipe: Mapping) -> bool:
         # of a teacher, which there is none
         "temperature": False,
         "soft_weight": False,
+        "soft_loss": False,
     }.get(key, True)
 
 

@@ -24,7 +24,8 @@ class Objective:
     - "labels": whole numbers (batch, ...), or shares of the classes (batch, ...,
       classes) of images that are mixed from several;
     - "soft": a teacher's logits (batch, ..., classes), computed now or long ago. The
-      loss is then (1 - w) CE(labels, z) + w T^2 KL(softmax(t / T), softmax(z / T));
+      loss is then (1 - w) CE(labels, z) + w T^2 KL(softmax(t / T), softmax(z / T)),
+      or has the squared distance of t and z in the place of the divergence;
     - "hints": a list of a teacher's maps, one for each output behind the weighted ones;
     - "mask": how much each label counts (batch, ...), 0 for not at all; the loss is the
       mean weighted by it. Without one all count alike.
@@ -74,7 +75,9 @@ class Objective:
         recipe = self.recipe
         soft_weight = recipe.soft_weight if "soft" in targets else 0.0
         soft = hard = 0.0
-        if soft_weight > 0:
+        if soft_weight > 0 and recipe.soft_loss == "logits":
+            soft = losses.logit_distance(targets["soft"], logits)
+        elif soft_weight > 0:
             soft = losses.soft_divergence(targets["soft"], logits, recipe.temperature)
         if soft_weight < 1:
             hard = self._of_labels(targets["labels"], logits)

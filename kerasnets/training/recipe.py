@@ -18,6 +18,7 @@ OPTIMIZERS = ("sgd", "rmsprop", "adadelta", "adam", "adamw")
 SCHEDULES = ("cosine", "constant", "step", "polynomial", "exponential", "plateau")
 DECAYS = ("decoupled", "l2")
 LOSSES = ("cross_entropy", "squared_hinge")
+SOFT_LOSSES = ("divergence", "logits")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Recipe:
             20); without a teacher it has no effect.
         soft_weight: Share of the soft targets in the loss, 0 to 1; the labels have the
             rest. Without a teacher it has no effect.
+        soft_loss: Of soft targets: "divergence" at the temperature (Hinton et al.), or
+            "logits", the squared distance of the logits (Ba and Caruana 2014).
         clip_norm: Largest norm of all gradients together; 0 for any.
         accumulate: Batches whose gradients are averaged for one step of the optimizer.
         ema: Momentum of the exponential averages of the weights that take their place
@@ -93,6 +96,7 @@ class Recipe:
     label_smoothing: float = 0.0
     temperature: float = 4.0
     soft_weight: float = 0.5
+    soft_loss: str = "divergence"
     clip_norm: float = 0.0
     accumulate: int = 1
     ema: float = 0.0
@@ -105,6 +109,7 @@ class Recipe:
         _check_name("schedule", self.schedule, SCHEDULES)
         _check_name("decay", self.decay, DECAYS)
         _check_name("loss", self.loss, LOSSES)
+        _check_name("soft_loss", self.soft_loss, SOFT_LOSSES)
         ends = (0.0, *self.milestones, 1.0)
         for name, valid, accepted in (
             ("epochs", self.epochs >= 1, "1 or more"),

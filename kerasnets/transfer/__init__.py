@@ -1,6 +1,7 @@
 """What one network passes to another."""
 
 from kerasnets.transfer.distillation import distill, with_input_adapter
+from kerasnets.transfer.ensembles import ensemble
 from kerasnets.transfer.features import body, features
 from kerasnets.transfer.finetune import FineTuning, enough_epochs, finetune
 from kerasnets.transfer.linear import (
@@ -19,6 +20,13 @@ from kerasnets.transfer.recommend import (
     similarity,
 )
 from kerasnets.transfer.soft_targets import soft_targets
+from kerasnets.transfer.specialists import (
+    confusable_classes,
+    enriched,
+    joint_answer,
+    specialist_labels,
+    with_natural_dustbin,
+)
 from kerasnets.transfer.stages import stages, train_stages
 
 __all__ = [
@@ -30,16 +38,21 @@ __all__ = [
     "Similarity",
     "Suspect",
     "body",
+    "confusable_classes",
     "deepen",
     "distill",
     "enough_epochs",
+    "enriched",
+    "ensemble",
     "features",
     "finetune",
     "fit_linear",
+    "joint_answer",
     "neighbours",
     "recommend",
     "similarity",
     "soft_targets",
+    "specialist_labels",
     "stages",
     "suspects",
     "train_stages",
@@ -47,5 +60,6 @@ __all__ = [
     "widen_into",
     "with_input_adapter",
     "with_linear",
+    "with_natural_dustbin",
     "with_temperature",
 ]

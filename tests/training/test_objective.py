@@ -74,6 +74,15 @@ def test_large_temperature_gives_the_squared_distance_of_logits():
     assert loss == pytest.approx(4 * distance / (2 * 2) / 2, rel=1e-2)
 
 
+def test_distance_of_logits_by_hand():
+    # (log 3 - 0)^2 + (0 - log 3)^2 in the first row, 2 (log 5 - log 2)^2 in the second
+    rows = [np.log(3) ** 2, np.log(5 / 2) ** 2]
+    loss = taught(soft_weight=1.0, soft_loss="logits", temperature=7.0)
+    assert loss == pytest.approx(np.mean(rows), rel=1e-6)
+    mixed = taught(soft_weight=0.25, soft_loss="logits")
+    assert mixed == pytest.approx(0.75 * HARD + 0.25 * np.mean(rows), rel=1e-6)
+
+
 def test_is_the_loss_of_keras_distillation():
     rng = np.random.default_rng(0)
     logits, teacher = rng.normal(0, 3, (2, 16, 5)).astype("float32")

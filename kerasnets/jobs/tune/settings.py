@@ -26,7 +26,7 @@ from kerasnets.training import (
 from kerasnets.tuning import Budget, Objective, SearchPlan, Value
 
 # keys of a recipe that mean something with a teacher alone
-_OF_TEACHING = {"temperature", "soft_weight"}
+_OF_TEACHING = {"temperature", "soft_weight", "soft_loss"}
 # axes of networks with ImageNet weights
 _OF_WEIGHTS = ("network", "alpha", "at")
 
