@@ -1,5 +1,6 @@
 """What one network passes to another."""
 
+from kerasnets.transfer.biases import adjust_bias
 from kerasnets.transfer.distillation import distill, with_input_adapter
 from kerasnets.transfer.ensembles import ensemble
 from kerasnets.transfer.features import body, features
@@ -37,6 +38,7 @@ __all__ = [
     "Recommendation",
     "Similarity",
     "Suspect",
+    "adjust_bias",
     "body",
     "confusable_classes",
     "deepen",

@@ -177,12 +177,12 @@ def with_temperature(model: keras.Model, temperature: float) -> keras.Model:
     """
     if not (np.isfinite(temperature) and temperature > 0):
         raise KerasnetsError(f"temperature {temperature:g}: above 0 is accepted")
-    layer = _classifier(model)
+    layer = classifier_of(model)
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
     return model
 
 
-def _classifier(model: keras.Model) -> Any:
+def classifier_of(model: keras.Model) -> Any:
     """The last layer with weights, whose values are the logits but for their place."""
     call = maker(model.outputs[0])
     while isinstance(call.operation, _SCALES_THROUGH) or _is_linear(call.operation):
