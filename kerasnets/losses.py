@@ -76,8 +76,8 @@ def logit_distance(teacher_logits, logits):
         teacher_logits: (batch, ..., classes).
         logits: Of the same shape; of two classes either may have a single logit.
     """
-    logits = class_logits(logits)
-    apart: Any = ops.cast(class_logits(teacher_logits), logits.dtype) - logits
+    own: Any = class_logits(logits)
+    apart: Any = ops.cast(class_logits(teacher_logits), own.dtype) - own
     return 0.5 * ops.sum(ops.square(apart), axis=-1)
 
 

@@ -17,6 +17,7 @@ for _name, _command in {
     "summary": zoo.summary,
     "plot": zoo.plot,
     "train": learning.train,
+    "distill": learning.distill,
     "compare": comparing.compare,
     "finetune": learning.finetune,
     "grow": learning.grow,

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,28 +26,49 @@ Weights = Annotated[
 ]
 
 
+Run = Annotated[Path, typer.Option("--out", help="Folder of the run.")]
+PaperRecipe = Annotated[
+    str,
+    typer.Option(help="Recipe of a paper, as resnet-cifar; a wrong one names all."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change of the recipe, as epochs=30 or augment.flip=false.",
+    ),
+]
+Precision = Annotated[
+    str, typer.Option(help="auto, float32, mixed_float16 or mixed_bfloat16.")
+]
+Accumulate = Annotated[
+    int | None,
+    typer.Option(help="Batches for one step of the optimizer, for small memories."),
+]
+Store = Annotated[
+    Literal["auto", "decoded", "encoded"],
+    typer.Option(
+        help="Keep images decoded to squares, or as the files they are; auto: "
+        "decoded where a quarter of the free disk is enough and the recipe cuts no "
+        "parts out."
+    ),
+]
+Fresh = Annotated[
+    bool, typer.Option(help="Delete what an interrupted call left, and start over.")
+]
+
+
 def train(
     context: typer.Context,
     network: options.Network,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    out: Run,
     data: options.Data,
-    recipe: Annotated[
-        str,
-        typer.Option(help="Recipe of a paper, as resnet-cifar; a wrong one names all."),
-    ],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change of the recipe, as epochs=30 or augment.flip=false.",
-        ),
-    ] = None,
+    recipe: PaperRecipe,
+    changes: Changes = None,
     alpha: options.Alpha = None,
     size: options.Size = None,
-    precision: Annotated[
-        str, typer.Option(help="auto, float32, mixed_float16 or mixed_bfloat16.")
-    ] = "auto",
+    precision: Precision = "auto",
     initialise_from: Annotated[
         Path | None,
         typer.Option(
@@ -56,41 +77,24 @@ def train(
             "same name and shape.",
         ),
     ] = None,
-    accumulate: Annotated[
-        int | None,
-        typer.Option(help="Batches for one step of the optimizer, for small memories."),
-    ] = None,
-    store: Annotated[
-        Literal["auto", "decoded", "encoded"],
-        typer.Option(
-            help="Keep images decoded to squares, or as the files they are; auto: "
-            "decoded where a quarter of the free disk is enough and the recipe cuts no "
-            "parts out."
-        ),
-    ] = "auto",
+    accumulate: Accumulate = None,
+    store: Store = "auto",
     devices: options.Devices = None,
     seed: options.Seed = 0,
     download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
-    fresh: Annotated[
-        bool, typer.Option(help="Delete what an interrupted call left, and start over.")
-    ] = False,
+    fresh: Fresh = False,
 ) -> None:
     """Train a network from random weights as a paper did."""
-    from kerasnets.jobs import train as job
-    from kerasnets.reports.notes import left_out_line
-    from kerasnets.reports.tables import evaluation_table
-
-    given = _pairs(changes or [])
-    if accumulate is not None:
-        given["accumulate"] = str(accumulate)
-    options.fetch(context.obj, data, download)
-    result = job.run(
+    _train(
+        context,
         network,
         out,
+        download=download,
+        accumulate=accumulate,
+        changes=changes,
         data=data,
         recipe=recipe,
-        changes=given,
         alpha=alpha,
         size=size,
         precision=precision,
@@ -100,10 +104,105 @@ def train(
         skip_bad_images=skip_bad_images,
         seed=seed,
         fresh=fresh,
+    )
+
+
+def distill(
+    context: typer.Context,
+    network: Annotated[
+        str, typer.Argument(help="Student: a name of `kerasnets list`.")
+    ],
+    teacher: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="RUN|FILE.keras",
+            help="Network of the same classes that teaches; several teach as one.",
+        ),
+    ],
+    out: Run,
+    data: options.Data,
+    recipe: PaperRecipe,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change of the recipe, as temperature=4, soft_weight=0.9 (the labels "
+            "have the rest) or soft_loss=logits.",
+        ),
+    ] = None,
+    mean: Annotated[
+        Literal["arithmetic", "geometric"],
+        typer.Option(help="Of the answers of several teachers."),
+    ] = "arithmetic",
+    alpha: options.Alpha = None,
+    size: options.Size = None,
+    precision: Precision = "auto",
+    accumulate: Accumulate = None,
+    store: Store = "auto",
+    devices: options.Devices = None,
+    seed: options.Seed = 0,
+    download: options.Download = False,
+    skip_bad_images: options.SkipBad = False,
+    fresh: Fresh = False,
+) -> None:
+    """Train a small network on the answers of a larger one, and the labels."""
+    _train(
+        context,
+        network,
+        out,
+        download=download,
+        accumulate=accumulate,
+        changes=changes,
+        teachers=teacher,
+        mean=mean,
+        data=data,
+        recipe=recipe,
+        alpha=alpha,
+        size=size,
+        precision=precision,
+        store=store,
+        devices=devices,
+        skip_bad_images=skip_bad_images,
+        seed=seed,
+        fresh=fresh,
+    )
+
+
+def _train(
+    context: typer.Context,
+    network: str,
+    out: Path,
+    *,
+    data: str,
+    download: bool,
+    accumulate: int | None,
+    changes: list[str] | None,
+    **given: Any,
+) -> None:
+    """Do the job, and print what it came to."""
+    from kerasnets.jobs import train as job
+    from kerasnets.reports.notes import left_out_line
+    from kerasnets.reports.tables import evaluation_table
+
+    changed = _pairs(changes or [])
+    if accumulate is not None:
+        changed["accumulate"] = str(accumulate)
+    options.fetch(context.obj, data, download)
+    result = job.run(
+        network,
+        out,
+        data=data,
+        changes=changed,
         display=terminal.StageDisplay(context.obj, job.STAGES),
+        **given,
     )
     if result is None:
         return  # the first process shows what all came to
+    if result.teacher is not None:
+        terminal.say(
+            context.obj, f"the teacher: {result.teacher:.1%} of the validation images"
+        )
     terminal.say(context.obj, f"images were kept {result.store}")
     if result.left_out:
         terminal.say(context.obj, left_out_line(result.left_out))
@@ -191,9 +290,7 @@ def finetune(
     download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     devices: options.Devices = None,
-    fresh: Annotated[
-        bool, typer.Option(help="Delete what an interrupted call left, and start over.")
-    ] = False,
+    fresh: Fresh = False,
 ) -> None:
     """Fine-tune a pretrained network on images of other classes.
 
@@ -286,9 +383,7 @@ def grow(
     download: options.Download = False,
     skip_bad_images: options.SkipBad = False,
     devices: options.Devices = None,
-    fresh: Annotated[
-        bool, typer.Option(help="Delete what an interrupted call left, and start over.")
-    ] = False,
+    fresh: Fresh = False,
 ) -> None:
     """Make a classifier wider or deeper; it answers as before, and trains on."""
     from kerasnets.jobs import grow as job

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasnets import applications
+from kerasnets import applications, transfer
 from kerasnets.analysis import count_madds, count_params
 from kerasnets.data import (
     EncodedSplit,
@@ -109,6 +109,8 @@ class Settings:
         build: Arguments of the network's builder.
         initialise: Layers that are taken from the network trained before.
         initialise_from: File of that network, and its digest; {} for random weights.
+        teachers: Files of networks whose answers it learns, and their digests.
+        mean: Of the answers of several.
         recipe: How it is trained.
         precision: Keras's dtype policy.
     """
@@ -129,6 +131,8 @@ class Settings:
     build: Mapping[str, Any]
     initialise: Sequence[str]
     initialise_from: Mapping[str, str]
+    teachers: Sequence[Mapping[str, str]]
+    mean: transfer.Mean
     recipe: Recipe
     precision: str
 
@@ -147,12 +151,14 @@ class Trained:
         test: Figures of both on the test images, ``Judgement.as_json``, by file.
         left_out: How many files of each kind are not among the images of the data.
         store: How its images were kept: decoded or encoded.
+        teacher: Accuracy of its teacher on the validation images, where there is one.
     """
 
     folder: Path
     test: dict[str, dict[str, Any]]
     left_out: dict[str, int]
     store: str
+    teacher: float | None
 
 
 def run(
@@ -166,6 +172,8 @@ def run(
     size: int | None = None,
     precision: str = "auto",
     initialise_from: Path | None = None,
+    teachers: Sequence[Path] = (),
+    mean: transfer.Mean = "arithmetic",
     store: str = "auto",
     devices: str | None = None,
     skip_bad_images: bool = False,
@@ -193,6 +201,10 @@ def run(
         precision: One of ``training.PRECISIONS``.
         initialise_from: Folder of a run, or a .keras file, from which layers of the
             same name and shape are taken.
+        teachers: Folders of runs, or .keras files, of networks that know the same
+            classes: it learns their soft targets and the labels, see
+            ``transfer.distill``; the recipe has temperature and weight.
+        mean: Of several, see ``transfer.ensemble``.
         store: How the images are kept: "decoded" to squares, "encoded" where they are,
             or "auto", see ``data.store.choose_store``.
         devices: "all" of this machine, or a number of them; None for one.
@@ -237,6 +249,8 @@ def run(
         build={key: x for key, x in paper.network.items() if x is not None},
         initialise=paper.initialise,
         initialise_from=_trained_before(initialise_from),
+        teachers=[_trained_before(path) for path in teachers],
+        mean=mean,
         recipe=paper.recipe,
         precision=resolve_precision(precision),
     )
@@ -262,7 +276,11 @@ def run(
     )
     images = results["data"]
     return Trained(
-        out, results["evaluate"]["test"], images["left_out"], images["store"]
+        out,
+        results["evaluate"]["test"],
+        images["left_out"],
+        images["store"],
+        results["train"]["teacher"],
     )
 
 
@@ -283,6 +301,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
                 "store",
                 "normalise",
                 "build",
+                "teachers",
             ),
             may_leave=_DATA,
             share=STAGES[data],
@@ -290,7 +309,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
         Stage(
             training,
             _train,
-            uses=("recipe", "precision", "initialise", "initialise_from"),
+            uses=("recipe", "precision", "initialise", "initialise_from", "mean"),
             files=(LAST, BEST, HISTORY),
             scratch=("work", EVENTS),
             share=STAGES[training],
@@ -375,6 +394,11 @@ def _prepare(job: Job) -> dict[str, Any]:
     )
     shapes_only(lambda: new_network(settings, len(examples.class_names)))
     side = side_of(settings)
+    if settings.teachers:
+        teacher = _teacher(settings)
+        channels = _image_shape(settings)[-1]
+        transfer.check_teacher(teacher, len(examples.class_names), channels)
+        side = max(side, teacher.input_shape[1])
     store = choose_store(
         settings.store,
         len(examples.ids),
@@ -412,29 +436,35 @@ def _prepare(job: Job) -> dict[str, Any]:
     }
 
 
-def _feeds(job: Job, data: PreparedData, model: keras.Model) -> tuple[Feed, Feed]:
+def _feeds(
+    job: Job, data: PreparedData, model: keras.Model, teacher: keras.Model | None
+) -> tuple[Feed, Feed]:
     """Batches of the training images, and of the validation images."""
     settings, pixels = job.settings, pixels_of(model)
     recipe, side = settings.recipe, side_of(settings)
     how: dict[str, Any] = {
         "seed": settings.seed,
-        "size": side,
         "preprocessing": pixels,
         "batch_size": recipe.batch_size,
     }
-    augment = recipe.augment and recipe.augment.fitted(data.train)
-    learned = {"augment": augment, "mix": recipe.mix, "classes": len(data.class_names)}
+    learned: dict[str, Any] = {
+        # both networks see the same image, each at its own size
+        "size": side if teacher is None else max(side, teacher.input_shape[1]),
+        "augment": recipe.augment and recipe.augment.fitted(data.train),
+        "mix": recipe.mix,
+        "classes": len(data.class_names),
+    }
     if isinstance(data.train, EncodedSplit):
         crop = paper_recipe(settings.paper).make_crop() or whole_image
         # of parts the middle is judged
         judged = None if settings.crop else whole_image
         return (
             crop_batches(data.train, crop=crop, **learned, **how),
-            crop_batches(data.validation, crop=judged, shuffle=False, **how),
+            crop_batches(data.validation, size=side, crop=judged, shuffle=False, **how),
         )
     return (
         batches(data.train, **learned, **how),
-        batches(data.validation, shuffle=False, **how),
+        batches(data.validation, size=side, shuffle=False, **how),
     )
 
 
@@ -444,7 +474,12 @@ def _train(job: Job) -> dict[str, Any]:
     settings, data = job.settings, load_prepared(job.folder / "data")
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
-    feed, validation = _feeds(job, data, model)
+    learn, teacher, taught = train, None, None
+    if settings.teachers:
+        teacher = _teacher(settings)
+        taught = transfer.check_knows(teacher, data.validation)
+        learn = functools.partial(transfer.distill, teacher)
+    feed, validation = _feeds(job, data, model, teacher)
     history = History(job.folder, functools.partial(evaluate, model, validation))
 
     def told(epoch: int, training: Training) -> float:
@@ -454,7 +489,7 @@ def _train(job: Job) -> dict[str, Any]:
         return row["validation_accuracy"]
 
     with contextlib.closing(history):
-        train(
+        learn(
             model,
             feed,
             settings.recipe,
@@ -475,7 +510,17 @@ def _train(job: Job) -> dict[str, Any]:
         "best_epoch": best["epoch"],
         "validation_accuracy": best["validation_accuracy"],
         "taken": list(taken),
+        "teacher": taught,
     }
+
+
+def _teacher(settings: Settings) -> keras.Model:
+    """The network whose answers are learned, or several as one."""
+    members = [load_model(Path(each["path"])) for each in settings.teachers]
+    if len(members) == 1:
+        return applications.without_auxiliary(members[0])
+    temperature = settings.recipe.temperature
+    return transfer.ensemble(members, mean=settings.mean, temperature=temperature)
 
 
 def _initialise(model: keras.Model, settings: Settings) -> tuple[str, ...]:

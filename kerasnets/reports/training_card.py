@@ -39,8 +39,22 @@ def _head(name: str, settings: Mapping, trained: Mapping) -> str:
 
 {settings["network"]}{alpha}, {trained["params"]:,} parameters and
 {trained["madds"]:,} multiply-adds for an image, trained from
-{_start(settings, trained)} by `kerasnets train` on
-`{settings["data"]}`. The files go from images to logits."""
+{_start(settings, trained)} by `kerasnets {_command(settings)}` on
+`{settings["data"]}`{_teachers(settings)}. The files go from images to logits."""
+
+
+def _command(settings: Mapping) -> str:
+    return "distill" if settings["teachers"] else "train"
+
+
+def _teachers(settings: Mapping) -> str:
+    """Who taught it."""
+    paths = ", ".join(f"`{each['path']}`" for each in settings["teachers"])
+    if not paths:
+        return ""
+    several = len(settings["teachers"]) > 1
+    by_mean = f", the {settings['mean']} mean of their answers" if several else ""
+    return f" and the soft targets of {paths}{by_mean}"
 
 
 def _start(settings: Mapping, trained: Mapping) -> str:
@@ -82,7 +96,8 @@ def _recipe(settings: Mapping) -> str:
     lines = "\n".join(
         f"| {key} | {_shown(value)} |"
         for key, value in {**recipe, **_besides(settings)}.items()
-        if value not in (None, {}, "", [], ()) and _applies(key, recipe)
+        if value not in (None, {}, "", [], ())
+        and _applies(key, recipe, taught=bool(settings["teachers"]))
     )
     other = ""
     if settings["departs"]:
@@ -106,7 +121,7 @@ def _besides(settings: Mapping) -> dict[str, Any]:
     return {shown: settings[name] for name, shown in names.items()}
 
 
-def _applies(key: str, recipe: Mapping) -> bool:
+def _applies(key: str, recipe: Mapping, *, taught: bool) -> bool:
     """Tell whether a field has an effect beside the others."""
     optimizer, schedule = recipe["optimizer"], recipe["schedule"]
     return {
@@ -118,10 +133,9 @@ def _applies(key: str, recipe: Mapping) -> bool:
         "nesterov": optimizer == "sgd",
         "discount": optimizer in ("rmsprop", "adadelta"),
         "epsilon": optimizer != "sgd",
-        # of a teacher, which there is none
-        "temperature": False,
-        "soft_weight": False,
-        "soft_loss": False,
+        "temperature": taught and recipe["soft_loss"] == "divergence",
+        "soft_weight": taught,
+        "soft_loss": taught,
     }.get(key, True)
 
 

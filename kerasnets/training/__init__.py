@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     )
     from kerasnets.training.recipe import LayerRate, Recipe
     from kerasnets.training.seeding import release_memory, seed_everything
-    from kerasnets.training.trainer import BatchNorm, train
+    from kerasnets.training.trainer import BatchNorm, EachEpoch, train
 
 __all__ = [
     "BatchNorm",
     "Checkpoint",
     "Devices",
     "DivergedError",
+    "EachEpoch",
     "LayerRate",
     "Objective",
     "PaperRecipe",
@@ -67,6 +68,7 @@ __getattr__, __dir__ = names_of(
         "Checkpoint": "checkpoint",
         "Devices": "devices",
         "DivergedError": "outcome",
+        "EachEpoch": "trainer",
         "LayerRate": "recipe",
         "Objective": "objective",
         "Recipe": "recipe",

@@ -41,7 +41,9 @@ def native_kernels(model: keras.Model) -> Iterator[None]:
     if keras.backend.backend() == "tensorflow":
         layers = [layer for layer in all_layers(model) if layer.built]
     batch_norms = [layer for layer in layers if _has_fused_kernel(layer)]
-    grouped = [] if _on_gpu() else [layer for layer in layers if _is_grouped(layer)]
+    grouped = [layer for layer in layers if _is_grouped(layer)]
+    if grouped and _on_gpu():
+        grouped = []
     for layer in batch_norms:
         layer.call = functools.partial(_batch_norm, layer)
     for layer in grouped:

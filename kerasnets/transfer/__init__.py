@@ -1,8 +1,13 @@
 """What one network passes to another."""
 
 from kerasnets.transfer.biases import adjust_bias
-from kerasnets.transfer.distillation import distill, with_input_adapter
-from kerasnets.transfer.ensembles import ensemble
+from kerasnets.transfer.distillation import (
+    check_knows,
+    check_teacher,
+    distill,
+    with_input_adapter,
+)
+from kerasnets.transfer.ensembles import Mean, ensemble
 from kerasnets.transfer.features import body, features
 from kerasnets.transfer.finetune import FineTuning, enough_epochs, finetune
 from kerasnets.transfer.linear import (
@@ -34,12 +39,15 @@ __all__ = [
     "SMALL",
     "FineTuning",
     "LinearClassifier",
+    "Mean",
     "Neighbours",
     "Recommendation",
     "Similarity",
     "Suspect",
     "adjust_bias",
     "body",
+    "check_knows",
+    "check_teacher",
     "confusable_classes",
     "deepen",
     "distill",

@@ -38,8 +38,8 @@ def adjust_bias(
         What was added to the bias of each class; the mean is 0.
 
     Raises:
-        KerasnetsError: The network has no such layer or other classes, or the shares are
-            none.
+        KerasnetsError: The network has no such layer or other classes, or the shares
+            are none.
     """
     layer = classifier_of(model)
     if not layer.use_bias:

@@ -1,17 +1,23 @@
 """Knowledge distillation: a student learns a teacher's soft answers."""
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import layers
 
 from kerasnets.applications import without_auxiliary
-from kerasnets.data import Feed
+from kerasnets.data import Feed, Split
 from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import predict_logits
+from kerasnets.losses import class_logits
 from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.probabilities import check_logits
 from kerasnets.progress import Progress, silent
 from kerasnets.training import (
     Checkpoint,
     Devices,
+    EachEpoch,
     Recipe,
     Training,
     native_kernels,
@@ -26,6 +32,8 @@ def distill(
     recipe: Recipe,
     *,
     checkpoint: Checkpoint | None = None,
+    each_epoch: EachEpoch | None = None,
+    stop_at_chance: bool = False,
     devices: Devices | None = None,
     progress: Progress = silent,
 ) -> Training:
@@ -43,6 +51,8 @@ def distill(
             the teacher in its own preprocessing.
         recipe: How the student is trained.
         checkpoint: As in ``train``.
+        each_epoch: As in ``train``.
+        stop_at_chance: As in ``train``.
         devices: As in ``train``.
         progress: As in ``train``.
 
@@ -54,13 +64,8 @@ def distill(
         DivergedError: The loss is not finite at the end of an epoch.
     """
     teacher, student = without_auxiliary(teacher), without_auxiliary(student)
-    for role, model in (("teacher", teacher), ("student", student)):
-        check_logits(model, role)
-    if _classes(teacher) != _classes(student):
-        raise KerasnetsError(
-            f"the teacher knows {_classes(teacher)} classes, the student "
-            f"{_classes(student)}: they must be the same"
-        )
+    check_logits(student, "student")
+    check_teacher(teacher, _classes(student), student.input_shape[-1])
     images, _ = next(iter(feed.dataset(0, 1)))
     size = images.shape[1]
     given = pixels_of(student)
@@ -74,9 +79,69 @@ def distill(
             recipe,
             teach=lambda images: {"soft": ready(images, training=False)},
             checkpoint=checkpoint,
+            each_epoch=each_epoch,
+            stop_at_chance=stop_at_chance,
             devices=devices,
             progress=progress,
         )
+
+
+def check_teacher(teacher: keras.Model, classes: int, channels: int) -> None:
+    """Raise unless a teacher gives logits of so many classes, of such images."""
+    check_logits(teacher, "teacher")
+    if teacher.input_shape[-1] != channels:
+        raise KerasnetsError(
+            f"the teacher {teacher.name!r} takes images of {teacher.input_shape[-1]} "
+            f"channels, the student of {channels}: they must be the same"
+        )
+    if _classes(teacher) != classes:
+        raise KerasnetsError(
+            f"the teacher {teacher.name!r} knows {_classes(teacher)} classes, the "
+            f"student {classes}: they must be the same"
+        )
+
+
+def check_knows(teacher: keras.Model, split: Split) -> float:
+    """Raise where a teacher knows labelled images by other numbers, or not at all.
+
+    Where its classes come in another order, another number stands for most images of a
+    class than that of their label.
+
+    Args:
+        teacher: From images to logits.
+        split: Some images that it was not trained on.
+
+    Returns:
+        The share of the images that it tells right.
+
+    Raises:
+        KerasnetsError: It tells no more than chance would, or by other numbers.
+    """
+    labels = np.asarray(split.labels)
+    logits: Any = class_logits(predict_logits(teacher, split))
+    answers = np.argmax(logits, axis=-1)
+    counts = np.zeros((_classes(teacher),) * 2, int)
+    np.add.at(counts, (labels, answers), 1)
+    right, common = counts.trace() / len(labels), counts.sum(axis=1).max() / len(labels)
+    moved = [
+        label
+        for label, row in enumerate(counts)
+        if row.argmax() != label and 2 * row.max() > row.sum()
+    ]
+    if right <= common:
+        raise KerasnetsError(
+            f"the teacher {teacher.name!r} tells {100 * right:.1f} % of "
+            f"{len(labels)} validation images, no more than always naming their most "
+            f"common class ({100 * common:.1f} %): its classes are others, or come in "
+            "another order"
+        )
+    if len(moved) > 1 and 2 * len(moved) >= len(counts):
+        raise KerasnetsError(
+            f"the teacher {teacher.name!r} takes most images of the classes "
+            f"{', '.join(map(str, moved))} for one other each: its classes come in "
+            "another order"
+        )
+    return float(right)
 
 
 def with_input_adapter(

@@ -62,10 +62,12 @@ def ensemble(
     given = pixels_of(members[0])
     image = keras.Input((size, size, members[0].input_shape[-1]), name="image")
     x = carry(image, given)
-    answers = [
-        ops.cast(class_logits(with_input_adapter(member, size, given)(x)), "float32")
-        for member in members
-    ]
+    answers = []
+    for number, member in enumerate(members, start=1):
+        adapted = with_input_adapter(member, size, given)
+        # members of one name may be one network trained twice
+        named = keras.Model(adapted.input, adapted.output, name=f"member{number}")
+        answers.append(ops.cast(class_logits(named(x)), "float32"))
     together: Any = ops.stack(answers) / temperature
     if mean == "arithmetic":
         logs = ops.logsumexp(ops.log_softmax(together, axis=-1), axis=0)

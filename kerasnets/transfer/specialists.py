@@ -46,7 +46,7 @@ def confusable_classes(
     if not 2 <= groups <= classes:
         raise KerasnetsError(f"{groups} groups of {classes} classes: 2 to {classes}")
     covariance = np.cov(np.asarray(probabilities, "float64"), rowvar=False)
-    means = KMeans(groups, n_init=10, random_state=seed).fit_predict(covariance)
+    means = KMeans(groups, random_state=seed).fit_predict(covariance)
     found = {
         tuple(np.flatnonzero(means == group).tolist()) for group in set(means.tolist())
     }
@@ -136,12 +136,14 @@ def joint_answer(
     Raises:
         KerasnetsError: A specialist's answers do not fit its classes.
     """
-    generalist = ops.convert_to_tensor(generalist)
-    count = generalist.shape[-1]
-    likeliest = ops.argmax(generalist, axis=-1)
-    inside, outside, known = [], [], []
-    for classes, answers in specialists:
-        answers = ops.convert_to_tensor(answers)
+    general: Any = ops.convert_to_tensor(generalist)
+    count = general.shape[-1]
+    likeliest = ops.argmax(general, axis=-1)
+    inside: list[Any] = []
+    outside: list[Any] = []
+    known: list[Any] = []
+    for classes, given in specialists:
+        answers: Any = ops.convert_to_tensor(given)
         if answers.shape[-1] != len(classes) + 1:
             raise KerasnetsError(
                 f"a specialist of the classes {tuple(classes)} gives "
@@ -151,14 +153,15 @@ def joint_answer(
         mine = np.isin(np.arange(count), list(classes)).astype("float32")
         place = np.zeros((len(classes), count), "float32")
         place[np.arange(len(classes)), list(classes)] = 1
-        asked = ops.take(ops.convert_to_tensor(mine), likeliest)[:, None]
+        asked: Any = ops.take(ops.convert_to_tensor(mine), likeliest)
+        asked = ops.expand_dims(asked, -1)
         known.append(ops.convert_to_tensor(1 - mine))
         inside.append(asked * ops.matmul(answers[:, :-1], place))
         outside.append(asked * answers[:, -1:])
         # (a specialist that is not asked adds nothing)
-    q = generalist
+    q = general
     for _ in range(steps if specialists else 0):
-        total = generalist + sum(inside)
+        total = general + sum(inside)
         for others, dustbin in zip(known, outside, strict=True):
             rest = q * others
             total = total + dustbin * rest / ops.maximum(

@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from kerasnets.data import Split
 from kerasnets.errors import KerasnetsError
-from kerasnets.pixels import CAFFE, TORCH, UNIT, carry, with_pixels
+from kerasnets.pixels import CAFFE, RAW, TORCH, UNIT, carry, with_pixels
 from kerasnets.training import Objective, Recipe
-from kerasnets.transfer import distill, with_input_adapter
+from kerasnets.transfer import check_knows, distill, with_input_adapter
 
 RECIPE = Recipe(epochs=1, batch_size=4, learning_rate=0.1, warmup=0.0, soft_weight=0.9)
 
@@ -125,7 +126,7 @@ def test_linear_activation_is_no_activation():
 
 
 def test_other_classes_are_refused():
-    with pytest.raises(KerasnetsError, match=r"teacher knows 5 classes.* student 3"):
+    with pytest.raises(KerasnetsError, match=r"knows 5 classes, the student 3"):
         distill(network(classes=5), network(), noise(4), RECIPE)
 
 
@@ -152,3 +153,34 @@ def test_teacher_answers_the_images_that_the_student_gets():
     expected = Objective(recipe)({"soft": soft}, logits)
     trained = distill(teacher, student, Feed(np.asarray(TORCH(pixels))), recipe)
     np.testing.assert_allclose(trained.loss, expected, rtol=1e-3)
+
+
+def answering(answers, classes):
+    """A network that reads its answer, a class, from the first pixel; and images."""
+    image = keras.Input((2, 2, 3))
+    x = layers.GlobalAveragePooling2D()(carry(image, RAW))
+    head = layers.Dense(classes)
+    model = keras.Model(image, head(x))
+    # -(x - c)^2 but for x^2: the nearest class is the largest
+    kernel = np.zeros((3, classes))
+    kernel[0] = 2 * np.arange(classes)
+    head.set_weights([kernel, -np.square(np.arange(classes, dtype="float32"))])
+    pixels = np.tile(np.array(answers, "uint8")[:, None, None, None], (1, 2, 2, 3))
+    return model, pixels
+
+
+def split_of(pixels, labels):
+    return Split(pixels, np.array(labels), tuple(map(str, range(len(labels)))))
+
+
+def test_teachers_that_know_the_labels_are_told_from_others():
+    labels = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    model, pixels = answering([0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 3, 3], 4)
+    assert check_knows(model, split_of(pixels, labels)) == 10 / 12
+    # two swapped of four: half is right, more than the most common class
+    model, pixels = answering([1, 1, 1, 0, 0, 0, 2, 2, 2, 3, 3, 3], 4)
+    with pytest.raises(KerasnetsError, match="classes 0, 1 for one other each"):
+        check_knows(model, split_of(pixels, labels))
+    model, pixels = answering([0] * 12, 4)
+    with pytest.raises(KerasnetsError, match=r"25\.0 % of 12 .* most common class"):
+        check_knows(model, split_of(pixels, labels))

@@ -31,7 +31,10 @@ FIRST, SECOND = (0.0, float(np.log(3))), (1.0, 1.0)
 
 
 def test_arithmetic_mean_by_hand():
-    logits = ensemble([constant(*FIRST), constant(*SECOND)])(IMAGES)
+    members = [constant(*FIRST), constant(*SECOND)]
+    for member in members:
+        member.name = "the same"
+    logits = ensemble(members)(IMAGES)
     np.testing.assert_allclose(softmax(logits, 1), [[3 / 8, 5 / 8]], atol=1e-6)
 
 
