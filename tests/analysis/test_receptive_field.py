@@ -8,6 +8,7 @@ from keras import layers
 
 from kerasnets import applications
 from kerasnets.analysis import cost
+from kerasnets.training import native_kernels
 
 
 def fields(model):
@@ -102,7 +103,8 @@ def test_gradient_arrives_from_the_field_alone(name, side):
     for weight in model.weights:
         weight.assign(np.ones(weight.shape))
     pixels = tf.ones((1, side, side, 1))
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    # (oneDNN's gradients of strided 1x1 convolutions may end the process)
+    with native_kernels(model), tf.GradientTape() as tape:
         tape.watch(pixels)
         outputs = model(pixels)
         row, column = outputs.shape[1] // 2, outputs.shape[2] // 2
