@@ -15,13 +15,13 @@ Only the last digits differ, and nothing of it stays in the model.
 """
 
 import contextlib
-import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 
 from kerasnets.graph import all_layers
+from kerasnets.training.replacing import replaced
 
 # of the maps that the kernel of batch normalisation takes
 _PRECISIONS = ("float32", "float16", "bfloat16")
@@ -44,18 +44,12 @@ def native_kernels(model: keras.Model) -> Iterator[None]:
     grouped = [layer for layer in layers if _is_grouped(layer)]
     if grouped and _on_gpu():
         grouped = []
-    for layer in batch_norms:
-        layer.call = functools.partial(_batch_norm, layer)
-    for layer in grouped:
-        layer.convolution_op = functools.partial(_convolution, layer)
-    try:
-        with pixels_first(layers):
-            yield
-    finally:
-        for layer in batch_norms:
-            del layer.call
-        for layer in grouped:
-            del layer.convolution_op
+    with (
+        replaced(batch_norms, "call", _batch_norm),
+        replaced(grouped, "convolution_op", _convolution),
+        pixels_first(layers),
+    ):
+        yield
 
 
 @contextlib.contextmanager
@@ -66,13 +60,8 @@ def pixels_first(layers: Iterable[Any]) -> Iterator[None]:
         layers: Of Keras on TensorFlow, or of tf_keras; others go on as they are.
     """
     strided = [layer for layer in layers if _is_strided_pointwise(layer)]
-    for layer in strided:
-        layer.convolution_op = functools.partial(_pointwise, layer)
-    try:
+    with replaced(strided, "convolution_op", _pointwise):
         yield
-    finally:
-        for layer in strided:
-            del layer.convolution_op
 
 
 def _on_gpu() -> bool:

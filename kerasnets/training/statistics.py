@@ -1,13 +1,13 @@
 """Batch normalisation that learns, and keeps the statistics that it has."""
 
 import contextlib
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 
 from kerasnets.graph import all_layers
+from kerasnets.training.replacing import replaced
 
 
 @contextlib.contextmanager
@@ -17,7 +17,7 @@ def kept_statistics(model: keras.Model) -> Iterator[None]:
     The statistics stay as they are; scale and offset learn as before. A network that is
     tuned on few images or in small batches keeps what it knows of many.
     """
-    with normalising(batch_norms(model), _by_moving_statistics):
+    with replaced(batch_norms(model), "call", _by_moving_statistics):
         yield
 
 
@@ -28,23 +28,6 @@ def batch_norms(model: keras.Model) -> list[Any]:
         for layer in all_layers(model)
         if isinstance(layer, keras.layers.BatchNormalization) and layer.built
     ]
-
-
-@contextlib.contextmanager
-def normalising(norms: Sequence[Any], how: Callable[..., Any]) -> Iterator[None]:
-    """Let batch norms be called in another way, inside.
-
-    Args:
-        norms: The layers.
-        how: Takes the layer, and what its own ``call`` takes.
-    """
-    for layer in norms:
-        layer.call = functools.partial(how, layer)
-    try:
-        yield
-    finally:
-        for layer in norms:
-            del layer.call
 
 
 def _by_moving_statistics(layer, inputs, training=None, mask=None):

@@ -26,7 +26,8 @@ from kerasnets.data import Feed
 from kerasnets.errors import KerasnetsError
 from kerasnets.graph import all_layers, shapes_only
 from kerasnets.training import Objective, Recipe
-from kerasnets.training.statistics import batch_norms, normalising
+from kerasnets.training.replacing import replaced
+from kerasnets.training.statistics import batch_norms
 from kerasnets.traits import traits_of
 from kerasnets.tuning.networks import RESOLUTION, build_candidate
 from kerasnets.tuning.space import Candidate, Value, point_key
@@ -255,7 +256,7 @@ def _by_batch(model: keras.Model, scope: Any) -> Iterator[None]:
             scope.add_update((variable, value))
         return type(layer).call(layer, inputs, training=False)
 
-    with normalising(batch_norms(model), normalise):
+    with replaced(batch_norms(model), "call", normalise):
         yield
 
 
