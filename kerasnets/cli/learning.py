@@ -135,6 +135,16 @@ def distill(
         Literal["arithmetic", "geometric"],
         typer.Option(help="Of the answers of several teachers."),
     ] = "arithmetic",
+    views: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Versions of each image of which the teacher is asked once, "
+            "beforehand; the student sees them by turns. 0: it is asked in each step, "
+            "and each epoch has new ones.  [default: 1 where the recipe changes no "
+            "images, else 0]",
+        ),
+    ] = None,
     alpha: options.Alpha = None,
     size: options.Size = None,
     precision: Precision = "auto",
@@ -156,6 +166,7 @@ def distill(
         changes=changes,
         teachers=teacher,
         mean=mean,
+        views=views,
         data=data,
         recipe=recipe,
         alpha=alpha,

@@ -5,7 +5,7 @@ it had never stopped.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,9 @@ from kerasnets.errors import KerasnetsError
 
 if TYPE_CHECKING:
     from kerasnets.pixels import Preprocessing
+
+# a row for each image, or for each view such rows
+Targets = np.ndarray | Sequence[np.ndarray]
 
 # uses of the seed that must not share numbers
 SHUFFLE, AUGMENT, VIEW, CROP, MIX = 1, 2, 3, 4, 5
@@ -70,14 +73,14 @@ class Batches(Varied):
     augment: View | None
     shuffle: bool
     preprocessing: "Preprocessing | None" = None
-    targets: Mapping[str, np.ndarray] = field(default_factory=dict)
+    targets: Mapping[str, Targets] = field(default_factory=dict)
     views: int = 0
     mix: Mix | None = None
     classes: int = 0
     part: Share = WHOLE
 
     def __post_init__(self):
-        if self.views and self.augment is None:
+        if self.views > 1 and self.augment is None:
             raise KerasnetsError(
                 f"{self.views} fixed views without augmentation: give the changes that "
                 "make them"
@@ -272,7 +275,7 @@ def batches(
     augment: View | None = None,
     shuffle: bool = True,
     preprocessing: "Preprocessing | None" = None,
-    targets: Mapping[str, np.ndarray] | None = None,
+    targets: Mapping[str, Targets] | None = None,
     views: int = 0,
     mix: Mix | None = None,
     classes: int = 0,
@@ -289,8 +292,8 @@ def batches(
         preprocessing: What the network wants done to the pixels; None leaves
             them as they are, 0 to 255.
         targets: What else is learned of each image, by its name in
-            ``training.Objective``: arrays with a row for each image of the split, of
-            fixed views (views, images, ...).
+            ``training.Objective``: arrays with a row for each image of the split; where
+            there are fixed views, one of them for each.
         views: How many versions of each image the changes make, one an epoch, by turns;
             they depend on the seed and on nothing else, so that what a teacher says of
             each can be known beforehand. 0 for new ones in each epoch.

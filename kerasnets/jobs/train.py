@@ -1,12 +1,9 @@
 """Train a network from random weights as a paper did."""
 
 import contextlib
-import csv
 import functools
-import io
 import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +29,6 @@ from kerasnets.data import (
 from kerasnets.data.store import PARTS, check_store, choose_store
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import (
-    Evaluation,
     JudgedModel,
     Judgement,
     evaluate,
@@ -42,8 +38,8 @@ from kerasnets.evaluation import (
 from kerasnets.files import sha256, write_bytes, write_text
 from kerasnets.graph import shapes_only
 from kerasnets.jobs.checks import check_whole
+from kerasnets.jobs.epochs import EVENTS, EpochLog
 from kerasnets.pixels import pixels_of
-from kerasnets.reports.scalars import ScalarLog
 from kerasnets.runs import (
     HISTORY,
     Display,
@@ -56,6 +52,7 @@ from kerasnets.runs import (
 )
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
+    PaperRecipe,
     Recipe,
     Training,
     find_devices,
@@ -72,11 +69,7 @@ from kerasnets.training import (
 # how long they take beside each other, roughly
 STAGES = {"data": 1.0, "train": 50.0, "evaluate": 2.0}
 LAST, BEST = "model.keras", "best.keras"
-CURVES, EVENTS = ("curves.svg", "curves.png"), "tensorboard"
-_COLUMNS = (
-    *("epoch", "loss", "accuracy", "validation_loss", "validation_accuracy"),
-    "seconds",
-)
+CURVES, SOFT = ("curves.svg", "curves.png"), "soft_targets"
 # what ``prepare`` leaves of either store
 _DATA = tuple(
     f"data/{name}"
@@ -111,6 +104,8 @@ class Settings:
         initialise_from: File of that network, and its digest; {} for random weights.
         teachers: Files of networks whose answers it learns, and their digests.
         mean: Of the answers of several.
+        views: Of how many versions of each image they are asked beforehand; 0 for none,
+            None for what the recipe allows.
         recipe: How it is trained.
         precision: Keras's dtype policy.
     """
@@ -133,6 +128,7 @@ class Settings:
     initialise_from: Mapping[str, str]
     teachers: Sequence[Mapping[str, str]]
     mean: transfer.Mean
+    views: int | None
     recipe: Recipe
     precision: str
 
@@ -174,6 +170,7 @@ def run(
     initialise_from: Path | None = None,
     teachers: Sequence[Path] = (),
     mean: transfer.Mean = "arithmetic",
+    views: int | None = None,
     store: str = "auto",
     devices: str | None = None,
     skip_bad_images: bool = False,
@@ -205,6 +202,10 @@ def run(
             classes: it learns their soft targets and the labels, see
             ``transfer.distill``; the recipe has temperature and weight.
         mean: Of several, see ``transfer.ensemble``.
+        views: How many versions of each image the changes of the recipe make, one an
+            epoch, by turns: the teachers are asked of them once, beforehand, see
+            ``transfer.soft_targets``. 0 for new ones in each epoch, and teachers that
+            are asked in each step. Default: 1 where nothing changes the images, else 0.
         store: How the images are kept: "decoded" to squares, "encoded" where they are,
             or "auto", see ``data.store.choose_store``.
         devices: "all" of this machine, or a number of them; None for one.
@@ -223,6 +224,11 @@ def run(
     check_whole("seed", seed, 0)
     check_whole("size", size)
     paper = paper_recipe(recipe, changes)
+    if views is not None:
+        check_whole("views", views, 0)
+    if views:
+        _check_views(paper, store, bool(teachers))
+        store = "decoded"
     check_store(store, of_parts=bool(paper.crop))
     of_squares = paper.normalise not in ("", "channels")
     if of_squares and (paper.crop or store == "encoded"):
@@ -251,6 +257,7 @@ def run(
         initialise_from=_trained_before(initialise_from),
         teachers=[_trained_before(path) for path in teachers],
         mean=mean,
+        views=views,
         recipe=paper.recipe,
         precision=resolve_precision(precision),
     )
@@ -309,9 +316,12 @@ def _stages() -> tuple[Stage[Settings], ...]:
         Stage(
             training,
             _train,
-            uses=("recipe", "precision", "initialise", "initialise_from", "mean"),
+            uses=(
+                *("recipe", "precision", "initialise", "initialise_from"),
+                *("mean", "views"),
+            ),
             files=(LAST, BEST, HISTORY),
-            scratch=("work", EVENTS),
+            scratch=("work", SOFT, EVENTS),
             share=STAGES[training],
         ),
         Stage(
@@ -322,6 +332,21 @@ def _stages() -> tuple[Stage[Settings], ...]:
             share=STAGES[evaluation],
         ),
     )
+
+
+def _check_views(paper: PaperRecipe, store: str, taught: bool) -> None:
+    """Raise where nobody can be asked beforehand of what an epoch will show."""
+    reason = None
+    if not taught:
+        reason = "there is no teacher to ask of them"
+    elif paper.crop:
+        reason = f"{paper.name} cuts new parts out of images in each epoch"
+    elif paper.recipe.mix is not None:
+        reason = f"{paper.name} mixes images with new ones in each epoch"
+    elif store == "encoded":
+        reason = "they are of images that are kept decoded"
+    if reason is not None:
+        raise KerasnetsError(f"no fixed views are possible: {reason}")
 
 
 def side_of(settings: Settings) -> int:
@@ -437,9 +462,21 @@ def _prepare(job: Job) -> dict[str, Any]:
 
 
 def _feeds(
-    job: Job, data: PreparedData, model: keras.Model, teacher: keras.Model | None
+    job: Job,
+    data: PreparedData,
+    model: keras.Model,
+    teacher: keras.Model | None,
+    soft: Sequence[np.ndarray],
 ) -> tuple[Feed, Feed]:
-    """Batches of the training images, and of the validation images."""
+    """Batches of the training images, and of the validation images.
+
+    Args:
+        job: Of the run.
+        data: The images.
+        model: The network that learns.
+        teacher: One that is asked about the same batches.
+        soft: Its answers to fixed views, if it was asked beforehand.
+    """
     settings, pixels = job.settings, pixels_of(model)
     recipe, side = settings.recipe, side_of(settings)
     how: dict[str, Any] = {
@@ -462,25 +499,63 @@ def _feeds(
             crop_batches(data.train, crop=crop, **learned, **how),
             crop_batches(data.validation, size=side, crop=judged, shuffle=False, **how),
         )
+    if soft:
+        learned |= {"targets": {"soft": soft}, "views": len(soft)}
     return (
         batches(data.train, **learned, **how),
         batches(data.validation, size=side, shuffle=False, **how),
     )
 
 
-@in_all_processes
 def _train(job: Job) -> dict[str, Any]:
-    """Train, and judge by the validation images after each epoch."""
+    """Look at the teacher, if there is one, and train."""
+    if not job.settings.teachers:
+        return _learn(job, [])
+    teacher, data = _teacher(job.settings), load_prepared(job.folder / "data")
+    taught = transfer.check_knows(teacher, data.validation)
+    return {**_learn(job, _asked(job, teacher, data.train)), "teacher": taught}
+
+
+def _asked(job: Job, teacher: keras.Model, split: Split) -> list[str]:
+    """Where a teacher's answers to fixed views lie in the folder of the run, if any."""
+    settings, augment = job.settings, job.settings.recipe.augment
+    views = settings.views
+    if views is None:
+        alike = not (augment or settings.crop or settings.recipe.mix)
+        views = int(alike and not isinstance(split, EncodedSplit))
+    if not views:
+        return []
+    soft = transfer.soft_targets(
+        teacher,
+        split,
+        augment=augment and augment.fitted(split),
+        views=views,
+        seed=settings.seed,
+        folder=job.folder / SOFT,
+        progress=job.progress,
+    )
+    folder = job.folder.resolve()
+    return [str(Path(str(x.filename)).relative_to(folder)) for x in soft]
+
+
+@in_all_processes
+def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
+    """Train, and judge by the validation images after each epoch.
+
+    Args:
+        job: Of the run.
+        asked: Files of a teacher's answers to fixed views of the images, if any.
+    """
     settings, data = job.settings, load_prepared(job.folder / "data")
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
-    learn, teacher, taught = train, None, None
-    if settings.teachers:
+    learn, teacher = train, None
+    soft = [transfer.open_soft_targets(job.folder / path) for path in asked]
+    if settings.teachers and not soft:
         teacher = _teacher(settings)
-        taught = transfer.check_knows(teacher, data.validation)
         learn = functools.partial(transfer.distill, teacher)
-    feed, validation = _feeds(job, data, model, teacher)
-    history = History(job.folder, functools.partial(evaluate, model, validation))
+    feed, validation = _feeds(job, data, model, teacher, soft)
+    history = EpochLog(job.folder, functools.partial(evaluate, model, validation))
 
     def told(epoch: int, training: Training) -> float:
         row, is_best = history.add(epoch, training)
@@ -490,7 +565,7 @@ def _train(job: Job) -> dict[str, Any]:
 
     with contextlib.closing(history):
         learn(
-            model,
+            applications.without_auxiliary(model) if soft else model,
             feed,
             settings.recipe,
             checkpoint=job.checkpoint("train"),
@@ -510,7 +585,8 @@ def _train(job: Job) -> dict[str, Any]:
         "best_epoch": best["epoch"],
         "validation_accuracy": best["validation_accuracy"],
         "taken": list(taken),
-        "teacher": taught,
+        "teacher": None,
+        "views": len(soft),
     }
 
 
@@ -529,50 +605,6 @@ def _initialise(model: keras.Model, settings: Settings) -> tuple[str, ...]:
         return ()
     trained = load_model(Path(settings.initialise_from["path"]))
     return initialise(model, trained, settings.initialise)
-
-
-class History:
-    """The figures of each epoch, kept in ``history.csv`` and for TensorBoard.
-
-    Args:
-        folder: Of the run.
-        judge: Evaluates the network as it is, on the validation images.
-    """
-
-    def __init__(self, folder: Path, judge: Callable[[], Evaluation]):
-        self._path, self._judge = folder / HISTORY, judge
-        self.rows = read_history(self._path) if self._path.is_file() else []
-        self._begun = time.monotonic()
-        self._events: ScalarLog | None = None
-        self._folder = folder
-
-    def add(self, epoch: int, training: Training) -> tuple[dict[str, Any], bool]:
-        """Write down an epoch; those behind it, which were killed, are forgotten.
-
-        Returns:
-            Its figures, and whether it is the best so far on the validation images.
-        """
-        if self._events is None:
-            self._events = ScalarLog(self._folder / EVENTS, epoch)
-        found = self._judge()
-        earlier = [row for row in self.rows if row["epoch"] < epoch]
-        seconds, self._begun = time.monotonic() - self._begun, time.monotonic()
-        values = (training.loss, training.accuracy, found.loss, found.accuracy)
-        row = dict(zip(_COLUMNS, (epoch, *values, round(seconds, 2)), strict=True))
-        best = max((each["validation_accuracy"] for each in earlier), default=-1.0)
-        self.rows = [*earlier, row]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_text(self._path, text.getvalue())
-        self._events.add(epoch, {name: row[name] for name in _COLUMNS[1:]})
-        return row, found.accuracy > best
-
-    def close(self) -> None:
-        """Let go of the files."""
-        if self._events is not None:
-            self._events.close()
 
 
 def _evaluate(job: Job) -> dict[str, Any]:

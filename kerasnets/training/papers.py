@@ -91,9 +91,9 @@ def paper_recipe(name: str, changes: Mapping[str, str] | None = None) -> PaperRe
     Args:
         name: One of ``paper_recipes()``.
         changes: Fields of ``Recipe``, ``augment.`` and one of ``Augment``, ``mix.`` and
-            one of ``Mix``, ``network.`` and an argument of the network's builder,
-            "normalise" or "initialise", with their values as they are typed: "0.05",
-            "true", "0.5,0.75".
+            one of ``Mix``, "none" of either as a whole, ``network.`` and an argument of
+            the network's builder, "normalise" or "initialise", with their values as
+            they are typed: "0.05", "true", "0.5,0.75".
 
     Raises:
         KerasnetsError: There is no such recipe or field, or the value is none for it.
@@ -124,7 +124,8 @@ def changed_recipe(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     Args:
         recipe: It stays as it is.
         changes: Fields of ``Recipe``, ``augment.`` and one of ``Augment``, ``mix.`` and
-            one of ``Mix``, with their values as they are typed.
+            one of ``Mix``, with their values as they are typed; "none" of ``augment``
+            or ``mix`` as a whole.
 
     Raises:
         KerasnetsError: There is no such field, or the value is none for it.
@@ -138,10 +139,17 @@ def changed_recipe(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
         of, _, field = key.rpartition(".")
         if of in kinds:
             parts.setdefault(of, {})[field] = _typed(kinds[of], field, text)
+        elif key in kinds:
+            if text != "none":
+                raise KerasnetsError(
+                    f"{key} {text!r}: none is accepted, or {key}.FIELD, one value each"
+                )
+            values[key] = None
         else:
             values[key] = _typed(Recipe, key, text)
     for of, fields in parts.items():
-        values[of] = dataclasses.replace(getattr(recipe, of) or kinds[of](), **fields)
+        before = values.get(of, getattr(recipe, of)) or kinds[of]()
+        values[of] = dataclasses.replace(before, **fields)
     return dataclasses.replace(recipe, **values)
 
 

@@ -25,7 +25,7 @@ from kerasnets.transfer.recommend import (
     recommend,
     similarity,
 )
-from kerasnets.transfer.soft_targets import soft_targets
+from kerasnets.transfer.soft_targets import open_soft_targets, soft_targets
 from kerasnets.transfer.specialists import (
     confusable_classes,
     enriched,
@@ -61,6 +61,7 @@ __all__ = [
     "neighbours",
     "recommend",
     "similarity",
+    "open_soft_targets",
     "soft_targets",
     "specialist_labels",
     "stages",

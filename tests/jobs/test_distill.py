@@ -13,6 +13,7 @@ from kerasnets import cli
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import train as job
 from kerasnets.pixels import Preprocessing, carry
+from kerasnets.runs import read_history
 from kerasnets.saving import load_model
 
 SHORT = {"epochs": "9", "batch_size": "8", "learning_rate": "0.02"}
@@ -77,6 +78,65 @@ def test_student_of_a_smaller_image_learns(distill, teachers):
     told = Told()
     distill("good", display=told)
     assert told.stages == []
+
+
+def trained(result):
+    stages = json.loads((result.folder / "run.json").read_text())["stages"]
+    return next(each["results"] for each in stages if each["name"] == "train")
+
+
+def losses_of(result):
+    return [row["loss"] for row in read_history(result.folder / "history.csv")]
+
+
+def test_teacher_is_asked_once_where_the_images_stay_as_they_are(distill):
+    still = {**SHORT, "augment": "none"}
+    beforehand = distill("good", changes=still)
+    losses = losses_of(beforehand)
+    assert trained(beforehand)["views"] == 1
+    (kept,) = (beforehand.folder / "soft_targets").rglob("*.npy")
+    asked = kept.stat().st_mtime_ns
+    live = distill("good", views=0, changes=still)
+    assert trained(live)["views"] == 0
+    # the same but for what float16 rounds
+    assert losses_of(live) == pytest.approx(losses, rel=0.01)
+    # another recipe finds the answers there
+    distill("good", changes={**still, "temperature": "2"})
+    assert kept.stat().st_mtime_ns == asked
+
+
+@pytest.mark.parametrize(
+    ("recipe", "given", "text"),
+    [
+        ("lenet5", {"teachers": []}, "there is no teacher to ask of them"),
+        ("lenet5", {"store": "encoded"}, "they are of images that are kept decoded"),
+        ("vgg", {}, "vgg cuts new parts out of images in each epoch"),
+        (
+            "lenet5",
+            {"changes": {**SHORT, "mix.mixup": "0.2"}},
+            "lenet5 mixes images with new ones in each epoch",
+        ),
+    ],
+)
+def test_views_that_nobody_can_be_asked_of_beforehand_are_refused(
+    data, teachers, tmp_path, recipe, given, text
+):
+    how = {"teachers": [teachers / "good.keras"], "changes": SHORT} | given
+    with pytest.raises(KerasnetsError, match=f"no fixed views are possible: {text}"):
+        job.run("lenet5", tmp_path / "run", data=data, recipe=recipe, views=2, **how)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_changed_images_are_seen_by_turns_and_a_stopped_run_ends_alike(distill):
+    changes = {**SHORT, "augment.translate": "0.1"}
+    result = distill("good", views=3, changes=changes)
+    assert trained(result)["views"] == 3
+    assert len(list((result.folder / "soft_targets").rglob("*.npy"))) == 3
+    assert result.test["model.keras"]["top1"]["accuracy"] > 0.6
+    # without views new ones are made, which no file can answer for
+    live = distill("good", changes=changes)
+    assert trained(live)["views"] == 0
 
 
 def given_data(result):

@@ -64,7 +64,7 @@ def test_stopped_goes_on_and_ends_alike(train, tmp_path, monkeypatch):
     whole = train()
     expected = outcome(whole.folder)
     rows = job.read_history(whole.folder / "history.csv")
-    add = job.History.add
+    add = job.EpochLog.add
 
     def stop(self, epoch, training):
         if epoch == 8:
@@ -73,7 +73,7 @@ def test_stopped_goes_on_and_ends_alike(train, tmp_path, monkeypatch):
 
     # each epoch is kept, however short it is
     monkeypatch.setattr("kerasnets.training.checkpoint.time.monotonic", _clock())
-    monkeypatch.setattr(job.History, "add", stop)
+    monkeypatch.setattr(job.EpochLog, "add", stop)
     with pytest.raises(KeyboardInterrupt):
         train(fresh=True)
     assert len(job.read_history(whole.folder / "history.csv")) == 7
@@ -83,7 +83,7 @@ def test_stopped_goes_on_and_ends_alike(train, tmp_path, monkeypatch):
         told.append(epoch)
         return add(self, epoch, training)
 
-    monkeypatch.setattr(job.History, "add", count)
+    monkeypatch.setattr(job.EpochLog, "add", count)
     train()
     assert told == [8, 9]
     assert outcome(whole.folder) == expected

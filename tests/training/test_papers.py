@@ -86,6 +86,10 @@ def test_fields_are_changed_by_their_texts():
     assert (recipe.epochs, recipe.learning_rate, recipe.nesterov) == (30, 0.05, True)
     assert recipe.milestones == (0.6, 0.9)
     assert recipe.augment == Augment(pad=4, flip=False, border="mirror")
+    still = paper_recipe("resnet-cifar", {"augment": "none"}).recipe
+    assert still.augment is None
+    mirrored = paper_recipe("resnet-cifar", {"augment.flip": "true", "augment": "none"})
+    assert mirrored.recipe.augment == Augment(flip=True)
     # what is not changed stays, and so does the row
     assert recipe.batch_size == 128
     assert paper_recipe("resnet-cifar").recipe.epochs == 182
@@ -96,7 +100,7 @@ def test_fields_are_changed_by_their_texts():
     [
         ("resnet20", {}, "no recipe 'resnet20', the nearest is .*; alexnet, vgg, "),
         ("vgg", {"epoch": "3"}, "no key of recipe 'epoch', the nearest is 'epochs'"),
-        ("vgg", {"augment": "3"}, "no key of recipe 'augment'"),
+        ("vgg", {"augment": "3"}, "augment '3': none is accepted, or augment.FIELD"),
         ("vgg", {"augment.flap": "1"}, "no key of augment 'flap', the nearest is 'fl"),
         ("vgg", {"epochs": "3.5"}, "epochs '3.5': a whole number is accepted"),
         ("vgg", {"learning_rate": "fast"}, "learning_rate 'fast': a number is"),

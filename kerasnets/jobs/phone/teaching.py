@@ -144,16 +144,17 @@ def _ask(job: Job, members: Sequence[keras.Model]) -> np.ndarray:
     recipe = as_seen(job, settings.distil_recipe)
     assert recipe.augment is not None
     answers = 0.0
-    for index, member in enumerate(members):
-        answers = answers + transfer.soft_targets(
+    for member in members:
+        kept = transfer.soft_targets(
             member,
             split,
             augment=recipe.augment,
             views=settings.views,
             seed=settings.seed,
-            folder=job.folder / "work" / f"soft-{job.key[:16]}-{index}",
+            folder=job.folder / "work" / "soft_targets",
             progress=job.progress,
         )
+        answers = answers + np.stack(kept).astype("float32")
     split.let_go()
     return (answers / len(members)).astype("float32")
 
