@@ -23,9 +23,16 @@ class Learner(keras.Model):
         model: From images to logits.
         objective: What it minimises.
         teach: Gives further targets.
+        steps: Of the whole training.
     """
 
-    def __init__(self, model: keras.Model, objective: Objective, teach: Teach | None):
+    def __init__(
+        self,
+        model: keras.Model,
+        objective: Objective,
+        teach: Teach | None,
+        steps: int,
+    ):
         super().__init__(name="learner", dtype=model.dtype_policy, autocast=False)
         self.network, self.objective = model, objective
         # in closures: Keras would take what they hold for weights of the learner's own
@@ -35,6 +42,9 @@ class Learner(keras.Model):
         self._mean_loss = _Mean("mean_loss")
         self._accuracy = _Mean("accuracy")
         self._course = _Course()
+        first, last = objective.recipe.soft_weights
+        # of the whole training, where that changes what is learned
+        self._done = _Done(steps) if first != last else None
         classes = model.outputs[0].shape[-1]
         self._labels = _LabelCounts(2 if classes == 1 else classes)
         self.built = True
@@ -49,6 +59,8 @@ class Learner(keras.Model):
         targets = dict(y) if isinstance(y, dict) else {"labels": y}
         if self._teach is not None:
             targets |= self._teach(x)
+        if self._done is not None:
+            targets["done"] = self._done.result()
         loss = self.objective(targets, y_pred)
         for extra in self.network.losses:
             loss = loss + extra
@@ -68,6 +80,8 @@ class Learner(keras.Model):
         loss, images, *of_labels = sums_over_replicas(sums)
         self._mean_loss.update_state(loss, 1)
         self._course.update_state(loss, images)
+        if self._done is not None:
+            self._done.update_state()
         if of_labels:
             right, counted, labels = of_labels
             self._accuracy.update_state(right, counted)
@@ -75,8 +89,10 @@ class Learner(keras.Model):
 
     @property
     def figures(self) -> list[keras.Variable]:
-        """What the results of the epoch are made from."""
+        """What the results of the epoch are made from, and how far it has come."""
         metrics = (self._mean_loss, self._accuracy, self._labels, self._course)
+        if self._done is not None:
+            metrics = (*metrics, self._done)
         return [variable for metric in metrics for variable in metric.variables]
 
     def result(self) -> Training:
@@ -153,6 +169,23 @@ class _Course(_Figure):
 
     def result(self):
         return ops.cast(self.steps, "float32")
+
+
+class _Done(_Figure):
+    """The share of a training that is over, in epochs before this one, too."""
+
+    def __init__(self, steps: int):
+        super().__init__(name="done")
+        self._all, self.steps = steps, self.add_figure(dtype="int32")
+
+    def update_state(self):
+        self.steps.assign_add(1)
+
+    def reset_state(self):
+        """An epoch ends; the training does not."""
+
+    def result(self):
+        return ops.cast(self.steps, "float32") / self._all
 
 
 class _LabelCounts(_Figure):

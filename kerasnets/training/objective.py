@@ -11,7 +11,7 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.training.devices import share_of_replica, sums_over_replicas
 from kerasnets.training.recipe import Recipe
 
-TARGETS = ("labels", "soft", "hints", "mask")
+TARGETS = ("labels", "soft", "hints", "mask", "done")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Objective:
       loss is then (1 - w) CE(labels, z) + w T^2 KL(softmax(t / T), softmax(z / T)),
       or has the squared distance of t and z in the place of the divergence;
     - "hints": a list of a teacher's maps, one for each output behind the weighted ones;
+    - "done": the share of the training that is over, 0 to 1, where w changes with it;
     - "mask": how much each label counts (batch, ...), 0 for not at all; the loss is the
       mean weighted by it. Without one all count alike.
 
@@ -34,10 +35,12 @@ class Objective:
         recipe: Loss of the labels, label smoothing, temperature T and weight w.
         weights: Of the outputs that give logits: 1 for the main one, 0.3 for auxiliary
             classifiers (Szegedy et al. 2014). Empty where there are hints alone.
+        hint_weights: Of the outputs behind those; None for 1 each.
     """
 
     recipe: Recipe
     weights: tuple[float, ...] = (1.0,)
+    hint_weights: tuple[float, ...] | None = None
 
     def __call__(self, targets: Mapping[str, Any], outputs: Any) -> Any:
         """Return the loss, a scalar.
@@ -65,23 +68,28 @@ class Objective:
             for weight, output in zip(self.weights, logits, strict=True)
         ]
         parts += [
-            ops.mean(losses.hint_distance(hint, output))
-            for hint, output in zip(hints, maps, strict=True)
+            weight * ops.mean(losses.hint_distance(hint, output))
+            for weight, hint, output in zip(
+                self.hint_weights or (1.0,) * len(hints), hints, maps, strict=True
+            )
         ]
         return sum(parts[1:], parts[0])
 
     def _of_logits(self, targets: Mapping[str, Any], logits: Any) -> Any:
         """The loss of each label."""
         recipe = self.recipe
-        soft_weight = recipe.soft_weight if "soft" in targets else 0.0
+        first, last = recipe.soft_weights if "soft" in targets else (0.0, 0.0)
         soft = hard = 0.0
-        if soft_weight > 0 and recipe.soft_loss == "logits":
+        if max(first, last) > 0 and recipe.soft_loss == "logits":
             soft = losses.logit_distance(targets["soft"], logits)
-        elif soft_weight > 0:
+        elif max(first, last) > 0:
             soft = losses.soft_divergence(targets["soft"], logits, recipe.temperature)
-        if soft_weight < 1:
+        if min(first, last) < 1:
             hard = self._of_labels(targets["labels"], logits)
-        return (1.0 - soft_weight) * hard + soft_weight * soft
+        weight = first
+        if first != last:
+            weight = first + (last - first) * targets["done"]
+        return (1.0 - weight) * hard + weight * soft
 
     def _of_labels(self, labels: Any, logits: Any) -> Any:
         if self.recipe.loss == "squared_hinge":

@@ -118,7 +118,7 @@ def train(
     with devices.together():
         network = devices.mirrored(model)
         with devices.scope():
-            learner = Learner(network, objective, teach)
+            learner = Learner(network, objective, teach, steps)
             optimizer = make_optimizer(recipe, network, steps, rates)
             learner.compile(optimizer=optimizer)
             learner.optimizer.build(network.trainable_variables)

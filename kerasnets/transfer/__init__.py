@@ -5,6 +5,7 @@ from kerasnets.transfer.distillation import (
     check_knows,
     check_teacher,
     distill,
+    learn_hints,
     with_input_adapter,
 )
 from kerasnets.transfer.ensembles import Mean, ensemble
@@ -16,6 +17,7 @@ from kerasnets.transfer.linear import (
     with_linear,
     with_temperature,
 )
+from kerasnets.transfer.matching import Match
 from kerasnets.transfer.neighbours import Neighbours, Suspect, neighbours, suspects
 from kerasnets.transfer.net2net import deepen, widen, widen_into
 from kerasnets.transfer.recommend import (
@@ -39,6 +41,7 @@ __all__ = [
     "SMALL",
     "FineTuning",
     "LinearClassifier",
+    "Match",
     "Mean",
     "Neighbours",
     "Recommendation",
@@ -58,6 +61,7 @@ __all__ = [
     "finetune",
     "fit_linear",
     "joint_answer",
+    "learn_hints",
     "neighbours",
     "open_soft_targets",
     "recommend",

@@ -1,5 +1,6 @@
 """Knowledge distillation: a student learns a teacher's soft answers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ from kerasnets.applications import without_auxiliary
 from kerasnets.data import Feed, Split
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import predict_logits
+from kerasnets.graph import deep_graphs
 from kerasnets.losses import class_logits
 from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.probabilities import check_logits
@@ -18,10 +20,17 @@ from kerasnets.training import (
     Checkpoint,
     Devices,
     EachEpoch,
+    Objective,
     Recipe,
     Training,
     native_kernels,
     train,
+)
+from kerasnets.transfer.matching import (
+    Match,
+    guided_outputs,
+    hint_outputs,
+    match_weights,
 )
 
 
@@ -31,6 +40,7 @@ def distill(
     feed: Feed,
     recipe: Recipe,
     *,
+    matches: Sequence[Match] = (),
     checkpoint: Checkpoint | None = None,
     each_epoch: EachEpoch | None = None,
     stop_at_chance: bool = False,
@@ -41,7 +51,8 @@ def distill(
 
     The loss is ``(1 - w) CE(labels, s) + w T^2 KL(softmax(t / T), softmax(s / T))`` for
     logits ``s`` and ``t``, with the recipe's ``soft_weight`` w and ``temperature`` T
-    (Hinton et al. 2015, section 2). Auxiliary classifiers are left out.
+    (Hinton et al. 2015, section 2), and what each match adds. Both networks run once a
+    step. Auxiliary classifiers are left out.
 
     Args:
         teacher: From images to logits (batch, classes); it stays as it is.
@@ -50,6 +61,7 @@ def distill(
             larger size of the two networks. Each network gets them at its own size, and
             the teacher in its own preprocessing.
         recipe: How the student is trained.
+        matches: Layers of the student that learn what layers of the teacher give.
         checkpoint: As in ``train``.
         each_epoch: As in ``train``.
         stop_at_chance: As in ``train``.
@@ -60,29 +72,118 @@ def distill(
         Loss and accuracy of the student in the last epoch.
 
     Raises:
-        KerasnetsError: A network ends in a softmax, or the classes differ.
+        KerasnetsError: A network ends in a softmax, the classes differ, or a match is
+            of layers that cannot be held against each other.
         DivergedError: The loss is not finite at the end of an epoch.
     """
     teacher, student = without_auxiliary(teacher), without_auxiliary(student)
     check_logits(student, "student")
     check_teacher(teacher, _classes(student), student.input_shape[-1])
+    guided = guided_outputs(student, matches, teacher)
+    return _taught(
+        _with_outputs(teacher, [teacher.output, *hint_outputs(teacher, matches)]),
+        _with_outputs(student, [student.output, *guided]),
+        feed,
+        Objective(recipe, hint_weights=match_weights(matches, guided)),
+        checkpoint=checkpoint,
+        each_epoch=each_epoch,
+        stop_at_chance=stop_at_chance,
+        devices=devices,
+        progress=progress,
+    )
+
+
+def learn_hints(
+    teacher: keras.Model,
+    student: keras.Model,
+    feed: Feed,
+    recipe: Recipe,
+    matches: Sequence[Match],
+    *,
+    checkpoint: Checkpoint | None = None,
+    devices: Devices | None = None,
+    progress: Progress = silent,
+) -> Training:
+    """Train a student up to the layers that its teacher guides, in place.
+
+    The first stage of FitNets (Romero et al. 2015, section 2.3, algorithm 1): a thin
+    and deep student that begins so learns where one from random weights does not. No
+    label is looked at; ``distill`` goes on from there.
+
+    Args:
+        teacher: From images to logits (batch, classes); it stays as it is.
+        student: From images to logits; layers behind the guided ones stay as they are.
+        feed: As of ``distill``.
+        recipe: How it is trained.
+        matches: One or more.
+        checkpoint: As in ``train``.
+        devices: As in ``train``.
+        progress: As in ``train``.
+
+    Returns:
+        The loss of the last epoch.
+
+    Raises:
+        KerasnetsError: As of ``distill``, or there is no match.
+        DivergedError: The loss is not finite at the end of an epoch.
+    """
+    if not matches:
+        raise KerasnetsError("hints are learned by one match or more: none was given")
+    teacher, student = without_auxiliary(teacher), without_auxiliary(student)
+    check_teacher(teacher, _classes(student), student.input_shape[-1])
+    guided = guided_outputs(student, matches, teacher)
+    return _taught(
+        _with_outputs(teacher, hint_outputs(teacher, matches)),
+        _with_outputs(student, guided),
+        feed,
+        Objective(recipe, (), match_weights(matches, guided)),
+        checkpoint=checkpoint,
+        devices=devices,
+        progress=progress,
+    )
+
+
+def _with_outputs(model: keras.Model, outputs: list) -> keras.Model:
+    """The model with these outputs; the weights are shared."""
+    if len(outputs) == 1 and outputs[0] is model.output:
+        return model
+    with deep_graphs():
+        return keras.Model(model.input, outputs, name=model.name)
+
+
+def _taught(
+    teacher: keras.Model,
+    student: keras.Model,
+    feed: Feed,
+    objective: Objective,
+    *,
+    devices: Devices | None,
+    **how: Any,
+) -> Training:
+    """Train beside a teacher, whose outputs are logits, if any are asked, and hints."""
     images, _ = next(iter(feed.dataset(0, 1)))
     size = images.shape[1]
     given = pixels_of(student)
     # on each device a teacher
     teacher = (devices or Devices()).mirrored(teacher)
     ready = with_input_adapter(teacher, size, given)
+    logits = len(objective.weights)
+
+    def teach(images: Any) -> dict[str, Any]:
+        outputs = ready(images, training=False)
+        outputs = outputs if isinstance(outputs, list) else [outputs]
+        said = {"soft": outputs[0]} if logits else {}
+        return {**said, "hints": outputs[logits:]}
+
     with native_kernels(teacher):
         return train(
             with_input_adapter(student, size, given),
             feed,
-            recipe,
-            teach=lambda images: {"soft": ready(images, training=False)},
-            checkpoint=checkpoint,
-            each_epoch=each_epoch,
-            stop_at_chance=stop_at_chance,
+            objective.recipe,
+            teach=teach,
+            objective=objective,
             devices=devices,
-            progress=progress,
+            **how,
         )
 
 

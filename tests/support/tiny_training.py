@@ -1,5 +1,6 @@
 """A training of a tiny network in this process: ``FILE HOW``, HOW as JSON."""
 
+import functools
 import json
 import sys
 
@@ -11,6 +12,7 @@ from keras import layers
 from kerasnets.data import Augment, Split, batches
 from kerasnets.pixels import UNIT, carry
 from kerasnets.training import Recipe, find_devices, seed_everything, train
+from kerasnets.transfer import Match, distill
 
 # halves of a batch fill whole vectors of the CPU: the rest of one rounds otherwise, and
 # the loss is float32 in any case
@@ -26,12 +28,12 @@ def split():
     return Split(images.astype("uint8"), labels, tuple(map(str, range(80))))
 
 
-def network(dropout):
-    seed_everything(1)
+def network(dropout, seed=1):
+    seed_everything(seed)
     image = x = keras.Input((SIDE, SIDE, 3))
     x = carry(image, UNIT)
     for stride in (1, 2):
-        x = layers.Conv2D(4, 3, stride, use_bias=False)(x)
+        x = layers.Conv2D(4, 3, stride, use_bias=False, name=f"maps{stride}")(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.5)(x))
     x = layers.GlobalAveragePooling2D()(x)
     if dropout:
@@ -55,8 +57,12 @@ def main(out, how):
         **how.get("recipe", {}),
     )
     model = network(how.get("dropout", 0.0))
-    told = []
-    result = train(
+    told, learn = [], train
+    if how.get("matched"):
+        matches = [Match("maps1", "maps1"), Match("maps2", "maps2", "attention", 10.0)]
+        teacher = network(0.0, seed=2)
+        learn = functools.partial(distill, teacher, matches=matches)
+    result = learn(
         model,
         batches(
             split(),

@@ -74,6 +74,21 @@ def test_large_temperature_gives_the_squared_distance_of_logits():
     assert loss == pytest.approx(4 * distance / (2 * 2) / 2, rel=1e-2)
 
 
+@pytest.mark.parametrize(("done", "weight"), [(0.0, 0.8), (0.5, 0.65), (1.0, 0.5)])
+def test_share_of_soft_targets_changes_along_the_training(done, weight):
+    """Romero et al. 2015, section 3.1: lambda falls from 4 to 1 of CE + lambda KL."""
+    targets = {"labels": LABELS, "soft": TEACHER, "done": done}
+    loss = loss_of(targets, temperature=1.0, soft_weight=0.8, soft_weight_end=0.5)
+    assert loss == pytest.approx((1 - weight) * HARD + weight * np.log(3) / 4, abs=1e-6)
+
+
+def test_hints_are_weighed():
+    hint, maps = np.zeros((2, 2, 1)), np.full((2, 2, 1), 3.0)
+    objective = Objective(Recipe(1, 1.0), (), (0.5,))
+    # half of 9 + 9, half as much
+    assert float(np.asarray(objective({"hints": [hint]}, [maps]))) == 4.5
+
+
 def test_distance_of_logits_by_hand():
     # (log 3 - 0)^2 + (0 - log 3)^2 in the first row, 2 (log 5 - log 2)^2 in the second
     rows = [np.log(3) ** 2, np.log(5 / 2) ** 2]
@@ -158,7 +173,7 @@ def test_each_pixel_is_a_label():
     ],
 )
 def test_targets_that_do_not_fit_are_named(targets, outputs):
-    with pytest.raises(KerasnetsError, match="labels, soft, hints, mask are accepted"):
+    with pytest.raises(KerasnetsError, match="soft, hints, mask, done are accepted"):
         loss_of(targets, outputs)
 
 
