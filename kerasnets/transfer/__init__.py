@@ -8,7 +8,7 @@ from kerasnets.transfer.distillation import (
     learn_hints,
     with_input_adapter,
 )
-from kerasnets.transfer.ensembles import Mean, ensemble
+from kerasnets.transfer.ensembles import Mean, ensemble, ten_crop
 from kerasnets.transfer.features import body, features
 from kerasnets.transfer.finetune import FineTuning, enough_epochs, finetune
 from kerasnets.transfer.linear import (
@@ -70,6 +70,7 @@ __all__ = [
     "specialist_labels",
     "stages",
     "suspects",
+    "ten_crop",
     "train_stages",
     "widen",
     "widen_into",

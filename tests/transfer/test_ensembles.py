@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from kerasnets.errors import KerasnetsError
-from kerasnets.pixels import CAFFE, UNIT, carry, pixels_of
-from kerasnets.transfer import ensemble
+from kerasnets.pixels import CAFFE, RAW, UNIT, carry, pixels_of
+from kerasnets.transfer import ensemble, ten_crop
 
 
 def constant(*logits, size=4):
@@ -98,3 +98,27 @@ def test_probabilities_are_refused():
     softmax_model = keras.Model(image, layers.Dense(2, activation="softmax")(x))
     with pytest.raises(KerasnetsError, match=r"member 2 .* gives probabilities"):
         ensemble([constant(*FIRST), softmax_model])
+
+
+def test_ten_crops_by_hand():
+    """Two logits: the first pixel of a part, green, against nothing."""
+    image = keras.Input((3, 3, 3))
+    green = carry(image, RAW)[:, 0, 0, 1:2]
+    model = keras.Model(image, ops.concatenate([green, ops.zeros_like(green)], axis=-1))
+    images = np.random.default_rng(0).normal(size=(2, 6, 6, 3)).astype("float32")
+    # corners and middle, each from its left and, mirrored, from its right
+    corners = [(0, 0), (0, 3), (3, 0), (3, 3), (1, 1)]
+    seen = [images[:, y, x + right, 1] for y, x in corners for right in (0, 2)]
+    p = np.mean([1 / (1 + np.exp(-np.array(each) / 2)) for each in seen], axis=0)
+    teacher = ten_crop(model, 6, temperature=2.0)
+    assert teacher.input_shape == (None, 6, 6, 3)
+    np.testing.assert_allclose(softmax(teacher(images), 2)[:, 0], p, rtol=1e-5)
+    logits = np.asarray(ten_crop(model, 6, mean="geometric")(images))
+    np.testing.assert_allclose(
+        logits[:, 0] - logits[:, 1], np.mean(seen, axis=0), atol=1e-5
+    )
+
+
+def test_crops_as_large_as_the_image_are_refused():
+    with pytest.raises(KerasnetsError, match="4 x 4 pixels of images of 4 x 4: square"):
+        ten_crop(constant(*FIRST), 4)
