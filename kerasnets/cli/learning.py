@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from kerasnets import terminal
 from kerasnets.cli import options
 from kerasnets.jobs import defaults
+
+if TYPE_CHECKING:
+    from kerasnets.transfer import Match
 
 Network = Annotated[
     str,
@@ -133,8 +136,17 @@ def distill(
     ] = None,
     mean: Annotated[
         Literal["arithmetic", "geometric"],
-        typer.Option(help="Of the answers of several teachers."),
+        typer.Option(help="Of the answers of several teachers, and to ten crops."),
     ] = "arithmetic",
+    ten_crop: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SIDE",
+            min=1,
+            help="Teachers answer with the mean for ten parts of images of this side, "
+            "each as large as the images that they take.",
+        ),
+    ] = None,
     views: Annotated[
         int | None,
         typer.Option(
@@ -142,9 +154,36 @@ def distill(
             help="Versions of each image of which the teacher is asked once, "
             "beforehand; the student sees them by turns. 0: it is asked in each step, "
             "and each epoch has new ones.  [default: 1 where the recipe changes no "
-            "images, else 0]",
+            "images and nothing is matched, else 0]",
         ),
     ] = None,
+    hints: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hint",
+            metavar="TEACHER_LAYER=STUDENT_LAYER",
+            help="First train the student up to this layer, to give what that layer of "
+            "the teacher gives.",
+        ),
+    ] = None,
+    hint_epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Epochs of hints.  [default: as many as the recipe has]"
+        ),
+    ] = None,
+    matches: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--match",
+            metavar="[attention:]TEACHER_LAYER=STUDENT_LAYER",
+            help="Layers that are to give the same beside the soft targets: maps, or "
+            "where they are active.",
+        ),
+    ] = None,
+    match_weight: Annotated[
+        float, typer.Option(help="Of each --match in the loss.")
+    ] = 1.0,
     alpha: options.Alpha = None,
     size: options.Size = None,
     precision: Precision = "auto",
@@ -157,6 +196,8 @@ def distill(
     fresh: Fresh = False,
 ) -> None:
     """Train a small network on the answers of a larger one, and the labels."""
+    from kerasnets.jobs.teaching import Teaching
+
     _train(
         context,
         network,
@@ -164,9 +205,15 @@ def distill(
         download=download,
         accumulate=accumulate,
         changes=changes,
-        teachers=teacher,
-        mean=mean,
-        views=views,
+        teaching=Teaching(
+            teachers=teacher,
+            mean=mean,
+            ten_crop=ten_crop,
+            views=views,
+            hints=_matches(hints or [], 1.0, "--hint"),
+            hint_epochs=hint_epochs,
+            matches=_matches(matches or [], match_weight, "--match"),
+        ),
         data=data,
         recipe=recipe,
         alpha=alpha,
@@ -219,6 +266,23 @@ def _train(
         terminal.say(context.obj, left_out_line(result.left_out))
     terminal.show(evaluation_table([{"name": n, **x} for n, x in result.test.items()]))
     terminal.show(str(out))
+
+
+def _matches(texts: list[str], weight: float, option: str) -> "list[Match]":
+    """[KIND:]TEACHER_LAYER=STUDENT_LAYER texts."""
+    from kerasnets.transfer import Match
+
+    found = []
+    for text in texts:
+        kind, colon, layers = text.rpartition(":")
+        teacher, equals, student = layers.partition("=")
+        if not (equals and teacher and student):
+            raise typer.BadParameter(
+                f"{option} {text!r}: TEACHER_LAYER=STUDENT_LAYER is accepted"
+            )
+        given = {"kind": kind} if colon else {}
+        found.append(Match(teacher, student, weight=weight, **given))
+    return found
 
 
 def _pairs(texts: list[str], option: str = "--set") -> dict[str, str]:

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from kerasnets.files import sha256, write_bytes, write_text
 from kerasnets.graph import shapes_only
 from kerasnets.jobs.checks import check_whole
 from kerasnets.jobs.epochs import EVENTS, EpochLog
+from kerasnets.jobs.teaching import SOFT, Teaching, ask_beforehand, teacher_of
 from kerasnets.pixels import pixels_of
 from kerasnets.runs import (
     HISTORY,
@@ -52,7 +53,6 @@ from kerasnets.runs import (
 )
 from kerasnets.saving import load_model, save_model
 from kerasnets.training import (
-    PaperRecipe,
     Recipe,
     Training,
     find_devices,
@@ -69,7 +69,7 @@ from kerasnets.training import (
 # how long they take beside each other, roughly
 STAGES = {"data": 1.0, "train": 50.0, "evaluate": 2.0}
 LAST, BEST = "model.keras", "best.keras"
-CURVES, SOFT = ("curves.svg", "curves.png"), "soft_targets"
+CURVES = ("curves.svg", "curves.png")
 # what ``prepare`` leaves of either store
 _DATA = tuple(
     f"data/{name}"
@@ -103,9 +103,12 @@ class Settings:
         initialise: Layers that are taken from the network trained before.
         initialise_from: File of that network, and its digest; {} for random weights.
         teachers: Files of networks whose answers it learns, and their digests.
+        ten_crop: See ``Teaching``, as of all down to ``matches``.
         mean: Of the answers of several.
-        views: Of how many versions of each image they are asked beforehand; 0 for none,
-            None for what the recipe allows.
+        views: Of how many versions of each image they are asked beforehand.
+        hints: What it learns of their layers first.
+        hint_epochs: For how long.
+        matches: What it learns of them beside their answers.
         recipe: How it is trained.
         precision: Keras's dtype policy.
     """
@@ -127,8 +130,12 @@ class Settings:
     initialise: Sequence[str]
     initialise_from: Mapping[str, str]
     teachers: Sequence[Mapping[str, str]]
+    ten_crop: int | None
     mean: transfer.Mean
     views: int | None
+    hints: Sequence[transfer.Match]
+    hint_epochs: int | None
+    matches: Sequence[transfer.Match]
     recipe: Recipe
     precision: str
 
@@ -168,9 +175,7 @@ def run(
     size: int | None = None,
     precision: str = "auto",
     initialise_from: Path | None = None,
-    teachers: Sequence[Path] = (),
-    mean: transfer.Mean = "arithmetic",
-    views: int | None = None,
+    teaching: Teaching | None = None,
     store: str = "auto",
     devices: str | None = None,
     skip_bad_images: bool = False,
@@ -198,14 +203,7 @@ def run(
         precision: One of ``training.PRECISIONS``.
         initialise_from: Folder of a run, or a .keras file, from which layers of the
             same name and shape are taken.
-        teachers: Folders of runs, or .keras files, of networks that know the same
-            classes: it learns their soft targets and the labels, see
-            ``transfer.distill``; the recipe has temperature and weight.
-        mean: Of several, see ``transfer.ensemble``.
-        views: How many versions of each image the changes of the recipe make, one an
-            epoch, by turns: the teachers are asked of them once, beforehand, see
-            ``transfer.soft_targets``. 0 for new ones in each epoch, and teachers that
-            are asked in each step. Default: 1 where nothing changes the images, else 0.
+        teaching: By whom it is taught, and how; None for labels alone.
         store: How the images are kept: "decoded" to squares, "encoded" where they are,
             or "auto", see ``data.store.choose_store``.
         devices: "all" of this machine, or a number of them; None for one.
@@ -224,11 +222,10 @@ def run(
     check_whole("seed", seed, 0)
     check_whole("size", size)
     paper = paper_recipe(recipe, changes)
-    if views is not None:
-        check_whole("views", views, 0)
-    if views:
-        _check_views(paper, store, bool(teachers))
-        store = "decoded"
+    if teaching is not None:
+        teaching.check(paper, store)
+        store = "decoded" if teaching.views else store
+    teaching = teaching or Teaching(())
     check_store(store, of_parts=bool(paper.crop))
     of_squares = paper.normalise not in ("", "channels")
     if of_squares and (paper.crop or store == "encoded"):
@@ -255,9 +252,13 @@ def run(
         build={key: x for key, x in paper.network.items() if x is not None},
         initialise=paper.initialise,
         initialise_from=_trained_before(initialise_from),
-        teachers=[_trained_before(path) for path in teachers],
-        mean=mean,
-        views=views,
+        teachers=[_trained_before(path) for path in teaching.teachers],
+        ten_crop=teaching.ten_crop,
+        mean=teaching.mean,
+        views=teaching.views,
+        hints=tuple(teaching.hints),
+        hint_epochs=teaching.hint_epochs,
+        matches=tuple(teaching.matches),
         recipe=paper.recipe,
         precision=resolve_precision(precision),
     )
@@ -308,7 +309,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
                 "store",
                 "normalise",
                 "build",
-                "teachers",
+                *("teachers", "ten_crop"),
             ),
             may_leave=_DATA,
             share=STAGES[data],
@@ -318,7 +319,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
             _train,
             uses=(
                 *("recipe", "precision", "initialise", "initialise_from"),
-                *("mean", "views"),
+                *("mean", "views", "hints", "hint_epochs", "matches"),
             ),
             files=(LAST, BEST, HISTORY),
             scratch=("work", SOFT, EVENTS),
@@ -332,21 +333,6 @@ def _stages() -> tuple[Stage[Settings], ...]:
             share=STAGES[evaluation],
         ),
     )
-
-
-def _check_views(paper: PaperRecipe, store: str, taught: bool) -> None:
-    """Raise where nobody can be asked beforehand of what an epoch will show."""
-    reason = None
-    if not taught:
-        reason = "there is no teacher to ask of them"
-    elif paper.crop:
-        reason = f"{paper.name} cuts new parts out of images in each epoch"
-    elif paper.recipe.mix is not None:
-        reason = f"{paper.name} mixes images with new ones in each epoch"
-    elif store == "encoded":
-        reason = "they are of images that are kept decoded"
-    if reason is not None:
-        raise KerasnetsError(f"no fixed views are possible: {reason}")
 
 
 def side_of(settings: Settings) -> int:
@@ -417,12 +403,13 @@ def _prepare(job: Job) -> dict[str, Any]:
     examples = check_source(
         source, seed=settings.seed, skip_bad_images=settings.skip_bad_images
     )
-    shapes_only(lambda: new_network(settings, len(examples.class_names)))
+    classes = len(examples.class_names)
+    student = shapes_only(lambda: new_network(settings, classes))
     side = side_of(settings)
     if settings.teachers:
-        teacher = _teacher(settings)
-        channels = _image_shape(settings)[-1]
-        transfer.check_teacher(teacher, len(examples.class_names), channels)
+        teacher = teacher_of(settings)
+        transfer.check_teacher(teacher, classes, _image_shape(settings)[-1])
+        transfer.check_matches(teacher, student, (*settings.hints, *settings.matches))
         side = max(side, teacher.input_shape[1])
     store = choose_store(
         settings.store,
@@ -466,7 +453,7 @@ def _feeds(
     data: PreparedData,
     model: keras.Model,
     teacher: keras.Model | None,
-    soft: Sequence[np.ndarray],
+    soft: Sequence[np.ndarray] = (),
 ) -> tuple[Feed, Feed]:
     """Batches of the training images, and of the validation images.
 
@@ -511,31 +498,10 @@ def _train(job: Job) -> dict[str, Any]:
     """Look at the teacher, if there is one, and train."""
     if not job.settings.teachers:
         return _learn(job, [])
-    teacher, data = _teacher(job.settings), load_prepared(job.folder / "data")
+    teacher, data = teacher_of(job.settings), load_prepared(job.folder / "data")
     taught = transfer.check_knows(teacher, data.validation)
-    return {**_learn(job, _asked(job, teacher, data.train)), "teacher": taught}
-
-
-def _asked(job: Job, teacher: keras.Model, split: Split) -> list[str]:
-    """Where a teacher's answers to fixed views lie in the folder of the run, if any."""
-    settings, augment = job.settings, job.settings.recipe.augment
-    views = settings.views
-    if views is None:
-        alike = not (augment or settings.crop or settings.recipe.mix)
-        views = int(alike and not isinstance(split, EncodedSplit))
-    if not views:
-        return []
-    soft = transfer.soft_targets(
-        teacher,
-        split,
-        augment=augment and augment.fitted(split),
-        views=views,
-        seed=settings.seed,
-        folder=job.folder / SOFT,
-        progress=job.progress,
-    )
-    folder = job.folder.resolve()
-    return [str(Path(str(x.filename)).relative_to(folder)) for x in soft]
+    asked = ask_beforehand(job, teacher, data.train)
+    return {**_learn(job, asked), "teacher": taught}
 
 
 @in_all_processes
@@ -549,12 +515,27 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
     settings, data = job.settings, load_prepared(job.folder / "data")
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
-    learn, teacher = train, None
     soft = [transfer.open_soft_targets(job.folder / path) for path in asked]
-    if settings.teachers and not soft:
-        teacher = _teacher(settings)
-        learn = functools.partial(transfer.distill, teacher)
-    feed, validation = _feeds(job, data, model, teacher, soft)
+    live = bool(settings.teachers) and not soft
+    teacher = teacher_of(settings) if live or settings.hints else None
+    if teacher is not None and settings.hints:
+        feed, _ = _feeds(job, data, model, teacher)
+        transfer.learn_hints(
+            teacher,
+            model,
+            feed,
+            replace(
+                settings.recipe, epochs=settings.hint_epochs or settings.recipe.epochs
+            ),
+            settings.hints,
+            checkpoint=job.checkpoint("hints"),
+            devices=job.devices,
+            progress=job.progress,
+        )
+    learn = train
+    if live:
+        learn = functools.partial(transfer.distill, teacher, matches=settings.matches)
+    feed, validation = _feeds(job, data, model, teacher if live else None, soft)
     history = EpochLog(job.folder, functools.partial(evaluate, model, validation))
 
     def told(epoch: int, training: Training) -> float:
@@ -588,15 +569,6 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
         "teacher": None,
         "views": len(soft),
     }
-
-
-def _teacher(settings: Settings) -> keras.Model:
-    """The network whose answers are learned, or several as one."""
-    members = [load_model(Path(each["path"])) for each in settings.teachers]
-    if len(members) == 1:
-        return applications.without_auxiliary(members[0])
-    temperature = settings.recipe.temperature
-    return transfer.ensemble(members, mean=settings.mean, temperature=temperature)
 
 
 def _initialise(model: keras.Model, settings: Settings) -> tuple[str, ...]:

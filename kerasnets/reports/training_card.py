@@ -40,7 +40,9 @@ def _head(name: str, settings: Mapping, trained: Mapping) -> str:
 {settings["network"]}{alpha}, {trained["params"]:,} parameters and
 {trained["madds"]:,} multiply-adds for an image, trained from
 {_start(settings, trained)} by `kerasnets {_command(settings)}` on
-`{settings["data"]}`{_teachers(settings)}. The files go from images to logits."""
+`{settings["data"]}`{_teachers(settings)}. The files go from images to logits.{
+        _matched(settings)
+    }"""
 
 
 def _command(settings: Mapping) -> str:
@@ -52,9 +54,35 @@ def _teachers(settings: Mapping) -> str:
     paths = ", ".join(f"`{each['path']}`" for each in settings["teachers"])
     if not paths:
         return ""
-    several = len(settings["teachers"]) > 1
+    side = settings["ten_crop"]
+    several = len(settings["teachers"]) > 1 or side is not None
     by_mean = f", the {settings['mean']} mean of their answers" if several else ""
+    if side is not None:
+        by_mean += f" to ten parts of images of {side} x {side} pixels"
     return f" and the soft targets of {paths}{by_mean}"
+
+
+def _matched(settings: Mapping) -> str:
+    """What it learned of layers of its teacher."""
+    lines = ""
+    if settings["hints"]:
+        epochs = settings["hint_epochs"] or settings["recipe"]["epochs"]
+        for match in settings["hints"]:
+            lines += (
+                f" First, for {epochs} epochs, `{match['student']}` learned from "
+                f"{_matched_layer(match)} of the teacher."
+            )
+    for match in settings["matches"]:
+        lines += (
+            f" Beside its answers `{match['student']}` learned "
+            f"{_matched_layer(match)}, with weight {match['weight']:g}."
+        )
+    return lines
+
+
+def _matched_layer(match: Mapping) -> str:
+    of = "the attention of " if match["kind"] == "attention" else ""
+    return f"{of}`{match['teacher']}`"
 
 
 def _start(settings: Mapping, trained: Mapping) -> str:
@@ -135,6 +163,7 @@ def _applies(key: str, recipe: Mapping, *, taught: bool) -> bool:
         "epsilon": optimizer != "sgd",
         "temperature": taught and recipe["soft_loss"] == "divergence",
         "soft_weight": taught,
+        "soft_weight_end": taught and recipe["soft_weight_end"] >= 0,
         "soft_loss": taught,
     }.get(key, True)
 

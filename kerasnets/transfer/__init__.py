@@ -3,6 +3,7 @@
 from kerasnets.transfer.biases import adjust_bias
 from kerasnets.transfer.distillation import (
     check_knows,
+    check_matches,
     check_teacher,
     distill,
     learn_hints,
@@ -50,6 +51,7 @@ __all__ = [
     "adjust_bias",
     "body",
     "check_knows",
+    "check_matches",
     "check_teacher",
     "confusable_classes",
     "deepen",

@@ -202,6 +202,13 @@ def check_teacher(teacher: keras.Model, classes: int, channels: int) -> None:
         )
 
 
+def check_matches(
+    teacher: keras.Model, student: keras.Model, matches: Sequence[Match]
+) -> None:
+    """Raise unless a student's layers can be held against its teacher's."""
+    guided_outputs(without_auxiliary(student), matches, without_auxiliary(teacher))
+
+
 def check_knows(teacher: keras.Model, split: Split) -> float:
     """Raise where a teacher knows labelled images by other numbers, or not at all.
 

@@ -1,7 +1,10 @@
 """Students that are trained by the recipe of a paper and by teachers."""
 
+import contextlib
 import json
+import shutil
 import sys
+from dataclasses import fields
 
 import keras
 import numpy as np
@@ -12,9 +15,11 @@ from support.displays import Told
 from kerasnets import cli
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import train as job
+from kerasnets.jobs.teaching import Teaching
 from kerasnets.pixels import Preprocessing, carry
 from kerasnets.runs import read_history
 from kerasnets.saving import load_model
+from kerasnets.transfer import Match
 
 SHORT = {"epochs": "9", "batch_size": "8", "learning_rate": "0.02"}
 
@@ -60,8 +65,10 @@ def distill(data, teachers, tmp_path):
 
     def run(*names, **given):
         how = {"data": data, "recipe": "lenet5", "changes": SHORT} | given
-        paths = [teachers / f"{name}.keras" for name in names]
-        return job.run("lenet5", tmp_path / "run", teachers=paths, **how)
+        of_teaching = [each.name for each in fields(Teaching)]
+        taught = {name: how.pop(name) for name in of_teaching if name in how}
+        teaching = Teaching([teachers / f"{name}.keras" for name in names], **taught)
+        return job.run("lenet5", tmp_path / "run", teaching=teaching, **how)
 
     return run
 
@@ -106,25 +113,50 @@ def test_teacher_is_asked_once_where_the_images_stay_as_they_are(distill):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "given", "text"),
+    ("given", "text"),
     [
-        ("lenet5", {"teachers": []}, "there is no teacher to ask of them"),
-        ("lenet5", {"store": "encoded"}, "they are of images that are kept decoded"),
-        ("vgg", {}, "vgg cuts new parts out of images in each epoch"),
+        ({"store": "encoded"}, "they are of images that are kept decoded"),
+        ({"recipe": "vgg"}, "vgg cuts new parts out of images in each epoch"),
         (
-            "lenet5",
             {"changes": {**SHORT, "mix.mixup": "0.2"}},
             "lenet5 mixes images with new ones in each epoch",
+        ),
+        (
+            {"matches": [Match("dense", "f6")]},
+            "what matches want of a teacher is asked for in each step",
         ),
     ],
 )
 def test_views_that_nobody_can_be_asked_of_beforehand_are_refused(
-    data, teachers, tmp_path, recipe, given, text
+    distill, tmp_path, given, text
 ):
-    how = {"teachers": [teachers / "good.keras"], "changes": SHORT} | given
     with pytest.raises(KerasnetsError, match=f"no fixed views are possible: {text}"):
-        job.run("lenet5", tmp_path / "run", data=data, recipe=recipe, views=2, **how)
+        distill("good", views=2, **given)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "text"),
+    [
+        ((), {}, "a student has one teacher at least: none was given"),
+        (("good",), {"hint_epochs": 2}, "2 epochs of hints without a hint"),
+        (("good",), {"ten_crop": 0}, "ten_crop 0"),
+        (("good",), {"ten_crop": 8}, "parts of 8 x 8 pixels of images of 8 x 8"),
+        (
+            ("good", "blunt"),
+            {"matches": [Match("maps", "maps")]},
+            "layers of one teacher that sees whole images can be matched",
+        ),
+        (
+            ("good",),
+            {"hints": [Match("conv9", "c1")]},
+            "the teacher 'knowing' has no layer 'conv9'; its layers are",
+        ),
+    ],
+)
+def test_students_that_cannot_be_taught_so_are_told(distill, names, given, text):
+    with pytest.raises(KerasnetsError, match=text):
+        distill(*names, **given)
 
 
 @pytest.mark.slow
@@ -180,6 +212,7 @@ def test_teachers_that_do_not_fit_are_refused(distill, name, text):
 def test_what_a_person_types(monkeypatch, capfd, data, teachers, tmp_path):
     line = ["kerasnets", "distill", "lenet5", "--data", data, "--recipe", "lenet5"]
     line += ["--teacher", str(teachers / "good.keras"), "--out", str(tmp_path / "run")]
+    line += ["--ten-crop", "16", "--mean", "geometric"]
     for key, value in {**SHORT, "soft_loss": "logits", "soft_weight": "0.1"}.items():
         line += ["--set", f"{key}={value}"]
     monkeypatch.setattr(sys, "argv", line)
@@ -192,3 +225,61 @@ def test_what_a_person_types(monkeypatch, capfd, data, teachers, tmp_path):
     card = (tmp_path / "run" / "README.md").read_text()
     assert "| soft_loss | logits |" in card
     assert "| temperature" not in card  # it has no effect
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (["--match", "c1"], "--match 'c1': TEACHER_LAYER=STUDENT_LAYER is accepted"),
+        (["--hint", "=c1"], "--hint '=c1': TEACHER_LAYER=STUDENT_LAYER is accepted"),
+        (["--match", "maap:c1=c1"], "a match of 'maap': maps and attention"),
+    ],
+)
+def test_matches_that_are_none_are_told(monkeypatch, capfd, tmp_path, given, text):
+    line = ["kerasnets", "distill", "lenet5", "--data", "digits", "--recipe", "lenet5"]
+    line += ["--teacher", "t.keras", "--out", str(tmp_path / "run"), *given]
+    monkeypatch.setattr(sys, "argv", line)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert int(stopped.value.code or 0) != 0
+    assert text in " ".join(capfd.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.slow
+def test_layers_are_matched_and_a_run_that_was_stopped_at_hints_ends_alike(
+    distill, data, teachers, tmp_path
+):
+    path = tmp_path / "teacher" / "best.keras"
+    taught = Teaching([teachers / "good.keras"])
+    how = {"data": data, "recipe": "lenet5", "changes": {**SHORT, "epochs": "20"}}
+    job.run("lenet5", path.parent, teaching=taught, **how)
+    # by another network of the zoo's names
+    shutil.copy(path, teachers / "layers.keras")
+    how = {"hints": [Match("s2", "s2")], "hint_epochs": 3}
+    how |= {"matches": [Match("s4", "s4", "attention", 10.0)]}
+    result = distill("layers", **how)
+    whole = load_model(result.folder / "model.keras").get_weights()
+    assert trained(result)["views"] == 0
+    card = " ".join((result.folder / "README.md").read_text().split())
+    assert "First, for 3 epochs, `s2` learned from `s2` of the teacher." in card
+    assert (
+        "Beside its answers `s4` learned the attention of `s4`, with weight 10." in card
+    )
+
+    class Stopped(Told):
+        def __call__(self, name, done):
+            told = super().__call__(name, done)
+            if name != "train":
+                return told
+            return contextlib.nullcontext(stop_at_step_7)
+
+    def stop_at_step_7(done, total, note=""):
+        if done >= 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distill("layers", fresh=True, display=Stopped(), **how)
+    distill("layers", **how)
+    again = load_model(result.folder / "model.keras").get_weights()
+    for ours, theirs in zip(again, whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -1,0 +1,128 @@
+"""By whom the student of a training is taught, and how."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+
+from kerasnets import applications, transfer
+from kerasnets.data import EncodedSplit, Split
+from kerasnets.errors import KerasnetsError
+from kerasnets.jobs.checks import check_whole
+from kerasnets.runs import Job as AnyJob
+from kerasnets.saving import load_model
+from kerasnets.training import PaperRecipe
+from kerasnets.transfer import Match
+
+if TYPE_CHECKING:
+    from kerasnets.jobs.train import Settings
+
+    Job = AnyJob[Settings]
+
+SOFT = "soft_targets"
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """By whom a student is taught, and how.
+
+    Attributes:
+        teachers: Folders of runs, or .keras files, of networks that know the same
+            classes: it learns their soft targets and the labels, see
+            ``transfer.distill``; the recipe has temperature and weight.
+        mean: Of several, and of ten crops, see ``transfer.ensemble``.
+        ten_crop: Side of images of which each teacher answers with the mean for ten
+            parts, see ``transfer.ten_crop``; None for whole images.
+        views: How many versions of each image the changes of the recipe make, one an
+            epoch, by turns: the teachers are asked of them once, beforehand, see
+            ``transfer.soft_targets``. 0 for new ones in each epoch, and teachers that
+            are asked in each step. None: 1 where nothing changes the images and there
+            are no matches, else 0.
+        hints: What the student learns of the teacher's layers first, alone, see
+            ``transfer.learn_hints``.
+        hint_epochs: For how long; None for as long as the recipe says.
+        matches: What it learns of them beside the soft targets.
+    """
+
+    teachers: Sequence[Path]
+    mean: transfer.Mean = "arithmetic"
+    ten_crop: int | None = None
+    views: int | None = None
+    hints: Sequence[Match] = ()
+    hint_epochs: int | None = None
+    matches: Sequence[Match] = ()
+
+    def check(self, paper: PaperRecipe, store: str) -> None:
+        """Raise where the student cannot be taught so."""
+        if not self.teachers:
+            raise KerasnetsError("a student has one teacher at least: none was given")
+        for name in ("ten_crop", "hint_epochs"):
+            value = getattr(self, name)
+            if value is not None:
+                check_whole(name, value)
+        if self.hint_epochs is not None and not self.hints:
+            raise KerasnetsError(
+                f"{self.hint_epochs} epochs of hints without a hint: name layers"
+            )
+        if (self.hints or self.matches) and (
+            len(self.teachers) > 1 or self.ten_crop is not None
+        ):
+            raise KerasnetsError(
+                "layers of one teacher that sees whole images can be matched: several, "
+                "or ten crops, have no layers of their own"
+            )
+        if self.views is not None:
+            check_whole("views", self.views, 0)
+        if self.views:
+            self._check_views(paper, store)
+
+    def _check_views(self, paper: PaperRecipe, store: str) -> None:
+        """Raise where nobody can be asked beforehand of what an epoch will show."""
+        reason = None
+        if self.matches:
+            reason = "what matches want of a teacher is asked for in each step"
+        elif paper.crop:
+            reason = f"{paper.name} cuts new parts out of images in each epoch"
+        elif paper.recipe.mix is not None:
+            reason = f"{paper.name} mixes images with new ones in each epoch"
+        elif store == "encoded":
+            reason = "they are of images that are kept decoded"
+        if reason is not None:
+            raise KerasnetsError(f"no fixed views are possible: {reason}")
+
+
+def teacher_of(settings: "Settings") -> keras.Model:
+    """The network whose answers are learned, or several answers as one."""
+    how = {"mean": settings.mean, "temperature": settings.recipe.temperature}
+    members = [load_model(Path(each["path"])) for each in settings.teachers]
+    if settings.ten_crop is not None:
+        members = [
+            transfer.ten_crop(member, settings.ten_crop, **how) for member in members
+        ]
+    if len(members) == 1:
+        return applications.without_auxiliary(members[0])
+    return transfer.ensemble(members, **how)
+
+
+def ask_beforehand(job: "Job", teacher: keras.Model, split: Split) -> list[str]:
+    """Where a teacher's answers to fixed views lie in the folder of the run, if any."""
+    settings, recipe = job.settings, job.settings.recipe
+    views = settings.views
+    if views is None:
+        changed = recipe.augment or recipe.mix or settings.crop or settings.matches
+        views = int(not changed and not isinstance(split, EncodedSplit))
+    if not views:
+        return []
+    soft = transfer.soft_targets(
+        teacher,
+        split,
+        augment=recipe.augment and recipe.augment.fitted(split),
+        views=views,
+        seed=settings.seed,
+        folder=job.folder / SOFT,
+        progress=job.progress,
+    )
+    folder = job.folder.resolve()
+    return [str(Path(str(x.filename)).relative_to(folder)) for x in soft]
