@@ -184,6 +184,17 @@ def distill(
     match_weight: Annotated[
         float, typer.Option(help="Of each --match in the loss.")
     ] = 1.0,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Class whose images the student sees.  [default: all classes]",
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CLASS", help="Class of which the student sees no image."),
+    ] = None,
     alpha: options.Alpha = None,
     size: options.Size = None,
     precision: Precision = "auto",
@@ -213,6 +224,8 @@ def distill(
             hints=_matches(hints or [], 1.0, "--hint"),
             hint_epochs=hint_epochs,
             matches=_matches(matches or [], match_weight, "--match"),
+            only=only or (),
+            without=without or (),
         ),
         data=data,
         recipe=recipe,

@@ -1,14 +1,15 @@
 """By whom the student of a training is taught, and how."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import keras
+import numpy as np
 
 from kerasnets import applications, transfer
-from kerasnets.data import EncodedSplit, Split
+from kerasnets.data import EncodedSplit, PreparedData, Split
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs.checks import check_whole
 from kerasnets.runs import Job as AnyJob
@@ -44,6 +45,8 @@ class Teaching:
             ``transfer.learn_hints``.
         hint_epochs: For how long; None for as long as the recipe says.
         matches: What it learns of them beside the soft targets.
+        only: Classes of the images it learns from; none for all.
+        without: Classes of which it sees no image.
     """
 
     teachers: Sequence[Path]
@@ -53,6 +56,8 @@ class Teaching:
     hints: Sequence[Match] = ()
     hint_epochs: int | None = None
     matches: Sequence[Match] = ()
+    only: Sequence[str] = ()
+    without: Sequence[str] = ()
 
     def check(self, paper: PaperRecipe, store: str) -> None:
         """Raise where the student cannot be taught so."""
@@ -104,6 +109,41 @@ def teacher_of(settings: "Settings") -> keras.Model:
     if len(members) == 1:
         return applications.without_auxiliary(members[0])
     return transfer.ensemble(members, **how)
+
+
+def transfer_set(settings: "Settings", data: PreparedData) -> PreparedData:
+    """The images without those of classes that the student is not to see.
+
+    Raises:
+        KerasnetsError: A class is unknown, or none is left.
+    """
+    names = data.class_names
+    kept = kept_classes(settings, names)
+    if len(kept) == len(names):
+        return data
+    seen = np.flatnonzero(np.isin(data.train.labels, kept))
+    return replace(data, train=data.train.picked(seen))
+
+
+def kept_classes(settings: "Settings", names: Sequence[str]) -> list[int]:
+    """The labels of the classes that the student is to see.
+
+    Raises:
+        KerasnetsError: A class is unknown, or none is left.
+    """
+    unknown = {*settings.only, *settings.without} - set(names)
+    if unknown:
+        raise KerasnetsError(
+            f"there is no class {', '.join(sorted(unknown))}; {', '.join(names)} are"
+        )
+    kept = [
+        label
+        for label, name in enumerate(names)
+        if (not settings.only or name in settings.only) and name not in settings.without
+    ]
+    if not kept:
+        raise KerasnetsError("the student is to see no class: one at least is accepted")
+    return kept
 
 
 def ask_beforehand(job: "Job", teacher: keras.Model, split: Split) -> list[str]:

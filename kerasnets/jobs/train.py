@@ -39,7 +39,14 @@ from kerasnets.files import sha256, write_bytes, write_text
 from kerasnets.graph import shapes_only
 from kerasnets.jobs.checks import check_whole
 from kerasnets.jobs.epochs import EVENTS, EpochLog
-from kerasnets.jobs.teaching import SOFT, Teaching, ask_beforehand, teacher_of
+from kerasnets.jobs.teaching import (
+    SOFT,
+    Teaching,
+    ask_beforehand,
+    kept_classes,
+    teacher_of,
+    transfer_set,
+)
 from kerasnets.pixels import pixels_of
 from kerasnets.runs import (
     HISTORY,
@@ -68,7 +75,7 @@ from kerasnets.training import (
 
 # how long they take beside each other, roughly
 STAGES = {"data": 1.0, "train": 50.0, "evaluate": 2.0}
-LAST, BEST = "model.keras", "best.keras"
+LAST, BEST, ADJUSTED = "model.keras", "best.keras", "adjusted.keras"
 CURVES = ("curves.svg", "curves.png")
 # what ``prepare`` leaves of either store
 _DATA = tuple(
@@ -109,6 +116,8 @@ class Settings:
         hints: What it learns of their layers first.
         hint_epochs: For how long.
         matches: What it learns of them beside their answers.
+        only: Classes of which it sees images; none for all.
+        without: Classes of which it sees none.
         recipe: How it is trained.
         precision: Keras's dtype policy.
     """
@@ -136,6 +145,8 @@ class Settings:
     hints: Sequence[transfer.Match]
     hint_epochs: int | None
     matches: Sequence[transfer.Match]
+    only: Sequence[str]
+    without: Sequence[str]
     recipe: Recipe
     precision: str
 
@@ -259,6 +270,8 @@ def run(
         hints=tuple(teaching.hints),
         hint_epochs=teaching.hint_epochs,
         matches=tuple(teaching.matches),
+        only=tuple(teaching.only),
+        without=tuple(teaching.without),
         recipe=paper.recipe,
         precision=resolve_precision(precision),
     )
@@ -320,8 +333,10 @@ def _stages() -> tuple[Stage[Settings], ...]:
             uses=(
                 *("recipe", "precision", "initialise", "initialise_from"),
                 *("mean", "views", "hints", "hint_epochs", "matches"),
+                *("only", "without"),
             ),
             files=(LAST, BEST, HISTORY),
+            may_leave=(ADJUSTED,),
             scratch=("work", SOFT, EVENTS),
             share=STAGES[training],
         ),
@@ -410,6 +425,7 @@ def _prepare(job: Job) -> dict[str, Any]:
         teacher = teacher_of(settings)
         transfer.check_teacher(teacher, classes, _image_shape(settings)[-1])
         transfer.check_matches(teacher, student, (*settings.hints, *settings.matches))
+        kept_classes(settings, examples.class_names)
         side = max(side, teacher.input_shape[1])
     store = choose_store(
         settings.store,
@@ -498,10 +514,22 @@ def _train(job: Job) -> dict[str, Any]:
     """Look at the teacher, if there is one, and train."""
     if not job.settings.teachers:
         return _learn(job, [])
-    teacher, data = teacher_of(job.settings), load_prepared(job.folder / "data")
-    taught = transfer.check_knows(teacher, data.validation)
-    asked = ask_beforehand(job, teacher, data.train)
-    return {**_learn(job, asked), "teacher": taught}
+    teacher, whole = teacher_of(job.settings), load_prepared(job.folder / "data")
+    taught = transfer.check_knows(teacher, whole.validation)
+    data = transfer_set(job.settings, whole)
+    results = _learn(job, ask_beforehand(job, teacher, data.train))
+    if len(data.train.labels) < len(whole.train.labels):
+        _adjust(job.folder, whole)
+    return {**results, "teacher": taught}
+
+
+def _adjust(folder: Path, data: PreparedData) -> None:
+    """Let a student that saw some classes alone expect all as often as they come."""
+    model = load_model(folder / LAST)
+    # a class without any image is rare, not impossible
+    counts = np.bincount(data.train.labels, minlength=len(data.class_names)) + 1e-3
+    transfer.adjust_bias(model, counts / counts.sum(), data.validation)
+    save_model(model, folder / ADJUSTED)
 
 
 @in_all_processes
@@ -512,7 +540,8 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
         job: Of the run.
         asked: Files of a teacher's answers to fixed views of the images, if any.
     """
-    settings, data = job.settings, load_prepared(job.folder / "data")
+    settings = job.settings
+    data = transfer_set(settings, load_prepared(job.folder / "data"))
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
     soft = [transfer.open_soft_targets(job.folder / path) for path in asked]
@@ -586,8 +615,9 @@ def _evaluate(job: Job) -> dict[str, Any]:
 
     settings, data = job.settings, load_prepared(job.folder / "data")
     test = {}
-    for done, name in enumerate((LAST, BEST)):
-        job.progress(done, 2, name)
+    files = [x for x in (LAST, BEST, ADJUSTED) if (job.folder / x).is_file()]
+    for done, name in enumerate(files):
+        job.progress(done, len(files), name)
         judged = JudgedModel(load_model(job.folder / name))
         protocol = protocol_of(
             "centre" if settings.crop else "whole",

@@ -9,6 +9,7 @@ from kerasnets.reports.card import LIMITS, data_section
 _FILES = {
     "model.keras": "behind the last epoch",
     "best.keras": "behind the best epoch on the validation images",
+    "adjusted.keras": "behind the last epoch, biases adjusted to all classes",
 }
 
 
@@ -65,6 +66,10 @@ def _teachers(settings: Mapping) -> str:
 def _matched(settings: Mapping) -> str:
     """What it learned of layers of its teacher."""
     lines = ""
+    if settings["only"]:
+        lines += f" It saw images of {', '.join(settings['only'])} alone."
+    if settings["without"]:
+        lines += f" It saw no image of {', '.join(settings['without'])}."
     if settings["hints"]:
         epochs = settings["hint_epochs"] or settings["recipe"]["epochs"]
         for match in settings["hints"]:

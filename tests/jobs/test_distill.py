@@ -152,6 +152,8 @@ def test_views_that_nobody_can_be_asked_of_beforehand_are_refused(
             {"hints": [Match("conv9", "c1")]},
             "the teacher 'knowing' has no layer 'conv9'; its layers are",
         ),
+        (("good",), {"only": ["1", "3"]}, "no class 3; 0, 1, 2 are"),
+        (("good",), {"only": ["1"], "without": ["1"]}, "the student is to see no"),
     ],
 )
 def test_students_that_cannot_be_taught_so_are_told(distill, names, given, text):
@@ -174,6 +176,23 @@ def test_changed_images_are_seen_by_turns_and_a_stopped_run_ends_alike(distill):
 def given_data(result):
     stages = json.loads((result.folder / "run.json").read_text())["stages"]
     return stages[0]["settings"]["data"]
+
+
+def test_a_class_that_the_student_never_saw_is_known_behind_adjusted_biases(distill):
+    """Hinton et al. 2015, section 3: on soft targets alone, but for one class."""
+    changes = {**SHORT, "soft_weight": "1", "epochs": "15", "augment": "none"}
+    result = distill("blunt", without=["1"], changes=changes)
+    right = {name: found["classes"][1]["right"] for name, found in result.test.items()}
+    assert right["adjusted.keras"] > right["model.keras"]
+    card = " ".join((result.folder / "README.md").read_text().split())
+    assert "It saw no image of 1." in card
+    assert "| `adjusted.keras` | behind the last epoch, biases adjusted" in card
+    told = result.test["adjusted.keras"]["top1"]["accuracy"]
+    assert told > result.test["model.keras"]["top1"]["accuracy"]
+    # of all classes there is nothing to adjust, and what an earlier run left goes
+    again = distill("blunt", changes=changes)
+    assert set(again.test) == {"model.keras", "best.keras"}
+    assert not (again.folder / "adjusted.keras").exists()
 
 
 @pytest.mark.slow
