@@ -25,7 +25,7 @@ status=0; for part in $(PARTS); do \
         echo "LEFT OUT: part $$part/$(words $(PARTS)) of $@, no time is left"; continue; \
     fi; \
     $(1)/bin/python -m pytest --numprocesses 2 --dist worksteal \
-        --part $$part/$(words $(PARTS)) $(2) $(TESTS) || [ $$? -eq 5 ] || status=1; \
+        --durations 15 --durations-min 5 --part $$part/$(words $(PARTS)) $(2) $(TESTS) || [ $$? -eq 5 ] || status=1; \
 done; exit $$status
 endef
 

@@ -79,6 +79,7 @@ from kerasnets.applications.lenet import (
     LeNet5Original,
 )
 from kerasnets.applications.maxout import MaxoutCIFAR10
+from kerasnets.applications.mlp import MLP800, MLP1200
 from kerasnets.applications.mobilenet import (
     ConvMobileNet,
     MobileNet,
@@ -207,6 +208,8 @@ from kerasnets.applications.wide_resnet import (
 __all__ = [
     "BUILDERS",
     "DSN",
+    "MLP800",
+    "MLP1200",
     "NINCIFAR10",
     "NINCIFAR100",
     "VGG11",

@@ -20,6 +20,7 @@ from kerasnets.applications import (
     inception_v4,
     lenet,
     maxout,
+    mlp,
     mobilenet,
     mobilenet_v2,
     mobilenet_v3,
@@ -75,6 +76,7 @@ _FAMILIES = (
     mobilenet,
     mobilenet_v2,
     mobilenet_v3,
+    mlp,
 )
 
 

@@ -39,6 +39,7 @@ TAUGHT = {
     "mobilenetv2": (10, 0.003),
     "mobilenetv3large": (6, 0.003),
     "inceptionv3": (2, 0.003),
+    "mlp1200": (6, 0.001),
 }
 
 

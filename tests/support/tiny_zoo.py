@@ -216,6 +216,10 @@ _ROWS = {
     ),
     "simpnet300kcifar100": (zoo.SimpNet300KCIFAR100, at(32)),
     "squeezenetcifarbn": (zoo.SqueezeNetCIFARBN, {}),
+    "mlp1200": (
+        zoo.MLP1200,
+        {"dense_units": 32, "input_dropout": 0.0, "dropout": 0.0},
+    ),
     "unet": (zoo.UNet, at(32, filters=8, depth=2, padding="same", dropout=0.0)),
 }
 TINY = {
