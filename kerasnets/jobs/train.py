@@ -160,9 +160,11 @@ class Trained:
 
     Attributes:
         folder: Of the run: the weights behind the last epoch in ``model.keras``, and
-            behind the best on the validation images in ``best.keras``; figures of each
-            epoch in ``history.csv``, their picture, and a model card.
-        test: Figures of both on the test images, ``Judgement.as_json``, by file.
+            behind the best on the validation images in ``best.keras``; in
+            ``adjusted.keras``, of a student that saw some classes alone, the last ones
+            with biases for all (``transfer.adjust_bias``); figures of each epoch in
+            ``history.csv``, their picture, and a model card.
+        test: Figures of the files on the test images, ``Judgement.as_json``, by file.
         left_out: How many files of each kind are not among the images of the data.
         store: How its images were kept: decoded or encoded.
         teacher: Accuracy of its teacher on the validation images, where there is one.
