@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ PARTS = ("teacher", "labels", "live")
 def networks():
     """Student and teacher, from images to logits."""
     seed_everything(0)
-    how = {
+    how: dict[str, Any] = {
         "input_shape": (SIDE, SIDE, 3),
         "classes": 10,
         "classifier_activation": None,
@@ -69,15 +70,20 @@ def learn(way: str, split: Split, folder: Path, epochs: int = EPOCHS) -> list[fl
     student, teacher = networks()
     recipe = Recipe(epochs, 0.05, batch_size=BATCH)
     ends: list[float] = []
-    how = {"each_epoch": lambda *_: ends.append(time.perf_counter())}
+
+    def told(*_) -> None:
+        ends.append(time.perf_counter())
+
     if way == "live":
-        transfer.distill(teacher, student, feed_of(split, student), recipe, **how)
+        feed = feed_of(split, student)
+        transfer.distill(teacher, student, feed, recipe, each_epoch=told)
     else:
         soft = []
         if way == "beforehand":
-            changes = {"augment": AUGMENT, "views": epochs, "seed": 0}
-            soft = transfer.soft_targets(teacher, split, folder=folder, **changes)
-        train(student, feed_of(split, student, soft), recipe, **how)
+            soft = transfer.soft_targets(
+                teacher, split, augment=AUGMENT, views=epochs, seed=0, folder=folder
+            )
+        train(student, feed_of(split, student, soft), recipe, each_epoch=told)
     return list(np.diff(ends))
 
 
@@ -98,7 +104,8 @@ def peak() -> float:
     """Megabytes that this process has held at most."""
     # not ru_maxrss, which begins with that of the process that started this one
     status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    (held,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    return int(held) / 1024
 
 
 def main() -> None:

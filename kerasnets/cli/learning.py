@@ -293,7 +293,7 @@ def _matches(texts: list[str], weight: float, option: str) -> "list[Match]":
             raise typer.BadParameter(
                 f"{option} {text!r}: TEACHER_LAYER=STUDENT_LAYER is accepted"
             )
-        given = {"kind": kind} if colon else {}
+        given: dict[str, Any] = {"kind": kind} if colon else {}
         found.append(Match(teacher, student, weight=weight, **given))
     return found
 

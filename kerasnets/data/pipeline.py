@@ -140,7 +140,7 @@ class Batches(Varied):
             "step": np.array(step),
         }
         for name, array in self.targets.items():
-            rows = array if view is None else array[view]
+            rows: Any = array if view is None else array[view]
             arrays[f"targets/{name}"] = rows[indices]
         for name, numbers in drawn.items():
             arrays[f"drawn/{name}"] = numbers[mine]
@@ -168,7 +168,8 @@ class Batches(Varied):
     def _like(self) -> dict[str, Like]:
         """What the arrays are like that ``_read`` gives."""
         labels = self.split.labels
-        arrays = {"images": self.split.images, "labels": labels[:0].astype("int64")}
+        arrays: dict[str, Any] = {"images": self.split.images}
+        arrays["labels"] = labels[:0].astype("int64")
         for name, array in self.targets.items():
             arrays[f"targets/{name}"] = array[0] if self.views else array
         if self.augment is not None:

@@ -142,7 +142,7 @@ def _regressed(match: Match, own: Any, wanted: tuple[int, ...], number: int) -> 
         "kernel_initializer": keras.initializers.GlorotUniform(seed=number),
     }
     if len(shape) == len(wanted) == 1:
-        return layers.Dense(*wanted, **how)(own)
+        return layers.Dense(wanted[0], **how)(own)
     # as many places as the maps have more than the teacher's, and one
     sides = [1 + a - b for a, b in zip(shape[:2], wanted[:2], strict=False)]
     if len(shape) != len(wanted) or min(sides) < 1:

@@ -114,13 +114,14 @@ def _digest(
     """What differs where the answers may."""
     digest = hashlib.sha256()
     for weights in teacher.get_weights():
-        digest.update(np.ascontiguousarray(weights))
+        digest.update(np.ascontiguousarray(weights).data)
     # layers without weights, and what is done to pixels, tell by what they do: a
     # network's config has names in it that another load changes
     images, _ = next(iter(feed.dataset(0, 1)))
     probed = teacher.predict_on_batch(np.asarray(images)[:_PROBED])
-    digest.update(np.ascontiguousarray(probed, "float32"))
+    digest.update(np.ascontiguousarray(probed, "float32").data)
     for start in range(0, len(split.images), 1_000):
-        digest.update(np.ascontiguousarray(split.images[start : start + 1_000]))
+        images = np.ascontiguousarray(split.images[start : start + 1_000])
+        digest.update(images.data)
     digest.update(repr((augment, seed if augment else None)).encode())
     return digest.hexdigest()[:32]
