@@ -1,6 +1,6 @@
 """What a teacher costs a training: time of an epoch, and memory of a step.
 
-    python benchmarks/distillation.py [--images 6400] [--rounds 3]
+    python benchmarks/distillation.py [--images 3200] [--rounds 3]
 
 MobileNet at alpha 0.25 learns from ResNet-20, images of 32x32 in batches of 64, shifted
 by up to four pixels: on labels alone, on soft targets that were asked for beforehand,
@@ -111,7 +111,7 @@ def peak() -> float:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=6_400)
+    parser.add_argument("--images", type=int, default=3_200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", choices=PARTS, help="Of one part, in this process.")
     given = parser.parse_args()
