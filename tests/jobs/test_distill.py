@@ -178,6 +178,7 @@ def given_data(result):
     return stages[0]["settings"]["data"]
 
 
+@pytest.mark.slow
 def test_a_class_that_the_student_never_saw_is_known_behind_adjusted_biases(distill):
     """Hinton et al. 2015, section 3: on soft targets alone, but for one class."""
     changes = {**SHORT, "soft_weight": "1", "epochs": "15", "augment": "none"}

@@ -142,6 +142,7 @@ def test_a_match_is_learned_beside_the_logits_in_one_pass(feed):
     assert [layer.name for layer in matched.layers][-1] == "logits"
 
 
+@pytest.mark.slow
 def test_two_devices_learn_the_same(tmp_path):
     how = {"matched": True, "recipe": {"soft_weight": 0.8, "soft_weight_end": 0.2}}
     (one,) = train_in(tmp_path / "one", **how)
