@@ -19,6 +19,7 @@ from keras import layers
 
 from kerasnets.applications import builder
 from kerasnets.applications.builder import Common, Shape
+from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import Preprocessing
 
 _SHARES = Preprocessing((0.0,) * 3, (255.0,) * 3)
@@ -57,7 +58,8 @@ def _mlp(
 ) -> keras.Model:
     """Build the network as a Keras functional model.
 
-    Without top it ends in a map of one place, whose channels are the units.
+    It sees its whole image at once, whose sides must be known. Without top it ends in a
+    map of one place, whose channels are the units.
 
     Args:
         dense_units: Of each of the two hidden layers; None for the paper's.
@@ -66,6 +68,11 @@ def _mlp(
     """
     units = variant.units if dense_units is None else dense_units
     net = builder.start(variant, input_shape, common)
+    if None in net.image.shape[1:]:
+        raise KerasnetsError(
+            f"{variant.name} sees its whole image at once: give input_shape with both "
+            "sides"
+        )
     usual = (0.2, 0.5) if variant.regularised else (0.0, 0.0)
     pixels, hidden = (
         known if given is None else given
