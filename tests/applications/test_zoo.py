@@ -86,7 +86,7 @@ def test_every_shared_argument_changes_the_graph(name):
         assert pooled.output_shape == (None, maps.output_shape[-1])
         assert pooled.layers[-1].name == f"{pooling}_pool"
     if name == "mlp1200":  # it has no maps of any size
-        with pytest.raises(KerasnetsError, match="MLP1200 sees its whole image at once"):
+        with pytest.raises(KerasnetsError, match="sees its whole image at once"):
             build(input_shape=(None, None, channels), include_top=False)
         return
     anywhere = build(input_shape=(None, None, channels), include_top=False)
