@@ -133,7 +133,8 @@ def variant(build: Build[Row, P], row: Row) -> Builder[P]:
         if len(args) > 1 or not known.keys() >= kwargs.keys():
             signature.check_call(row.name, known, args, kwargs)
         for name in _CHECKS.keys() & kwargs.keys():
-            _CHECKS[name](name, kwargs[name])
+            if kwargs[name] is not known[name].default:
+                _CHECKS[name](name, kwargs[name])
         with gc_paused(), channels_last():
             return build(row, *args, **kwargs)
 
@@ -167,12 +168,6 @@ def check_count(name: str, value: int) -> None:
         raise KerasnetsError(f"{name} {value!r} is not a whole number of 1 or more")
 
 
-def check_units(name: str, value: int | None) -> None:
-    """Raise where the argument is no number of units; None is the paper's."""
-    if value is not None:
-        check_count(name, value)
-
-
 def check_rate(name: str, value: float | None) -> None:
     """Raise where the argument is no share that may be dropped; None is the paper's."""
     if value is not None and not 0 <= value < 1:
@@ -197,9 +192,9 @@ def check_choice(name: str, value: Any, accepted: Collection) -> None:
 _CHECKS: dict[str, Callable[[str, Any], None]] = {
     **dict.fromkeys(("alpha", "rho"), check_multiplier),
     **dict.fromkeys(
-        ("depth_multiplier", "width", "filters", "depth", "classes"), check_count
+        ("depth_multiplier", "width", "filters", "depth", "dense_units", "classes"),
+        check_count,
     ),
-    "dense_units": check_units,
     **dict.fromkeys(
         ("input_dropout", "dropout", "saf", "stochastic_depth"), check_rate
     ),

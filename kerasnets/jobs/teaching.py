@@ -1,6 +1,6 @@
 """By whom the student of a training is taught, and how."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,15 +12,12 @@ from kerasnets import applications, transfer
 from kerasnets.data import EncodedSplit, PreparedData, Split
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs.checks import check_whole
-from kerasnets.runs import Job as AnyJob
 from kerasnets.saving import load_model
-from kerasnets.training import PaperRecipe
+from kerasnets.training import PaperRecipe, Recipe
 from kerasnets.transfer import Match
 
 if TYPE_CHECKING:
-    from kerasnets.jobs.train import Settings
-
-    Job = AnyJob[Settings]
+    from kerasnets.jobs.train import Job, Settings
 
 SOFT = "soft_targets"
 
@@ -80,22 +77,35 @@ class Teaching:
             )
         if self.views is not None:
             check_whole("views", self.views, 0)
-        if self.views:
-            self._check_views(paper, store)
-
-    def _check_views(self, paper: PaperRecipe, store: str) -> None:
-        """Raise where nobody can be asked beforehand of what an epoch will show."""
-        reason = None
-        if self.matches:
-            reason = "what matches want of a teacher is asked for in each step"
-        elif paper.crop:
-            reason = f"{paper.name} cuts new parts out of images in each epoch"
-        elif paper.recipe.mix is not None:
-            reason = f"{paper.name} mixes images with new ones in each epoch"
-        elif store == "encoded":
-            reason = "they are of images that are kept decoded"
-        if reason is not None:
+        reason = _against_views(
+            paper.name,
+            paper.recipe,
+            paper.crop,
+            self.matches,
+            encoded=store == "encoded",
+        )
+        if self.views and reason:
             raise KerasnetsError(f"no fixed views are possible: {reason}")
+
+
+def _against_views(
+    paper: str,
+    recipe: Recipe,
+    crop: Mapping,
+    matches: Sequence[Match],
+    *,
+    encoded: bool,
+) -> str | None:
+    """Why nobody can be asked beforehand of what an epoch will show, if so."""
+    if matches:
+        return "what matches want of a teacher is asked for in each step"
+    if crop:
+        return f"{paper} cuts new parts out of images in each epoch"
+    if recipe.mix is not None:
+        return f"{paper} mixes images with new ones in each epoch"
+    if encoded:
+        return "they are of images that are kept decoded"
+    return None
 
 
 def teacher_of(settings: "Settings") -> keras.Model:
@@ -151,8 +161,14 @@ def ask_beforehand(job: "Job", teacher: keras.Model, split: Split) -> list[str]:
     settings, recipe = job.settings, job.settings.recipe
     views = settings.views
     if views is None:
-        changed = recipe.augment or recipe.mix or settings.crop or settings.matches
-        views = int(not changed and not isinstance(split, EncodedSplit))
+        reason = _against_views(
+            settings.paper,
+            recipe,
+            settings.crop,
+            settings.matches,
+            encoded=isinstance(split, EncodedSplit),
+        )
+        views = int(recipe.augment is None and reason is None)
     if not views:
         return []
     soft = transfer.soft_targets(

@@ -110,7 +110,7 @@ class Settings:
         initialise: Layers that are taken from the network trained before.
         initialise_from: File of that network, and its digest; {} for random weights.
         teachers: Files of networks whose answers it learns, and their digests.
-        ten_crop: See ``Teaching``, as of all down to ``matches``.
+        ten_crop: See ``Teaching``, as for all down to ``without``.
         mean: Of the answers of several.
         views: Of how many versions of each image they are asked beforehand.
         hints: What it learns of their layers first.
@@ -516,22 +516,34 @@ def _train(job: Job) -> dict[str, Any]:
     """Look at the teacher, if there is one, and train."""
     if not job.settings.teachers:
         return _learn(job, [])
-    teacher, whole = teacher_of(job.settings), load_prepared(job.folder / "data")
-    taught = transfer.check_knows(teacher, whole.validation)
-    data = transfer_set(job.settings, whole)
-    results = _learn(job, ask_beforehand(job, teacher, data.train))
-    if len(data.train.labels) < len(whole.train.labels):
-        _adjust(job.folder, whole)
+    taught, asked = _look_at_teacher(job)
+    results = _learn(job, asked)
+    _adjust(job)
     return {**results, "teacher": taught}
 
 
-def _adjust(folder: Path, data: PreparedData) -> None:
+def _look_at_teacher(job: Job) -> tuple[float, list[str]]:
+    """Its accuracy, and where its answers lie if it is asked beforehand.
+
+    It is let go of before the training: that has one of its own, if it asks it.
+    """
+    teacher, data = teacher_of(job.settings), load_prepared(job.folder / "data")
+    taught = transfer.check_knows(teacher, data.validation)
+    images = transfer_set(job.settings, data).train
+    return taught, ask_beforehand(job, teacher, images)
+
+
+def _adjust(job: Job) -> None:
     """Let a student that saw some classes alone expect all as often as they come."""
-    model = load_model(folder / LAST)
+    data = load_prepared(job.folder / "data")
+    seen = kept_classes(job.settings, data.class_names)
+    if np.isin(data.train.labels, seen).all():
+        return
+    model = load_model(job.folder / LAST)
     # a class without any image is rare, not impossible
     counts = np.bincount(data.train.labels, minlength=len(data.class_names)) + 1e-3
     transfer.adjust_bias(model, counts / counts.sum(), data.validation)
-    save_model(model, folder / ADJUSTED)
+    save_model(model, job.folder / ADJUSTED)
 
 
 @in_all_processes

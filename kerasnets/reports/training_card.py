@@ -64,7 +64,7 @@ def _teachers(settings: Mapping) -> str:
 
 
 def _matched(settings: Mapping) -> str:
-    """What it learned of layers of its teacher."""
+    """What it saw, and what it learned of layers of its teacher."""
     lines = ""
     if settings["only"]:
         lines += f" It saw images of {', '.join(settings['only'])} alone."

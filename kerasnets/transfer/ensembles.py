@@ -132,6 +132,5 @@ def _together(answers: Any, mean: Mean, temperature: float) -> Any:
     if mean == "geometric":
         return ops.mean(logits, axis=0)
     logs = ops.log_softmax(logits / temperature, axis=-1)
-    return temperature * ops.logsumexp(
-        logs, axis=0
-    )  # but for a number, the same to all
+    # but for a number that is the same for all classes
+    return temperature * ops.logsumexp(logs, axis=0)
