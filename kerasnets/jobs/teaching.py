@@ -135,7 +135,7 @@ def transfer_set(settings: "Settings", data: PreparedData) -> PreparedData:
     return replace(data, train=data.train.picked(seen))
 
 
-def kept_classes(settings: "Settings", names: Sequence[str]) -> list[int]:
+def kept_classes(settings: "Settings | Teaching", names: Sequence[str]) -> list[int]:
     """The labels of the classes that the student is to see.
 
     Raises:

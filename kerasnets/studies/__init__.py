@@ -13,7 +13,7 @@ from kerasnets.studies.results import (
     trained_results,
 )
 from kerasnets.studies.run import main, publish, publish_results, run_study
-from kerasnets.studies.study import SIZES, Claim, Row, Size, Study
+from kerasnets.studies.study import SIZES, Claim, Picture, Row, Size, Study
 from kerasnets.studies.verdict import RULE, VERDICTS, Verdict, judge
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "SIZES",
     "VERDICTS",
     "Claim",
+    "Picture",
     "Row",
     "Size",
     "Study",

@@ -63,12 +63,17 @@ def _trained(results: Results) -> str:
     ]
     if runs:
         name = results["name"]
+        pictures = [
+            f"![{x['caption']}]({name}_{x['name']}.svg)\n\n{_filled(x['caption'])}"
+            for x in results["pictures"]
+        ]
         parts += [
             f"![Error on training and validation images over the epochs]({name}.svg)",
             _filled(
                 f"Means of the seeds; [{name}.csv]({name}.csv) has each epoch of each, "
                 f"[{name}.json]({name}.json) the figures of each."
             ),
+            *pictures,
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -78,21 +83,23 @@ def _figures(results: Results) -> str:
     runs = results["runs"]
     images, cores = runs[0]["images"], results["made_with"]["cores"]
     seeds = len({run["seed"] for run in runs})
+    figures = [name for name in FIGURES if any(name in run for run in runs)]
     rows = []
     for row in results["rows"]:
         own = [run for run in runs if run["row"] == row["name"]]
-        changes = ", ".join(f"{key} {x}" for key, x in row["changes"].items())
         published = [
             f"{row['published'][name]} ({row['source']})"
             if name in row["published"]
             else ""
-            for name in FIGURES
+            for name in figures
         ]
-        measured = [mean_text([run[name] for run in own]) for name in FIGURES]
+        measured = [
+            mean_text([run[name] for run in own if name in run]) for name in figures
+        ]
         rows.append(
             (
                 row["name"],
-                f"`{row['recipe']}`{f', {changes}' if changes else ''}",
+                _how(row),
                 f"{own[0]['params']:,}" if own else "",
                 format_count(own[0]["madds"]) if own else "",
                 *(x for pair in zip(measured, published, strict=True) for x in pair),
@@ -100,8 +107,8 @@ def _figures(results: Results) -> str:
             )
         )
     columns = ["network", "recipe", "params", "madds"]
-    for name in FIGURES.values():
-        columns += [f"{name}, %", "published"]
+    for name in figures:
+        columns += [f"{FIGURES[name]}, %", "published"]
     many = "s" * (seeds > 1)
     about = f"""Trained on {images["train"]:,} images, {images["validation"]:,} kept for
 validation, tested on {images["test"]:,}; {seeds} seed{many}, in brackets Student's
@@ -109,6 +116,28 @@ validation, tested on {images["test"]:,}; {seeds} seed{many}, in brackets Studen
 trained, on images as the recipe changes them; test error is that of the weights behind
 it. Seconds are those of a training's epochs, on {cores} cores."""
     return f"{_filled(about)}\n\n{_table([*columns, 'seconds'], rows)}"
+
+
+def _how(row: Mapping[str, Any]) -> str:
+    """How a network was trained: "`lenet5`, epochs 3, taught by teacher, views 1"."""
+    if row["adjusts"]:
+        return f"{row['adjusts']}, biases adjusted"
+    told = [f"`{row['recipe']}`", *_told(row["changes"])]
+    if row["taught_by"]:
+        told += [f"taught by {row['taught_by']}", *_told(row["teaching"])]
+    return ", ".join(told)
+
+
+def _told(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{name} {_text(x)}" for name, x in settings.items()]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_text, value))
+    if isinstance(value, dict):
+        return f"{value['kind']} {value['teacher']} = {value['student']}"
+    return str(value)
 
 
 def mean_text(values: Sequence[float]) -> str:

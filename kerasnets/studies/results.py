@@ -26,12 +26,16 @@ def trained_results(
         study: The study.
         size: At which it was run, or is to be.
         runs: Of each training "row", "seed", "seconds", "params", "madds", "images" (by
-            part) and the ``FIGURES``; none where it was not run.
+            part) and those of the ``FIGURES`` that it has; none where it was not run.
         made_with: Versions of libraries, and cores.
     """
     figures = {
         name: {
-            row.name: {run["seed"]: run[name] for run in runs if run["row"] == row.name}
+            row.name: {
+                run["seed"]: run[name]
+                for run in runs
+                if run["row"] == row.name and name in run
+            }
             for row in study.rows
         }
         for name in FIGURES
@@ -55,6 +59,10 @@ def trained_results(
         "made_with": dict(made_with or {}),
         "claims": claims,
         "rows": [as_json(row) for row in study.rows],
+        "pictures": [
+            {"name": picture.name, "caption": picture.caption}
+            for picture in study.pictures
+        ],
         "runs": [dict(run) for run in runs],
     }
 

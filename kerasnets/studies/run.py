@@ -29,7 +29,7 @@ from kerasnets.studies.results import (
     results_text,
     trained_results,
 )
-from kerasnets.studies.study import SIZES, Row, Study
+from kerasnets.studies.study import FIGURES, SIZES, Row, Study, as_json
 
 # what is kept of the trainings that are done
 _DONE = "runs.json"
@@ -130,7 +130,7 @@ def run_study(
 
     Killed and called again it goes on within the training that it was at. In ``out``
     lie a folder for each training (its images are deleted once it is done),
-    ``results.json``, ``epochs.csv``, ``curves.svg`` and ``page.md``.
+    ``results.json``, ``epochs.csv``, ``curves.svg``, ``page.md`` and the pictures.
 
     Args:
         study: The study.
@@ -148,10 +148,16 @@ def run_study(
     fingerprint = open_source(data).fingerprint
     out.mkdir(parents=True, exist_ok=True)
     done = {} if fresh else _done(out)
-    runs = []
+    runs: list[dict[str, Any]] = []
+    keys: dict[tuple[str, int], dict[str, Any]] = {}
     for number, (row, seed, changes) in enumerate(study.told(size), start=1):
-        name = _folder(row, seed)
+        name = _folder(row.name, seed)
         key = _key(row, seed, changes, study.sizes[size].side, fingerprint)
+        if row.taught_by:
+            key |= as_json(
+                {"teacher": keys[row.taught_by, seed], "teaching": row.teaching}
+            )
+        keys[row.name, seed] = key
         kept = done.get(name)
         holds = kept is not None and kept["key"] == key
         holds = holds and (out / name / HISTORY).is_file()
@@ -161,6 +167,7 @@ def run_study(
                     row,
                     out / name,
                     progress,
+                    teacher=out / _folder(row.taught_by, seed),
                     data=data,
                     changes=changes,
                     size=study.sizes[size].side,
@@ -170,17 +177,27 @@ def run_study(
                 done[name] = {"key": key, "found": found}
                 write_text(out / _DONE, json.dumps(done, indent=1) + "\n")
                 shutil.rmtree(out / name / "data", ignore_errors=True)
-        runs.append({"row": row.name, "seed": seed, **done[name]["found"]})
+        found = dict(done[name]["found"])
+        adjusted = found.pop("adjusted", None)
+        runs.append({"row": row.name, "seed": seed, **found})
+        for again in study.rows:
+            if again.adjusts == row.name:
+                others = {x: found[x] for x in found if x not in FIGURES}
+                others |= {**adjusted, "seconds": 0}
+                runs.append({"row": again.name, "seed": seed, **others})
     results = trained_results(study, size, runs, made_with=_made_with())
     write_text(out / "results.json", results_text(results))
     write_text(out / "page.md", page(results))
     _write_curves(study, out, runs)
+    first = {row.name: out / _folder(row.adjusts or row.name, 0) for row in study.rows}
+    for picture in study.pictures:
+        write_bytes(out / f"{picture.name}.svg", picture.draw(first, data))
     return results
 
 
-def _folder(row: Row, seed: int) -> str:
+def _folder(row: str, seed: int) -> str:
     """Name of the folder of a training: "LeNet-5-affine-seed0"."""
-    return "-".join((*re.findall(r"[\w-]+", row.name), f"seed{seed}"))
+    return "-".join((*re.findall(r"[\w-]+", row), f"seed{seed}"))
 
 
 def _done(out: Path) -> dict[str, Any]:
@@ -207,34 +224,58 @@ def _key(
         del recipe[words]
     key = (row.network, recipe, seed, side, fingerprint)
     names = ("network", "recipe", "seed", "side", "images")
-    return json.loads(json.dumps(dict(zip(names, key, strict=True))))
+    return as_json(dict(zip(names, key, strict=True)))
 
 
-def _train(row: Row, folder: Path, progress: Progress, **given: Any) -> dict[str, Any]:
+def _train(
+    row: Row, folder: Path, progress: Progress, *, teacher: Path, **given: Any
+) -> dict[str, Any]:
     """Train a network once; what it came to, errors in percent."""
     from kerasnets.jobs import train
+    from kerasnets.jobs.teaching import Teaching
 
+    teaching = Teaching((teacher,), **row.teaching) if row.taught_by else None
     trained = train.run(
         row.network,
         folder,
         recipe=row.recipe,
         precision="float32",
         display=lambda *_: contextlib.nullcontext(progress),
+        teaching=teaching,
         **given,
     )
     if trained is None:
         raise KerasnetsError("a study is run by one process, without TF_CONFIG")
     stages = {stage["name"]: stage["results"] for stage in read_run(folder).stages}
     history = read_history(folder / HISTORY)
-    right = trained.test[train.LAST]["top1"]["accuracy"]
+    adjusted = {}
+    if train.ADJUSTED in trained.test:
+        adjusted = {"adjusted": _test_errors(trained.test[train.ADJUSTED], teaching)}
     return {
         "training_error": _percent(history[-1]["accuracy"]),
-        "test_error": _percent(right),
+        **_test_errors(trained.test[train.LAST], teaching),
+        **adjusted,
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
         "params": stages["train"]["params"],
         "madds": stages["train"]["madds"],
         "images": stages["data"]["images"],
     }
+
+
+def _test_errors(judged: Mapping[str, Any], teaching: Any) -> dict[str, float]:
+    """Errors on test images, and on those of classes that were not taught, if any."""
+    from kerasnets.jobs.teaching import kept_classes
+
+    errors = {"test_error": _percent(judged["top1"]["accuracy"])}
+    if teaching is None:
+        return errors
+    classes = judged["classes"]
+    kept = kept_classes(teaching, [each["name"] for each in classes])
+    unseen = [each for label, each in enumerate(classes) if label not in kept]
+    if unseen:
+        right, images = (sum(x[name] for x in unseen) for name in ("right", "images"))
+        errors["unseen_error"] = _percent(right / images)
+    return errors
 
 
 def _made_with() -> dict[str, Any]:
@@ -257,8 +298,12 @@ def _write_curves(study: Study, out: Path, runs: Sequence[Mapping[str, Any]]) ->
     writer.writerow(_COLUMNS)
     curves = {}
     for row in study.rows:
+        if row.adjusts:
+            continue
         seeds = [run["seed"] for run in runs if run["row"] == row.name]
-        histories = [read_history(out / _folder(row, seed) / HISTORY) for seed in seeds]
+        histories = [
+            read_history(out / _folder(row.name, seed) / HISTORY) for seed in seeds
+        ]
         for seed, history in zip(seeds, histories, strict=True):
             for epoch in history:
                 errors = (
@@ -293,10 +338,12 @@ def publish(
         results = refreshed(study, read_results(kept) if kept.is_file() else None)
     elif results["size"] == "smoke":
         raise KerasnetsError("what a smoke run comes to is no result to publish")
-    if out is not None:
-        for name, ending in (("epochs.csv", "csv"), ("curves.svg", "svg")):
-            write_bytes(folder / f"{study.name}.{ending}", (out / name).read_bytes())
     publish_results(results, folder)
+    if out is not None:
+        files = {"epochs.csv": ".csv", "curves.svg": ".svg"}
+        files |= {f"{x.name}.svg": f"_{x.name}.svg" for x in study.pictures}
+        for name, ending in files.items():
+            write_bytes(folder / f"{study.name}{ending}", (out / name).read_bytes())
 
 
 def publish_results(results: Results, folder: Path) -> None:

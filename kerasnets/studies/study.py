@@ -1,13 +1,20 @@
 """A claim of a paper as a program: which networks are trained, and what is claimed."""
 
 import dataclasses
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from kerasnets.errors import KerasnetsError
 
 # figures of a training, in percent: what they are called on a page
-FIGURES = {"training_error": "training error", "test_error": "test error"}
+FIGURES = {
+    "training_error": "training error",
+    "test_error": "test error",
+    "unseen_error": "error on unseen classes",
+}
 SIZES = ("smoke", "cpu", "paper")
 
 
@@ -22,6 +29,11 @@ class Row:
         changes: Of that recipe, as ``--set`` has them.
         published: What the paper prints, digit by digit, by names of ``FIGURES``.
         source: Where it does.
+        taught_by: Name of a row before it whose network of the same seed teaches it;
+            none where it learns from labels alone.
+        teaching: How, as ``jobs.teaching.Teaching`` has it.
+        adjusts: Name of a row before it whose network is judged once more, its biases
+            adjusted to the classes that it never saw; nothing is trained.
     """
 
     name: str
@@ -30,6 +42,25 @@ class Row:
     changes: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    taught_by: str = ""
+    teaching: Mapping[str, Any] = field(default_factory=dict)
+    adjusts: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Something to look at that networks of a study give when all are trained.
+
+    Attributes:
+        name: Of its file.
+        caption: What is seen.
+        draw: Of the folder of each row's run with the first seed, by the row's name,
+            and the images: the SVG.
+    """
+
+    name: str
+    caption: str
+    draw: Callable[[Mapping[str, Path], str], bytes]
 
 
 @dataclass(frozen=True)
@@ -81,10 +112,11 @@ class Study:
         rows: The networks.
         claims: What is said of them.
         sizes: By their names, ``SIZES``.
+        pictures: What else is to be seen.
 
     Raises:
-        KerasnetsError: A claim names a row or figure that there is not, a size is
-            missing, or one trains no seed.
+        KerasnetsError: A claim or row names a row or figure that there is not, a size
+            is missing, or one trains no seed.
     """
 
     name: str
@@ -94,6 +126,7 @@ class Study:
     rows: tuple[Row, ...]
     claims: tuple[Claim, ...]
     sizes: Mapping[str, Size]
+    pictures: tuple[Picture, ...] = ()
 
     def __post_init__(self):
         names = [row.name for row in self.rows]
@@ -104,6 +137,14 @@ class Study:
             )
         if len({*names}) < len(names):
             raise KerasnetsError(f"{self.name} has two rows of one name: {names}")
+        for number, row in enumerate(self.rows):
+            before = [each.name for each in self.rows[:number] if not each.adjusts]
+            for other in filter(None, (row.taught_by, row.adjusts)):
+                if other not in before:
+                    raise KerasnetsError(
+                        f"{self.name} has a row {row.name!r} that needs {other!r}; "
+                        f"{', '.join(before) or 'none'} are trained before it"
+                    )
         for claim in self.claims:
             if not {*claim.falls} <= {*names} or len(claim.falls) < 2:
                 raise KerasnetsError(
@@ -120,7 +161,7 @@ class Study:
         """Return all trainings of a size: row, seed, and changes of its recipe.
 
         Each seed goes through all rows before the next, so that what is done of a study
-        can be compared.
+        can be compared. Rows that are judged again are none.
         """
         chosen = self.sizes[size]
         rows = [
@@ -128,6 +169,7 @@ class Study:
                 row, network=chosen.networks.get(row.network, row.network)
             )
             for row in self.rows
+            if not row.adjusts
         ]
         return [
             (row, seed, {**row.changes, **chosen.changes})
@@ -141,9 +183,6 @@ class Study:
         return f"applications/{self.name}.py"
 
 
-def as_json(value: object) -> dict:
-    """A row or claim as JSON has it."""
-    return {
-        name: list(x) if isinstance(x, tuple) else x
-        for name, x in dataclasses.asdict(value).items()  # type: ignore[call-overload]  (any dataclass)
-    }
+def as_json(value: Any) -> Any:
+    """A row, claim, or anything of such, as it comes back from a file of JSON."""
+    return json.loads(json.dumps(value, default=dataclasses.asdict))

@@ -11,6 +11,7 @@ from support.studies import load, make_study
 from kerasnets.errors import KerasnetsError
 from kerasnets.studies import (
     Claim,
+    Row,
     Study,
     overview,
     page,
@@ -132,6 +133,25 @@ def test_smoke_is_not_published(study, tmp_path):
         ({"sizes": {}}, "smoke, cpu, paper are accepted"),
         ({"seeds": 0}, "one seed or more"),
         ({"rows": make_study().rows[:1] * 2, "claims": ()}, "two rows of one name"),
+        (
+            {
+                "rows": (
+                    Row("small", "lenet1", "lenet5", taught_by="large"),
+                    Row("large", "lenet5", "lenet5"),
+                )
+            },
+            "'small' that needs 'large'; none are trained before it",
+        ),
+        (
+            {
+                "rows": (
+                    Row("small", "lenet1", "lenet5"),
+                    Row("again", "lenet1", "lenet5", adjusts="small"),
+                    Row("large", "lenet5", "lenet5", taught_by="again"),
+                )
+            },
+            "'large' that needs 'again'; small are trained before it",
+        ),
     ],
 )
 def test_studies_that_say_nonsense_are_refused(given, message):
@@ -165,6 +185,8 @@ def test_published_page_states_its_results(path):
     assert path.with_suffix(".md").read_text("utf-8") == page(results)
     if results.get("runs"):
         assert path.with_suffix(".svg").is_file()
+        for picture in results["pictures"]:
+            assert (LITERATURE / f"{path.stem}_{picture['name']}.svg").is_file()
         with path.with_suffix(".csv").open(newline="") as file:
             trained = {(row["row"], row["seed"]) for row in csv.DictReader(file)}
         assert trained == {(run["row"], f"{run['seed']}") for run in results["runs"]}

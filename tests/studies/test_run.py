@@ -13,7 +13,17 @@ from support.tiny_files import save_colours
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import train
-from kerasnets.studies import main, page, read_results, run_study
+from kerasnets.jobs.teaching import Teaching
+from kerasnets.studies import (
+    Claim,
+    Picture,
+    Row,
+    main,
+    page,
+    publish,
+    read_results,
+    run_study,
+)
 
 APPLICATIONS = Path(__file__).parents[2] / "applications"
 
@@ -24,21 +34,45 @@ def data(tmp_path):
     return f"npz:{tmp_path / 'colours.npz'}"
 
 
+def judged(*right):
+    """Of 10, 20 and 20 images of each class so many right."""
+    classes = [
+        {"name": name, "images": images, "right": count}
+        for name, images, count in zip("abc", (10, 20, 20), right, strict=True)
+    ]
+    return {"top1": {"accuracy": sum(right) / 50}, "classes": classes}
+
+
 @pytest.fixture
 def trained(monkeypatch):
     """Names of the trainings that are asked for; nothing is trained."""
-    names = []
+    return untrained(monkeypatch)[0]
 
-    def run(network, out, *, seed, **given):
+
+@pytest.fixture
+def taught(monkeypatch):
+    """The same, and by whom each is taught, by name."""
+    return untrained(monkeypatch)
+
+
+def untrained(monkeypatch):
+    names, teachings = [], {}
+
+    def run(network, out, *, seed, teaching, **given):
         names.append(out.name)
         write_run(out, network=network, seed=seed)
         (out / "data").mkdir(exist_ok=True)
         (out / "data" / "train_images.npy").write_bytes(b"many")
         record = json.loads((out / "run.json").read_text())
-        return SimpleNamespace(test=record["stages"][-1]["results"]["test"])
+        test = record["stages"][-1]["results"]["test"]
+        if teaching:
+            teachings[out.name] = teaching
+            # (without adjusted biases b is hardly answered)
+            test = {train.LAST: judged(10, 5, 20), train.ADJUSTED: judged(10, 18, 17)}
+        return SimpleNamespace(test=test)
 
     monkeypatch.setattr(train, "run", run)
-    return names
+    return names, teachings
 
 
 def test_what_it_leaves(data, tmp_path, trained):
@@ -97,6 +131,87 @@ def test_only_what_is_left_is_trained(data, tmp_path, trained, monkeypatch):
     assert again(shorter) == ["small-seed0", "large-seed0"]
 
 
+def taught_study(seeds=2, changes=SHORT, **teaching):
+    """A small network that a large one teaches, as it is and adjusted."""
+    named = {"network": "lenet1", "recipe": "resnet-cifar"}
+    return make_study(
+        seeds=seeds,
+        rows=(
+            Row("large", "lenet5", "resnet-cifar", changes),
+            Row("small", **named, taught_by="large", teaching=teaching),
+            Row("small, adjusted", **named, adjusts="small"),
+        ),
+        claims=(
+            Claim("b is known.", "2015", "unseen_error", ("small", "small, adjusted")),
+        ),
+    )
+
+
+def test_a_row_is_taught_by_the_network_of_another_with_its_seed(
+    data, tmp_path, taught
+):
+    names, teachings = taught
+    study, out = taught_study(without=("b",)), tmp_path / "out"
+    results = run_study(study, "cpu", data=data, out=out)
+    assert names == ["large-seed0", "small-seed0", "large-seed1", "small-seed1"]
+    assert teachings == {
+        f"small-seed{seed}": Teaching((out / f"large-seed{seed}",), without=("b",))
+        for seed in (0, 1)
+    }
+    runs = {run["row"]: run for run in results["runs"]}
+    # 35 of 50 images, 5 of the 20 of b; adjusted 45, and 18
+    small, adjusted = runs["small"], runs["small, adjusted"]
+    assert (small["test_error"], small["unseen_error"]) == (30.0, 75.0)
+    assert (adjusted["test_error"], adjusted["unseen_error"]) == (10.0, 10.0)
+    # nothing was trained for that
+    assert adjusted["seconds"] == 0
+    assert "training_error" not in adjusted
+    assert "unseen_error" not in runs["large"]
+    (claim,) = results["claims"]
+    assert (
+        claim["why"] == "small minus small, adjusted: +65.00 points (+65.00 to +65.00)"
+    )
+    told = page(results)
+    assert "| `resnet-cifar`, taught by large, without b |" in told
+    assert "| small, biases adjusted |" in told
+    # curves are of what was trained
+    with (out / "epochs.csv").open(newline="") as file:
+        assert {row["row"] for row in csv.DictReader(file)} == {"large", "small"}
+
+
+def test_a_student_is_taught_again_with_its_teacher(data, tmp_path, taught):
+    names, _ = taught
+
+    def again(**given):
+        names.clear()
+        study = taught_study(seeds=1, **given)
+        run_study(study, "cpu", data=data, out=tmp_path / "out")
+        return list(names)
+
+    assert again() == ["large-seed0", "small-seed0"]
+    assert again() == []
+    assert again(without=("b",)) == ["small-seed0"]
+    # tuples are lists in the record
+    assert again(without=("b",)) == []
+    other = {**SHORT, "weight_decay": "0.01"}
+    assert again(without=("b",), changes=other) == ["large-seed0", "small-seed0"]
+
+
+def test_pictures_are_drawn_and_published(data, tmp_path, trained):
+    def draw(folders, spec):
+        assert spec == data
+        return f"{folders['small'].name}, {folders['large'].name}".encode()
+
+    study = make_study(pictures=(Picture("both", "Two folders.", draw),))
+    out, pages = tmp_path / "out", tmp_path / "literature"
+    results = run_study(study, "cpu", data=data, out=out)
+    assert (out / "both.svg").read_bytes() == b"small-seed0, large-seed0"
+    publish(study, pages, results, out)
+    assert (pages / "made_up_both.svg").read_bytes() == b"small-seed0, large-seed0"
+    told = (pages / "made_up.md").read_text()
+    assert "![Two folders.](made_up_both.svg)\n\nTwo folders.\n" in told
+
+
 def other_images():
     random = np.random.default_rng(1)
     return {
@@ -153,7 +268,7 @@ def test_command_writes_and_publishes(data, tmp_path, monkeypatch, capfd, traine
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["degradation", "distortions"])
+@pytest.mark.parametrize("name", ["degradation", "distortions", "mnist_dark_knowledge"])
 def test_smoke(name, tmp_path):
     study = load(APPLICATIONS / f"{name}.py").STUDY
     main(study, ["--size", "smoke", "--out", str(tmp_path)])
