@@ -57,6 +57,14 @@ Store = Annotated[
         "parts out."
     ),
 ]
+TrainImages = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Learn from so many of the training images, the classes taking turns "
+        "[default: from all].",
+    ),
+]
 Fresh = Annotated[
     bool, typer.Option(help="Delete what an interrupted call left, and start over.")
 ]
@@ -80,6 +88,7 @@ def train(
             "same name and shape.",
         ),
     ] = None,
+    train_images: TrainImages = None,
     accumulate: Accumulate = None,
     store: Store = "auto",
     devices: options.Devices = None,
@@ -102,6 +111,7 @@ def train(
         size=size,
         precision=precision,
         initialise_from=initialise_from,
+        train_images=train_images,
         store=store,
         devices=devices,
         skip_bad_images=skip_bad_images,
@@ -198,6 +208,7 @@ def distill(
     alpha: options.Alpha = None,
     size: options.Size = None,
     precision: Precision = "auto",
+    train_images: TrainImages = None,
     accumulate: Accumulate = None,
     store: Store = "auto",
     devices: options.Devices = None,
@@ -232,6 +243,7 @@ def distill(
         alpha=alpha,
         size=size,
         precision=precision,
+        train_images=train_images,
         store=store,
         devices=devices,
         skip_bad_images=skip_bad_images,

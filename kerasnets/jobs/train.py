@@ -24,6 +24,7 @@ from kerasnets.data import (
     load_prepared,
     open_source,
     prepare,
+    spread,
     whole_image,
 )
 from kerasnets.data.store import PARTS, check_store, choose_store
@@ -109,6 +110,7 @@ class Settings:
         build: Arguments of the network's builder.
         initialise: Layers that are taken from the network trained before.
         initialise_from: File of that network, and its digest; {} for random weights.
+        train_images: From how many of the training images it learns; None for all.
         teachers: Files of networks whose answers it learns, and their digests.
         ten_crop: See ``Teaching``, as for all down to ``without``.
         mean: Of the answers of several.
@@ -138,6 +140,7 @@ class Settings:
     build: Mapping[str, Any]
     initialise: Sequence[str]
     initialise_from: Mapping[str, str]
+    train_images: int | None
     teachers: Sequence[Mapping[str, str]]
     ten_crop: int | None
     mean: transfer.Mean
@@ -188,6 +191,7 @@ def run(
     size: int | None = None,
     precision: str = "auto",
     initialise_from: Path | None = None,
+    train_images: int | None = None,
     teaching: Teaching | None = None,
     store: str = "auto",
     devices: str | None = None,
@@ -216,6 +220,8 @@ def run(
         precision: One of ``training.PRECISIONS``.
         initialise_from: Folder of a run, or a .keras file, from which layers of the
             same name and shape are taken.
+        train_images: From how many of the training images it learns, the classes taking
+            turns; None for all.
         teaching: By whom it is taught, and how; None for labels alone.
         store: How the images are kept: "decoded" to squares, "encoded" where they are,
             or "auto", see ``data.store.choose_store``.
@@ -234,6 +240,7 @@ def run(
     """
     check_whole("seed", seed, 0)
     check_whole("size", size)
+    check_whole("train_images", train_images)
     paper = paper_recipe(recipe, changes)
     if teaching is not None:
         teaching.check(paper, store)
@@ -265,6 +272,7 @@ def run(
         build={key: x for key, x in paper.network.items() if x is not None},
         initialise=paper.initialise,
         initialise_from=_trained_before(initialise_from),
+        train_images=train_images,
         teachers=[_trained_before(path) for path in teaching.teachers],
         ten_crop=teaching.ten_crop,
         mean=teaching.mean,
@@ -334,6 +342,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
             _train,
             uses=(
                 *("recipe", "precision", "initialise", "initialise_from"),
+                "train_images",
                 *("mean", "views", "hints", "hint_epochs", "matches"),
                 *("only", "without"),
             ),
@@ -451,10 +460,11 @@ def _prepare(job: Job) -> dict[str, Any]:
             f"{images['validation']} validation images and {images['test']} test images"
             f" beside {images['train']} for training: some of each are needed"
         )
-    if settings.recipe.batch_size > images["train"]:
+    learned = min(images["train"], settings.train_images or images["train"])
+    if settings.recipe.batch_size > learned:
         raise KerasnetsError(
-            f"a batch of {settings.recipe.batch_size} of {images['train']} training "
-            "images: give a smaller one, --set batch_size=N"
+            f"a batch of {settings.recipe.batch_size} of {learned} training images: "
+            "give a smaller one, --set batch_size=N"
         )
     return {
         "classes": list(data.class_names),
@@ -529,8 +539,17 @@ def _look_at_teacher(job: Job) -> tuple[float, list[str]]:
     """
     teacher, data = teacher_of(job.settings), load_prepared(job.folder / "data")
     taught = transfer.check_knows(teacher, data.validation)
-    images = transfer_set(job.settings, data).train
+    images = _learned_images(job.settings, data).train
     return taught, ask_beforehand(job, teacher, images)
+
+
+def _learned_images(settings: Settings, data: PreparedData) -> PreparedData:
+    """The images with those training images alone that the network is to see."""
+    data = transfer_set(settings, data)
+    if settings.train_images is None:
+        return data
+    drawn = spread(data.train.labels, settings.train_images, settings.seed)
+    return replace(data, train=data.train.picked(drawn))
 
 
 def _adjust(job: Job) -> None:
@@ -555,7 +574,7 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
         asked: Files of a teacher's answers to fixed views of the images, if any.
     """
     settings = job.settings
-    data = transfer_set(settings, load_prepared(job.folder / "data"))
+    data = _learned_images(settings, load_prepared(job.folder / "data"))
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
     soft = [transfer.open_soft_targets(job.folder / path) for path in asked]
@@ -611,6 +630,7 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
         "taken": list(taken),
         "teacher": None,
         "views": len(soft),
+        "images": len(data.train.labels),
     }
 
 

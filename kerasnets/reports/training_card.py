@@ -42,7 +42,7 @@ def _head(name: str, settings: Mapping, trained: Mapping) -> str:
 {trained["madds"]:,} multiply-adds for an image, trained from
 {_start(settings, trained)} by `kerasnets {_command(settings)}` on
 `{settings["data"]}`{_teachers(settings)}. The files go from images to logits.{
-        _matched(settings)
+        _matched(settings, trained)
     }"""
 
 
@@ -63,9 +63,11 @@ def _teachers(settings: Mapping) -> str:
     return f" and the soft targets of {paths}{by_mean}"
 
 
-def _matched(settings: Mapping) -> str:
+def _matched(settings: Mapping, trained: Mapping) -> str:
     """What it saw, and what it learned of layers of its teacher."""
     lines = ""
+    if settings["train_images"] is not None:
+        lines += f" It learned from {trained['images']:,} of the training images."
     if settings["only"]:
         lines += f" It saw images of {', '.join(settings['only'])} alone."
     if settings["without"]:

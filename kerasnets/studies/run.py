@@ -14,13 +14,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasnets import terminal
 from kerasnets.errors import KerasnetsError
 from kerasnets.files import write_bytes, write_text
 from kerasnets.progress import Progress
-from kerasnets.runs import HISTORY, Display, read_history, read_run, show_nothing
+from kerasnets.runs import HISTORY, read_history, read_run
 from kerasnets.studies.page import overview, page
 from kerasnets.studies.results import (
     Results,
@@ -30,6 +30,10 @@ from kerasnets.studies.results import (
     trained_results,
 )
 from kerasnets.studies.study import FIGURES, SIZES, Row, Study, as_json
+
+if TYPE_CHECKING:
+    from kerasnets.jobs.teaching import Teaching
+    from kerasnets.runs import Display
 
 # what is kept of the trainings that are done
 _DONE = "runs.json"
@@ -124,7 +128,7 @@ def run_study(
     data: str,
     out: Path,
     fresh: bool = False,
-    display: Display = show_nothing,
+    display: "Display | None" = None,
 ) -> Results:
     """Do all trainings of a size, or what is left of them; write what they came to.
 
@@ -138,13 +142,16 @@ def run_study(
         data: The images, as ``kerasnets.data.open_source`` names them.
         out: Folder, made where it is missing.
         fresh: Do all trainings again.
-        display: Entered for each training with its number and whether it is done.
+        display: Entered for each training with its number and whether it is done; None
+            shows nothing.
 
     Raises:
         KerasnetsError: The data cannot be used, or a training diverges.
     """
     from kerasnets.data import open_source
+    from kerasnets.runs.engine import show_nothing
 
+    display = display or show_nothing
     fingerprint = open_source(data).fingerprint
     out.mkdir(parents=True, exist_ok=True)
     done = {} if fresh else _done(out)
@@ -262,7 +269,9 @@ def _train(
     }
 
 
-def _test_errors(judged: Mapping[str, Any], teaching: Any) -> dict[str, float]:
+def _test_errors(
+    judged: Mapping[str, Any], teaching: "Teaching | None"
+) -> dict[str, float]:
     """Errors on test images, and on those of classes that were not taught, if any."""
     from kerasnets.jobs.teaching import kept_classes
 

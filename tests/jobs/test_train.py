@@ -93,6 +93,23 @@ def test_stopped_goes_on_and_ends_alike(train, tmp_path, monkeypatch):
     ]
 
 
+def test_it_learns_from_so_many_of_the_images(train, monkeypatch):
+    fed, batches = [], job.batches
+
+    def feed(split, **given):
+        fed.append(split)
+        return batches(split, **given)
+
+    monkeypatch.setattr(job, "batches", feed)
+    result = train(train_images=24, changes={**SHORT, "epochs": "20"})
+    # the classes take turns; all others judge as ever
+    assert np.bincount(fed[0].labels).tolist() == [8, 8, 8]
+    assert len(fed[1].labels) == 12
+    assert (
+        "learned from 24 of the training" in (result.folder / "README.md").read_text()
+    )
+
+
 def test_folder_of_another_run_is_left_alone(train, monkeypatch):
     folder = train(changes={**SHORT, "epochs": "4"}).folder
     before = (folder / "model.keras").read_bytes()
@@ -158,6 +175,11 @@ def test_whole_images_may_stay_encoded(train):
         ({"store": "packed"}, "store 'packed' is unknown: auto, decoded, encoded"),
         ({"recipe": "alexnet", "store": "decoded"}, "encoded or auto is accepted"),
         ({"changes": {"batch_size": "200"}}, "a batch of 200 of 84 training images"),
+        (
+            {"train_images": 4, "changes": {"batch_size": "8"}},
+            "a batch of 8 of 4 training images",
+        ),
+        ({"train_images": 0}, "train_images 0 is not a whole number of 1 or more"),
         ({"data": "npz:missing.npz"}, "there is no such file"),
         ({"recipe": "stochastic-depth", "changes": {}}, "stochastic_depth"),
         ({"changes": {"network.width": "3"}}, "width"),
