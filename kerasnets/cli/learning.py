@@ -2,16 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from kerasnets import terminal
 from kerasnets.cli import options
 from kerasnets.jobs import defaults
-
-if TYPE_CHECKING:
-    from kerasnets.transfer import Match
 
 Network = Annotated[
     str,
@@ -219,6 +216,7 @@ def distill(
 ) -> None:
     """Train a small network on the answers of a larger one, and the labels."""
     from kerasnets.jobs.teaching import Teaching
+    from kerasnets.transfer import Match
 
     _train(
         context,
@@ -232,9 +230,9 @@ def distill(
             mean=mean,
             ten_crop=ten_crop,
             views=views,
-            hints=_matches(hints or [], 1.0, "--hint"),
+            hints=[Match.of(text) for text in hints or []],
             hint_epochs=hint_epochs,
-            matches=_matches(matches or [], match_weight, "--match"),
+            matches=[Match.of(text, match_weight) for text in matches or []],
             only=only or (),
             without=without or (),
         ),
@@ -291,23 +289,6 @@ def _train(
         terminal.say(context.obj, left_out_line(result.left_out))
     terminal.show(evaluation_table([{"name": n, **x} for n, x in result.test.items()]))
     terminal.show(str(out))
-
-
-def _matches(texts: list[str], weight: float, option: str) -> "list[Match]":
-    """[KIND:]TEACHER_LAYER=STUDENT_LAYER texts."""
-    from kerasnets.transfer import Match
-
-    found = []
-    for text in texts:
-        kind, colon, layers = text.rpartition(":")
-        teacher, equals, student = layers.partition("=")
-        if not (equals and teacher and student):
-            raise typer.BadParameter(
-                f"{option} {text!r}: TEACHER_LAYER=STUDENT_LAYER is accepted"
-            )
-        given: dict[str, Any] = {"kind": kind} if colon else {}
-        found.append(Match(teacher, student, weight=weight, **given))
-    return found
 
 
 def _pairs(texts: list[str], option: str = "--set") -> dict[str, str]:

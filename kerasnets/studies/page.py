@@ -123,21 +123,18 @@ def _how(row: Mapping[str, Any]) -> str:
     if row["adjusts"]:
         return f"{row['adjusts']}, biases adjusted"
     told = [f"`{row['recipe']}`", *_told(row["changes"])]
+    if row["train_images"] is not None:
+        told.append(f"{row['train_images']:,} of the images")
     if row["taught_by"]:
         told += [f"taught by {row['taught_by']}", *_told(row["teaching"])]
     return ", ".join(told)
 
 
 def _told(settings: Mapping[str, Any]) -> list[str]:
-    return [f"{name} {_text(x)}" for name, x in settings.items()]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return " ".join(map(_text, value))
-    if isinstance(value, dict):
-        return f"{value['kind']} {value['teacher']} = {value['student']}"
-    return str(value)
+    return [
+        f"{name} {' '.join(x) if isinstance(x, list) else x}"
+        for name, x in settings.items()
+    ]
 
 
 def mean_text(values: Sequence[float]) -> str:

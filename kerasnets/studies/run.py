@@ -50,13 +50,14 @@ def main(study: Study, arguments: Sequence[str] | None = None) -> None:
             results = None
             if given.size:
                 out = given.out or Path("saved_models") / f"{study.name}-{given.size}"
-                total = len(study.told(given.size))
+                total = len(study.told(given.size, given.seeds))
                 names = {f"{number + 1}": 1.0 for number in range(total)}
                 results = run_study(
                     study,
                     given.size,
                     data=given.data or default_data(study, given.size),
                     out=out,
+                    seeds=given.seeds,
                     fresh=given.fresh,
                     display=terminal.StageDisplay(console, names),
                 )
@@ -90,6 +91,7 @@ def _parser(study: Study) -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, help="default: saved_models/NAME-SIZE; the same goes on"
     )
+    parser.add_argument("--seeds", type=int, help="how many; default: the size's")
     parser.add_argument("--fresh", action="store_true", help="start over")
     parser.add_argument(
         "--publish",
@@ -107,7 +109,7 @@ def default_data(study: Study, size: str) -> str:
     Raises:
         KerasnetsError: KERASNETS_DATA is not set.
     """
-    if size == "smoke":
+    if size == "smoke" or study.data == "digits":
         return "digits"
     folder, (kind, _, path) = (
         os.environ.get("KERASNETS_DATA"),
@@ -127,6 +129,7 @@ def run_study(
     *,
     data: str,
     out: Path,
+    seeds: int | None = None,
     fresh: bool = False,
     display: "Display | None" = None,
 ) -> Results:
@@ -141,25 +144,30 @@ def run_study(
         size: One of ``SIZES``.
         data: The images, as ``kerasnets.data.open_source`` names them.
         out: Folder, made where it is missing.
+        seeds: How often each row is trained; None for as often as the size says.
         fresh: Do all trainings again.
         display: Entered for each training with its number and whether it is done; None
             shows nothing.
 
     Raises:
-        KerasnetsError: The data cannot be used, or a training diverges.
+        KerasnetsError: The data cannot be used, seeds are none, or a training diverges.
     """
     from kerasnets.data import open_source
+    from kerasnets.jobs.checks import check_whole
     from kerasnets.runs.engine import show_nothing
 
+    check_whole("seeds", seeds)
     display = display or show_nothing
     fingerprint = open_source(data).fingerprint
     out.mkdir(parents=True, exist_ok=True)
     done = {} if fresh else _done(out)
     runs: list[dict[str, Any]] = []
     keys: dict[tuple[str, int], dict[str, Any]] = {}
-    for number, (row, seed, changes) in enumerate(study.told(size), start=1):
+    for number, (row, seed, changes) in enumerate(study.told(size, seeds), start=1):
         name = _folder(row.name, seed)
         key = _key(row, seed, changes, study.sizes[size].side, fingerprint)
+        if row.train_images is not None:
+            key["train_images"] = row.train_images
         if row.taught_by:
             key |= as_json(
                 {"teacher": keys[row.taught_by, seed], "teaching": row.teaching}
@@ -239,13 +247,13 @@ def _train(
 ) -> dict[str, Any]:
     """Train a network once; what it came to, errors in percent."""
     from kerasnets.jobs import train
-    from kerasnets.jobs.teaching import Teaching
 
-    teaching = Teaching((teacher,), **row.teaching) if row.taught_by else None
+    teaching = _teaching(row, teacher) if row.taught_by else None
     trained = train.run(
         row.network,
         folder,
         recipe=row.recipe,
+        train_images=row.train_images,
         precision="float32",
         display=lambda *_: contextlib.nullcontext(progress),
         teaching=teaching,
@@ -267,6 +275,17 @@ def _train(
         "madds": stages["train"]["madds"],
         "images": stages["data"]["images"],
     }
+
+
+def _teaching(row: Row, teacher: Path) -> "Teaching":
+    from kerasnets.jobs.teaching import Teaching
+    from kerasnets.transfer import Match
+
+    matched = {
+        name: tuple(Match.of(text) for text in row.teaching.get(name, ()))
+        for name in ("hints", "matches")
+    }
+    return Teaching((teacher,), **{**row.teaching, **matched})
 
 
 def _test_errors(

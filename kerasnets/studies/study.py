@@ -29,9 +29,12 @@ class Row:
         changes: Of that recipe, as ``--set`` has them.
         published: What the paper prints, digit by digit, by names of ``FIGURES``.
         source: Where it does.
+        train_images: From how many training images it learns, the classes taking turns;
+            None for all.
         taught_by: Name of a row before it whose network of the same seed teaches it;
             none where it learns from labels alone.
-        teaching: How, as ``jobs.teaching.Teaching`` has it.
+        teaching: How, as ``jobs.teaching.Teaching`` has it; hints and matches as
+            ``transfer.Match.of`` reads them.
         adjusts: Name of a row before it whose network is judged once more, its biases
             adjusted to the classes that it never saw; nothing is trained.
     """
@@ -42,6 +45,7 @@ class Row:
     changes: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    train_images: int | None = None
     taught_by: str = ""
     teaching: Mapping[str, Any] = field(default_factory=dict)
     adjusts: str = ""
@@ -157,7 +161,9 @@ class Study:
                     f"{', '.join(FIGURES)} are accepted"
                 )
 
-    def told(self, size: str) -> list[tuple[Row, int, dict[str, str]]]:
+    def told(
+        self, size: str, seeds: int | None = None
+    ) -> list[tuple[Row, int, dict[str, str]]]:
         """Return all trainings of a size: row, seed, and changes of its recipe.
 
         Each seed goes through all rows before the next, so that what is done of a study
@@ -173,7 +179,7 @@ class Study:
         ]
         return [
             (row, seed, {**row.changes, **chosen.changes})
-            for seed in range(chosen.seeds)
+            for seed in range(seeds or chosen.seeds)
             for row in rows
         ]
 

@@ -49,6 +49,27 @@ class Match:
                 f"a match of weight {self.weight}: above 0 is accepted"
             )
 
+    @classmethod
+    def of(cls, text: str, weight: float = 1.0) -> "Match":
+        """The match that a person writes as TEACHER_LAYER=STUDENT_LAYER.
+
+        Args:
+            text: With "attention:" before it for that kind.
+            weight: As above.
+
+        Raises:
+            KerasnetsError: It is none.
+        """
+        kind, colon, layers = text.rpartition(":")
+        teacher, equals, student = layers.partition("=")
+        if not (equals and teacher and student):
+            raise KerasnetsError(
+                f"{text!r} matches no layers: [attention:]TEACHER_LAYER=STUDENT_LAYER "
+                "is accepted"
+            )
+        given: dict[str, Any] = {"kind": kind} if colon else {}
+        return cls(teacher, student, weight=weight, **given)
+
 
 def hint_outputs(teacher: keras.Model, matches: Sequence[Match]) -> list[Any]:
     """What a student is to give for each match: outputs of layers of its teacher.

@@ -250,8 +250,11 @@ def test_what_a_person_types(monkeypatch, capfd, data, teachers, tmp_path):
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (["--match", "c1"], "--match 'c1': TEACHER_LAYER=STUDENT_LAYER is accepted"),
-        (["--hint", "=c1"], "--hint '=c1': TEACHER_LAYER=STUDENT_LAYER is accepted"),
+        (
+            ["--match", "c1"],
+            "'c1' matches no layers: [attention:]TEACHER_LAYER=STUDENT",
+        ),
+        (["--hint", "=c1"], "'=c1' matches no layers: [attention:]TEACHER_LAYER="),
         (["--match", "maap:c1=c1"], "a match of 'maap': maps and attention"),
     ],
 )

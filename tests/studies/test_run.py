@@ -58,8 +58,10 @@ def taught(monkeypatch):
 def untrained(monkeypatch):
     names, teachings = [], {}
 
-    def run(network, out, *, seed, teaching, **given):
-        names.append(out.name)
+    def run(network, out, *, seed, teaching, train_images, **given):
+        names.append(
+            out.name if train_images is None else f"{out.name}: {train_images}"
+        )
         write_run(out, network=network, seed=seed)
         (out / "data").mkdir(exist_ok=True)
         (out / "data" / "train_images.npy").write_bytes(b"many")
@@ -218,6 +220,24 @@ def other_images():
         "x_train": random.integers(0, 256, (60, 8, 8, 3), "uint8"),
         "y_train": np.arange(60) % 3,
     }
+
+
+def test_a_row_may_learn_from_fewer_images_and_a_run_have_fewer_seeds(
+    data, tmp_path, trained
+):
+    def run(images, seeds=1):
+        trained.clear()
+        row = Row("few", "lenet1", "resnet-cifar", SHORT, train_images=images)
+        study = make_study(rows=(row,), claims=())
+        return run_study(study, "cpu", data=data, out=tmp_path / "out", seeds=seeds)
+
+    assert "| `resnet-cifar`, " in page(run(None))
+    assert "25 of the images |" in page(run(25))
+    assert trained == ["few-seed0: 25"]
+    run(25, seeds=2)
+    assert trained == ["few-seed1: 25"]
+    with pytest.raises(KerasnetsError, match="seeds 0 is not a whole number of 1 or"):
+        run(25, seeds=0)
 
 
 def test_damaged_record_is_told(data, tmp_path):

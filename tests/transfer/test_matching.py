@@ -193,6 +193,14 @@ def test_matches_of_nothing_are_refused(given, text):
         Match("a", "b", **given)
 
 
+def test_a_match_as_a_person_writes_it():
+    assert Match.of("a=b") == Match("a", "b", "maps", 1.0)
+    assert Match.of("attention:a=b", 3.0) == Match("a", "b", "attention", 3.0)
+    for text in ("a", "a=", "=b", "attention:a", ""):
+        with pytest.raises(KerasnetsError, match="matches no layers"):
+            Match.of(text)
+
+
 def test_hints_without_a_match_are_refused(feed):
     with pytest.raises(KerasnetsError, match="none was given"):
         learn_hints(seeded(3), seeded(3), feed, RECIPE, [])
