@@ -91,6 +91,22 @@ def consumers(model: Any, tensor: Any) -> list[Call]:
     return [call for call in calls(model) if any(one is tensor for one in call.inputs)]
 
 
+def calls_of(model: Any, layer: Any) -> list[Call]:
+    """List the calls of a layer within a model, in running order.
+
+    ``layer.input`` and ``layer.output`` are those of its first call, which is another
+    model's where a graph was called again.
+
+    Args:
+        model: The model.
+        layer: One of its layers.
+
+    Raises:
+        KerasnetsError: The model has no graph.
+    """
+    return [call for call in calls(model) if call.operation is layer]
+
+
 def leaf_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """Give the layers that compute, each once, by path: ``nested_model/layer``.
 

@@ -85,6 +85,13 @@ def train(
             "same name and shape.",
         ),
     ] = None,
+    grow_from: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN|FILE.keras",
+            help="Begin as a narrower network of the same kind, trained before.",
+        ),
+    ] = None,
     train_images: TrainImages = None,
     accumulate: Accumulate = None,
     store: Store = "auto",
@@ -108,6 +115,7 @@ def train(
         size=size,
         precision=precision,
         initialise_from=initialise_from,
+        grow_from=grow_from,
         train_images=train_images,
         store=store,
         devices=devices,

@@ -78,6 +78,8 @@ from kerasnets.training import (
 STAGES = {"data": 1.0, "train": 50.0, "evaluate": 2.0}
 LAST, BEST, ADJUSTED = "model.keras", "best.keras", "adjusted.keras"
 CURVES = ("curves.svg", "curves.png")
+# noise by which copies of a channel part; those that are alike would learn alike
+_PARTED = 0.01
 # what ``prepare`` leaves of either store
 _DATA = tuple(
     f"data/{name}"
@@ -110,6 +112,8 @@ class Settings:
         build: Arguments of the network's builder.
         initialise: Layers that are taken from the network trained before.
         initialise_from: File of that network, and its digest; {} for random weights.
+        grow_from: File of a narrower network of the same kind that it begins as, and
+            its digest; {} for none.
         train_images: From how many of the training images it learns; None for all.
         teachers: Files of networks whose answers it learns, and their digests.
         ten_crop: See ``Teaching``, as for all down to ``without``.
@@ -140,6 +144,7 @@ class Settings:
     build: Mapping[str, Any]
     initialise: Sequence[str]
     initialise_from: Mapping[str, str]
+    grow_from: Mapping[str, str]
     train_images: int | None
     teachers: Sequence[Mapping[str, str]]
     ten_crop: int | None
@@ -191,6 +196,7 @@ def run(
     size: int | None = None,
     precision: str = "auto",
     initialise_from: Path | None = None,
+    grow_from: Path | None = None,
     train_images: int | None = None,
     teaching: Teaching | None = None,
     store: str = "auto",
@@ -220,6 +226,8 @@ def run(
         precision: One of ``training.PRECISIONS``.
         initialise_from: Folder of a run, or a .keras file, from which layers of the
             same name and shape are taken.
+        grow_from: The same, of a narrower network of the same kind: it begins with that
+            one's answers, see ``transfer.widen_into``, its copies parted by noise.
         train_images: From how many of the training images it learns, the classes taking
             turns; None for all.
         teaching: By whom it is taught, and how; None for labels alone.
@@ -241,6 +249,11 @@ def run(
     check_whole("seed", seed, 0)
     check_whole("size", size)
     check_whole("train_images", train_images)
+    if initialise_from is not None and grow_from is not None:
+        raise KerasnetsError(
+            "a network begins with some layers of one trained before, or as a narrower "
+            "one that has grown: initialise_from or grow_from is accepted"
+        )
     paper = paper_recipe(recipe, changes)
     if teaching is not None:
         teaching.check(paper, store)
@@ -272,6 +285,7 @@ def run(
         build={key: x for key, x in paper.network.items() if x is not None},
         initialise=paper.initialise,
         initialise_from=_trained_before(initialise_from),
+        grow_from=_trained_before(grow_from),
         train_images=train_images,
         teachers=[_trained_before(path) for path in teaching.teachers],
         ten_crop=teaching.ten_crop,
@@ -342,7 +356,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
             _train,
             uses=(
                 *("recipe", "precision", "initialise", "initialise_from"),
-                "train_images",
+                *("grow_from", "train_images"),
                 *("mean", "views", "hints", "hint_epochs", "matches"),
                 *("only", "without"),
             ),
@@ -432,6 +446,8 @@ def _prepare(job: Job) -> dict[str, Any]:
     classes = len(examples.class_names)
     student = shapes_only(lambda: new_network(settings, classes))
     side = side_of(settings)
+    if settings.grow_from:
+        _initialise(new_network(settings, classes), settings)
     if settings.teachers:
         teacher = teacher_of(settings)
         transfer.check_teacher(teacher, classes, _image_shape(settings)[-1])
@@ -636,6 +652,10 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
 
 def _initialise(model: keras.Model, settings: Settings) -> tuple[str, ...]:
     """Take what the settings say from a network that was trained before."""
+    if settings.grow_from:
+        narrow = load_model(Path(settings.grow_from["path"]))
+        transfer.widen_into(narrow, model, noise=_PARTED, seed=settings.seed)
+        return ()
     if not settings.initialise_from:
         return ()
     trained = load_model(Path(settings.initialise_from["path"]))

@@ -93,6 +93,8 @@ def _matched_layer(match: Mapping) -> str:
 
 
 def _start(settings: Mapping, trained: Mapping) -> str:
+    if settings["grow_from"]:
+        return f"what the narrower `{settings['grow_from']['path']}` knew"
     taken = trained["taken"]
     if not taken:
         return "random weights"

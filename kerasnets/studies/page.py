@@ -108,13 +108,17 @@ def _figures(results: Results) -> str:
         )
     columns = ["network", "recipe", "params", "madds"]
     for name in figures:
-        columns += [f"{FIGURES[name]}, %", "published"]
+        columns += [FIGURES[name], "published"]
     many = "s" * (seeds > 1)
     about = f"""Trained on {images["train"]:,} images, {images["validation"]:,} kept for
 validation, tested on {images["test"]:,}; {seeds} seed{many}, in brackets Student's
 95 % interval of their mean. Training error is that of the last epoch while it was
 trained, on images as the recipe changes them; test error is that of the weights behind
 it. Seconds are those of a training's epochs, on {cores} cores."""
+    if results["as_good_as"]:
+        about += f""" Epochs are counted until a training is right as often on the
+validation images as {results["as_good_as"]} is in the end; where it never is, they are
+one more than it has."""
     return f"{_filled(about)}\n\n{_table([*columns, 'seconds'], rows)}"
 
 
@@ -125,6 +129,8 @@ def _how(row: Mapping[str, Any]) -> str:
     told = [f"`{row['recipe']}`", *_told(row["changes"])]
     if row["train_images"] is not None:
         told.append(f"{row['train_images']:,} of the images")
+    if row["grown_from"]:
+        told.append(f"grown from {row['grown_from']}")
     if row["taught_by"]:
         told += [f"taught by {row['taught_by']}", *_told(row["teaching"])]
     return ", ".join(told)

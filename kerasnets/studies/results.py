@@ -45,7 +45,8 @@ def trained_results(
         found = {"verdict": NOT_RUN, "why": ""}
         if runs:
             full = size == "paper"
-            verdict = judge(figures[claim.figure], claim.falls, full=full)
+            unit = "epochs" if claim.figure == "epochs" else "points"
+            verdict = judge(figures[claim.figure], claim.falls, full=full, unit=unit)
             found = {"verdict": verdict.verdict, "why": verdict.why}
         claims.append({**as_json(claim), **found})
     return {
@@ -59,6 +60,7 @@ def trained_results(
         "made_with": dict(made_with or {}),
         "claims": claims,
         "rows": [as_json(row) for row in study.rows],
+        "as_good_as": study.as_good_as,
         "pictures": [
             {"name": picture.name, "caption": picture.caption}
             for picture in study.pictures

@@ -168,6 +168,8 @@ def run_study(
         key = _key(row, seed, changes, study.sizes[size].side, fingerprint)
         if row.train_images is not None:
             key["train_images"] = row.train_images
+        if row.grown_from:
+            key["grown_from"] = keys[row.grown_from, seed]
         if row.taught_by:
             key |= as_json(
                 {"teacher": keys[row.taught_by, seed], "teaching": row.teaching}
@@ -183,6 +185,7 @@ def run_study(
                     out / name,
                     progress,
                     teacher=out / _folder(row.taught_by, seed),
+                    narrower=out / _folder(row.grown_from, seed),
                     data=data,
                     changes=changes,
                     size=study.sizes[size].side,
@@ -200,6 +203,8 @@ def run_study(
                 others = {x: found[x] for x in found if x not in FIGURES}
                 others |= {**adjusted, "seconds": 0}
                 runs.append({"row": again.name, "seed": seed, **others})
+    if study.as_good_as:
+        _count_epochs(study, out, runs)
     results = trained_results(study, size, runs, made_with=_made_with())
     write_text(out / "results.json", results_text(results))
     write_text(out / "page.md", page(results))
@@ -208,6 +213,24 @@ def run_study(
     for picture in study.pictures:
         write_bytes(out / f"{picture.name}.svg", picture.draw(first, data))
     return results
+
+
+def _count_epochs(study: Study, out: Path, runs: Sequence[dict[str, Any]]) -> None:
+    """Add to each run the first epoch that is as good as another row in the end."""
+    trained = {row.name for row in study.rows if not row.adjusts}
+    for run in runs:
+        if run["row"] not in trained:
+            continue
+        curves = [
+            [
+                epoch["validation_accuracy"]
+                for epoch in read_history(out / _folder(row, run["seed"]) / HISTORY)
+            ]
+            for row in (run["row"], study.as_good_as)
+        ]
+        own, (*_, wanted) = curves
+        good = [number for number, x in enumerate(own, start=1) if x >= wanted]
+        run["epochs"] = min(good, default=len(own) + 1)
 
 
 def _folder(row: str, seed: int) -> str:
@@ -243,7 +266,13 @@ def _key(
 
 
 def _train(
-    row: Row, folder: Path, progress: Progress, *, teacher: Path, **given: Any
+    row: Row,
+    folder: Path,
+    progress: Progress,
+    *,
+    teacher: Path,
+    narrower: Path,
+    **given: Any,
 ) -> dict[str, Any]:
     """Train a network once; what it came to, errors in percent."""
     from kerasnets.jobs import train
@@ -253,6 +282,7 @@ def _train(
         row.network,
         folder,
         recipe=row.recipe,
+        grow_from=narrower if row.grown_from else None,
         train_images=row.train_images,
         precision="float32",
         display=lambda *_: contextlib.nullcontext(progress),

@@ -9,11 +9,12 @@ from typing import Any
 
 from kerasnets.errors import KerasnetsError
 
-# figures of a training, in percent: what they are called on a page
+# figures of a training, errors in percent: what they are called on a page
 FIGURES = {
-    "training_error": "training error",
-    "test_error": "test error",
-    "unseen_error": "error on unseen classes",
+    "training_error": "training error, %",
+    "test_error": "test error, %",
+    "unseen_error": "error on unseen classes, %",
+    "epochs": "epochs until as good",
 }
 SIZES = ("smoke", "cpu", "paper")
 
@@ -31,6 +32,8 @@ class Row:
         source: Where it does.
         train_images: From how many training images it learns, the classes taking turns;
             None for all.
+        grown_from: Name of a row before it, a narrower network of the same kind; it
+            begins as that one of the same seed ended.
         taught_by: Name of a row before it whose network of the same seed teaches it;
             none where it learns from labels alone.
         teaching: How, as ``jobs.teaching.Teaching`` has it; hints and matches as
@@ -46,6 +49,7 @@ class Row:
     published: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     train_images: int | None = None
+    grown_from: str = ""
     taught_by: str = ""
     teaching: Mapping[str, Any] = field(default_factory=dict)
     adjusts: str = ""
@@ -117,6 +121,9 @@ class Study:
         claims: What is said of them.
         sizes: By their names, ``SIZES``.
         pictures: What else is to be seen.
+        as_good_as: Name of a row; "epochs" is of each training the first epoch that is
+            right as often on the validation images as this row is in its last, of the
+            same seed, and one more than it has where there is none.
 
     Raises:
         KerasnetsError: A claim or row names a row or figure that there is not, a size
@@ -131,6 +138,7 @@ class Study:
     claims: tuple[Claim, ...]
     sizes: Mapping[str, Size]
     pictures: tuple[Picture, ...] = ()
+    as_good_as: str = ""
 
     def __post_init__(self):
         names = [row.name for row in self.rows]
@@ -143,12 +151,18 @@ class Study:
             raise KerasnetsError(f"{self.name} has two rows of one name: {names}")
         for number, row in enumerate(self.rows):
             before = [each.name for each in self.rows[:number] if not each.adjusts]
-            for other in filter(None, (row.taught_by, row.adjusts)):
+            others = (row.grown_from, row.taught_by, row.adjusts)
+            for other in filter(None, others):
                 if other not in before:
                     raise KerasnetsError(
                         f"{self.name} has a row {row.name!r} that needs {other!r}; "
                         f"{', '.join(before) or 'none'} are trained before it"
                     )
+        if self.as_good_as and self.as_good_as not in names:
+            raise KerasnetsError(
+                f"{self.name} has no row {self.as_good_as!r} to be as good as; "
+                f"{', '.join(names)} are accepted"
+            )
         for claim in self.claims:
             if not {*claim.falls} <= {*names} or len(claim.falls) < 2:
                 raise KerasnetsError(

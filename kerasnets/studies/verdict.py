@@ -42,22 +42,31 @@ class Verdict:
 
 
 def judge(
-    figures: Mapping[str, Mapping[int, float]], falls: Sequence[str], *, full: bool
+    figures: Mapping[str, Mapping[int, float]],
+    falls: Sequence[str],
+    *,
+    full: bool,
+    unit: str = "points",
 ) -> Verdict:
     """Judge whether a figure falls from each network to the next, by ``RULE``.
 
     Args:
-        figures: Of each network the figure by seed, in percent.
+        figures: Of each network the figure by seed.
         falls: Names of the networks, the highest figure first.
         full: Whether they were trained as the paper did, at its size.
+        unit: Of a difference.
     """
-    found = [_fall(figures, high, low, full) for high, low in pairwise(falls)]
+    found = [_fall(figures, high, low, full, unit) for high, low in pairwise(falls)]
     worst = max((each.verdict for each in found), key=VERDICTS.index)
     return Verdict(worst, "; ".join(each.why for each in found))
 
 
 def _fall(
-    figures: Mapping[str, Mapping[int, float]], high: str, low: str, full: bool
+    figures: Mapping[str, Mapping[int, float]],
+    high: str,
+    low: str,
+    full: bool,
+    unit: str,
 ) -> Verdict:
     """Judge one pair."""
     above, below = figures.get(high, {}), figures.get(low, {})
@@ -67,7 +76,7 @@ def _fall(
         count = "one seed has" if falls else "no seed has both, so there is"
         return Verdict(NOT_SEEN, f"{pair}: {count} no interval")
     mean, interval = statistics.fmean(falls), mean_interval(falls)
-    why = f"{pair}: {mean:+.2f} points ({interval.low:+.2f} to {interval.high:+.2f})"
+    why = f"{pair}: {mean:+.2f} {unit} ({interval.low:+.2f} to {interval.high:+.2f})"
     if interval.low > 0:
         return Verdict(HOLDS, why)
     if mean > 0:

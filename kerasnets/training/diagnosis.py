@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerasnets.graph import calls
+
 
 def first_overflow(model: keras.Model, images: Any) -> str:
     """Return what of a network is the first to give a number that is not finite.
@@ -19,19 +21,15 @@ def first_overflow(model: keras.Model, images: Any) -> str:
     for layer in model.layers:
         if not all(_finite(x) for x in layer.weights):
             return f"weights of layer {layer.name!r}"
-    layers = [x for x in model.layers if not isinstance(x, keras.layers.InputLayer)]
-    outputs = [_first(layer.output) for layer in layers]
+    walk = [call for call in calls(model) if call.inputs]
+    outputs = [call.outputs[0] for call in walk]
     answers = keras.Model(model.inputs, outputs)(images, training=True)
-    for layer, answer in zip(layers, answers, strict=True):
+    for call, answer in zip(walk, answers, strict=True):
         if not _finite(answer):
-            return f"layer {layer.name!r}"
+            return f"layer {call.operation.name!r}"
     return "the loss"
 
 
 def _finite(values: Any) -> bool:
     array: Any = ops.convert_to_numpy(ops.cast(values, "float32"))
     return bool(np.isfinite(array).all())
-
-
-def _first(output: Any) -> Any:
-    return output[0] if isinstance(output, list | tuple) else output

@@ -13,7 +13,7 @@ import numpy as np
 from kerasnets.applications import at_size, without_auxiliary
 from kerasnets.data import Feed, Split, batches, images_at_once
 from kerasnets.errors import KerasnetsError
-from kerasnets.graph import maker
+from kerasnets.graph import calls_of, maker
 from kerasnets.pixels import Preprocessing, pixels_of
 from kerasnets.progress import Progress, silent
 from kerasnets.training import native_kernels
@@ -123,7 +123,7 @@ def _last_hidden(model: keras.Model) -> Any:
     """What the classifier's weights read; the output where there is no classifier."""
     names = [one.name for one in model.layers]
     if "logits" in names:  # of all classifiers of the zoo
-        return model.get_layer("logits").input
+        return calls_of(model, model.get_layer("logits"))[-1].inputs[0]
     tensor = model.outputs[0]
     while True:
         call = maker(tensor)
@@ -147,4 +147,4 @@ def _output_of(model: keras.Model, name: str) -> Any:
         raise KerasnetsError(
             f"{model.name!r} has no layer {name!r}; near it are {', '.join(near)}"
         )
-    return model.get_layer(name).output
+    return calls_of(model, model.get_layer(name))[-1].outputs[0]

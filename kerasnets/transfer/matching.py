@@ -9,6 +9,7 @@ import keras
 from keras import layers, ops
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.graph import calls_of
 
 Kind = Literal["maps", "attention"]
 
@@ -123,14 +124,14 @@ def _output_of(model: keras.Model, who: str, name: str) -> Any:
             f"the {who} {model.name!r} has no layer {name!r}; its layers are "
             f"{', '.join(layer.name for layer in model.layers)}"
         )
-    try:
-        output: Any = named[0].output
-    except (AttributeError, ValueError) as error:
+    outputs = [x for call in calls_of(model, named[0]) for x in call.outputs]
+    if len(outputs) != 1:
         raise KerasnetsError(
             f"the layer {name!r} of the {who} is called several times, or for several "
             "outputs: one that is called once is accepted"
-        ) from error
-    if not keras.backend.is_keras_tensor(output) or len(output.shape) not in (2, 4):
+        )
+    (output,) = outputs
+    if len(output.shape) not in (2, 4):
         raise KerasnetsError(
             f"the layer {name!r} of the {who} gives no maps (height, width, channels) "
             "and no codes (channels)"

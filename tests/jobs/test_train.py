@@ -110,6 +110,29 @@ def test_it_learns_from_so_many_of_the_images(train, monkeypatch):
     )
 
 
+def test_it_begins_as_a_narrower_network_that_was_trained(data, tmp_path):
+    def run(name, units, grow_from=None, **changes):
+        how = {**SHORT, "augment": "none", "network.dense_units": f"{units}"}
+        how |= {"optimizer": "adam", "learning_rate": "0.003", "epochs": "30"}
+        how |= changes
+        folder = tmp_path / name
+        how = {"data": data, "recipe": "lenet5", "changes": how, "grow_from": grow_from}
+        job.run("mlp800", folder, **how)
+        return job.read_history(folder / "history.csv")
+
+    narrow = run("narrow", 32)
+    # it hardly learns; copies differ by a little noise
+    wide = run("wide", 80, tmp_path / "narrow", learning_rate="1e-6", epochs="1")
+    assert wide[0]["validation_loss"] == pytest.approx(
+        narrow[-1]["validation_loss"], rel=0.05
+    )
+    card = " ".join((tmp_path / "wide" / "README.md").read_text().split())
+    assert f"trained from what the narrower `{tmp_path / 'narrow'}" in card
+    with pytest.raises(KerasnetsError, match="'hidden1' has 32 channels: more are acc"):
+        run("narrower", 4, tmp_path / "narrow")
+    assert not (tmp_path / "narrower" / "data").exists()
+
+
 def test_folder_of_another_run_is_left_alone(train, monkeypatch):
     folder = train(changes={**SHORT, "epochs": "4"}).folder
     before = (folder / "model.keras").read_bytes()
@@ -191,6 +214,11 @@ def test_whole_images_may_stay_encoded(train):
         (
             {"initialise_from": Path("none.keras")},
             "none.keras is not there: the folder",
+        ),
+        ({"grow_from": Path("none.keras")}, "none.keras is not there: the folder"),
+        (
+            {"grow_from": Path("a.keras"), "initialise_from": Path("a.keras")},
+            "initialise_from or grow_from is accepted",
         ),
     ],
 )

@@ -152,6 +152,7 @@ def test_smoke_is_not_published(study, tmp_path):
             },
             "'large' that needs 'again'; small are trained before it",
         ),
+        ({"as_good_as": "middle"}, "no row 'middle' to be as good as; small, large"),
     ],
 )
 def test_studies_that_say_nonsense_are_refused(given, message):

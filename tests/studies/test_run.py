@@ -26,6 +26,7 @@ from kerasnets.studies import (
 )
 
 APPLICATIONS = Path(__file__).parents[2] / "applications"
+STUDIES = [x for x in APPLICATIONS.glob("*.py") if "STUDY" in x.read_text()]
 
 
 @pytest.fixture
@@ -59,6 +60,7 @@ def untrained(monkeypatch):
     names, teachings = [], {}
 
     def run(network, out, *, seed, teaching, train_images, **given):
+        assert bool(given["grow_from"]) == ("grown" in out.name)
         names.append(
             out.name if train_images is None else f"{out.name}: {train_images}"
         )
@@ -181,6 +183,36 @@ def test_a_row_is_taught_by_the_network_of_another_with_its_seed(
         assert {row["row"] for row in csv.DictReader(file)} == {"large", "small"}
 
 
+def test_epochs_are_counted_until_as_good_as_another_row(data, tmp_path, trained):
+    named = {"recipe": "resnet-cifar", "changes": SHORT}
+    study = make_study(
+        rows=(
+            Row("scratch", "lenet5", **named),
+            Row("narrow", "lenet1", **named),
+            Row("grown", "lenet5", **named, grown_from="narrow"),
+        ),
+        claims=(Claim("Sooner.", "2016", "epochs", ("scratch", "grown")),),
+        as_good_as="scratch",
+    )
+    out = tmp_path / "out"
+    run_study(study, "cpu", data=data, out=out)
+    # ``write_run`` ends at 0.625 of the validation images, which come with epoch 2
+    for seed in (0, 1):
+        path = out / f"grown-seed{seed}" / "history.csv"
+        path.write_text(path.read_text().replace("1.9,0.5,", "1.9,0.7,"))
+        path = out / f"narrow-seed{seed}" / "history.csv"
+        path.write_text(path.read_text().replace("0.75,2.25", "0.25,2.25"))
+        path.write_text(path.read_text().replace("0.625,2.25", "0.25,2.25"))
+    results = run_study(study, "cpu", data=data, out=out)
+    epochs = {run["row"]: run["epochs"] for run in results["runs"]}
+    assert epochs == {"scratch": 2, "grown": 1, "narrow": 4}
+    (claim,) = results["claims"]
+    assert claim["why"] == "scratch minus grown: +1.00 epochs (+1.00 to +1.00)"
+    told = " ".join(page(results).split())
+    assert "grown from narrow |" in told
+    assert "validation images as scratch is in the end" in told
+
+
 def test_a_student_is_taught_again_with_its_teacher(data, tmp_path, taught):
     names, _ = taught
 
@@ -288,7 +320,7 @@ def test_command_writes_and_publishes(data, tmp_path, monkeypatch, capfd, traine
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["degradation", "distortions", "mnist_dark_knowledge"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES))
 def test_smoke(name, tmp_path):
     study = load(APPLICATIONS / f"{name}.py").STUDY
     main(study, ["--size", "smoke", "--out", str(tmp_path)])

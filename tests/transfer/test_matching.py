@@ -11,7 +11,12 @@ from support.together import train_in
 from kerasnets.data import Split, batches
 from kerasnets.errors import KerasnetsError
 from kerasnets.pixels import RAW, carry
-from kerasnets.training import Objective, Recipe, seed_everything
+from kerasnets.training import (
+    Objective,
+    Recipe,
+    seed_everything,
+    with_normalised_images,
+)
 from kerasnets.transfer import Match, distill, learn_hints
 from kerasnets.transfer.matching import guided_outputs, hint_outputs, match_weights
 
@@ -191,6 +196,17 @@ def test_layers_that_cannot_be_held_against_each_other_are_refused(
 def test_matches_of_nothing_are_refused(given, text):
     with pytest.raises(KerasnetsError, match=text):
         Match("a", "b", **given)
+
+
+def test_layers_of_a_graph_that_was_called_again_are_those_of_its_model(feed):
+    # as images made alike by training images are put in front of a network
+    student = with_normalised_images(seeded(3, name="s"), "contrast", None)
+    teacher = seeded(4, name="t", seed=1)
+    before = [w.copy() for w in student.get_layer("maps").get_weights()]
+    learn_hints(teacher, student, feed, RECIPE, [Match("maps", "maps")])
+    after = student.get_layer("maps").get_weights()
+    assert not np.array_equal(before[0], after[0])
+    assert np.isfinite(distill(teacher, student, feed, RECIPE).loss)
 
 
 def test_a_match_as_a_person_writes_it():
