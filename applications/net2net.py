@@ -19,10 +19,18 @@ SOURCE = "Chen et al. 2016, section 3.1 and Figure 6"
 NARROW, SCRATCH, GROWN = "alpha 0.25", "alpha 0.5", "alpha 0.5, grown"
 
 
-def row(name: str, alpha: float, rate: float, **begins: str) -> Row:
+def row(name: str, alpha: float, rate: float, grown_from: str = "") -> Row:
     """MobileNet of some width."""
     changes = {"network.alpha": f"{alpha}", "learning_rate": f"{rate}"}
-    return Row(name, "mobilenet", "resnet-cifar", changes, {}, SOURCE, **begins)
+    return Row(
+        name,
+        "mobilenet",
+        "resnet-cifar",
+        changes,
+        {},
+        SOURCE,
+        grown_from=grown_from,
+    )
 
 
 DIGITS = {"batch_size": "64", "augment.flip": "false"}

@@ -30,10 +30,13 @@ from kerasnets.transfer.recommend import (
 )
 from kerasnets.transfer.soft_targets import open_soft_targets, soft_targets
 from kerasnets.transfer.specialists import (
+    Specialist,
     confusable_classes,
     enriched,
     joint_answer,
+    joint_probabilities,
     specialist_labels,
+    train_specialist,
     with_natural_dustbin,
 )
 from kerasnets.transfer.stages import stages, train_stages
@@ -47,6 +50,7 @@ __all__ = [
     "Neighbours",
     "Recommendation",
     "Similarity",
+    "Specialist",
     "Suspect",
     "adjust_bias",
     "body",
@@ -63,6 +67,7 @@ __all__ = [
     "finetune",
     "fit_linear",
     "joint_answer",
+    "joint_probabilities",
     "learn_hints",
     "neighbours",
     "open_soft_targets",
@@ -73,6 +78,7 @@ __all__ = [
     "stages",
     "suspects",
     "ten_crop",
+    "train_specialist",
     "train_stages",
     "widen",
     "widen_into",
