@@ -18,7 +18,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import softmax
 
-from kerasnets.studies import Claim, Picture, Row, Size, Study, main
+from kerasnets.studies import (
+    Claim,
+    Picture,
+    Row,
+    Size,
+    Study,
+    adjusted_biases,
+    main,
+)
 
 ABOUT = """Hinton et al. 2015 print 146 errors on 10,000 test images for a network of
 two layers of 800 units, 67 for one of 1,200 with dropout, limited weights and jittered
@@ -65,7 +73,8 @@ def restricted(name: str, errors: list[str], unseen: list[str], **teaching):
             {},
             published[1],
             SOURCE,
-            adjusts=name,
+            of=name,
+            ask=adjusted_biases,
         ),
     )
 

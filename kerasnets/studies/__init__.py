@@ -12,7 +12,14 @@ from kerasnets.studies.results import (
     results_text,
     trained_results,
 )
-from kerasnets.studies.run import main, publish, publish_results, run_study
+from kerasnets.studies.run import (
+    adjusted_biases,
+    main,
+    publish,
+    publish_results,
+    run_study,
+    test_errors,
+)
 from kerasnets.studies.study import SIZES, Claim, Picture, Row, Size, Study
 from kerasnets.studies.verdict import RULE, VERDICTS, Verdict, judge
 
@@ -26,6 +33,7 @@ __all__ = [
     "Size",
     "Study",
     "Verdict",
+    "adjusted_biases",
     "counted_results",
     "judge",
     "main",
@@ -37,5 +45,6 @@ __all__ = [
     "refreshed",
     "results_text",
     "run_study",
+    "test_errors",
     "trained_results",
 ]

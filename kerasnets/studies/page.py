@@ -124,8 +124,9 @@ one more than it has."""
 
 def _how(row: Mapping[str, Any]) -> str:
     """How a network was trained: "`lenet5`, epochs 3, taught by teacher, views 1"."""
-    if row["adjusts"]:
-        return f"{row['adjusts']}, biases adjusted"
+    if row["of"]:
+        asked = [row["ask"].replace("_", " "), *_told(row["changes"])]
+        return f"{row['of']}: {', '.join(asked)}"
     told = [f"`{row['recipe']}`", *_told(row["changes"])]
     if row["train_images"] is not None:
         told.append(f"{row['train_images']:,} of the images")

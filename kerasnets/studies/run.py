@@ -11,6 +11,7 @@ import re
 import shutil
 import statistics
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +30,7 @@ from kerasnets.studies.results import (
     results_text,
     trained_results,
 )
-from kerasnets.studies.study import FIGURES, SIZES, Row, Study, as_json
+from kerasnets.studies.study import SIZES, Row, Study, as_json
 
 if TYPE_CHECKING:
     from kerasnets.jobs.teaching import Teaching
@@ -163,53 +164,43 @@ def run_study(
     done = {} if fresh else _done(out)
     runs: list[dict[str, Any]] = []
     keys: dict[tuple[str, int], dict[str, Any]] = {}
+    side = study.sizes[size].side
     for number, (row, seed, changes) in enumerate(study.told(size, seeds), start=1):
-        name = _folder(row.name, seed)
-        key = _key(row, seed, changes, study.sizes[size].side, fingerprint)
-        if row.train_images is not None:
-            key["train_images"] = row.train_images
-        if row.grown_from:
-            key["grown_from"] = keys[row.grown_from, seed]
-        if row.taught_by:
-            key |= as_json(
-                {"teacher": keys[row.taught_by, seed], "teaching": row.teaching}
-            )
+        name, base = _folder(row.name, seed), _folder(row.of, seed)
+        key = _key(row, seed, changes, side, fingerprint, keys)
         keys[row.name, seed] = key
         kept = done.get(name)
         holds = kept is not None and kept["key"] == key
-        holds = holds and (out / name / HISTORY).is_file()
+        holds = holds and (bool(row.of) or (out / name / HISTORY).is_file())
         with display(f"{number}", holds) as progress:
             if not holds:
-                found = _train(
-                    row,
-                    out / name,
-                    progress,
-                    teacher=out / _folder(row.taught_by, seed),
-                    narrower=out / _folder(row.grown_from, seed),
-                    data=data,
-                    changes=changes,
-                    size=study.sizes[size].side,
-                    seed=seed,
-                    fresh=fresh,
-                )
+                if row.of:
+                    known = done[base]["found"]
+                    found = _ask(row, out / base, known, data, seed, changes, progress)
+                else:
+                    found = _train(
+                        row,
+                        out / name,
+                        progress,
+                        teacher=out / _folder(row.taught_by, seed),
+                        narrower=out / _folder(row.grown_from, seed),
+                        data=data,
+                        changes=changes,
+                        size=side,
+                        seed=seed,
+                        fresh=fresh,
+                    )
                 done[name] = {"key": key, "found": found}
                 write_text(out / _DONE, json.dumps(done, indent=1) + "\n")
                 shutil.rmtree(out / name / "data", ignore_errors=True)
-        found = dict(done[name]["found"])
-        adjusted = found.pop("adjusted", None)
-        runs.append({"row": row.name, "seed": seed, **found})
-        for again in study.rows:
-            if again.adjusts == row.name:
-                others = {x: found[x] for x in found if x not in FIGURES}
-                others |= {**adjusted, "seconds": 0}
-                runs.append({"row": again.name, "seed": seed, **others})
+        runs.append({"row": row.name, "seed": seed, **done[name]["found"]})
     if study.as_good_as:
         _count_epochs(study, out, runs)
     results = trained_results(study, size, runs, made_with=_made_with())
     write_text(out / "results.json", results_text(results))
     write_text(out / "page.md", page(results))
     _write_curves(study, out, runs)
-    first = {row.name: out / _folder(row.adjusts or row.name, 0) for row in study.rows}
+    first = {row.name: out / _folder(row.of or row.name, 0) for row in study.rows}
     for picture in study.pictures:
         write_bytes(out / f"{picture.name}.svg", picture.draw(first, data))
     return results
@@ -217,7 +208,7 @@ def run_study(
 
 def _count_epochs(study: Study, out: Path, runs: Sequence[dict[str, Any]]) -> None:
     """Add to each run the first epoch that is as good as another row in the end."""
-    trained = {row.name for row in study.rows if not row.adjusts}
+    trained = {row.name for row in study.rows if not row.of}
     for run in runs:
         if run["row"] not in trained:
             continue
@@ -252,17 +243,55 @@ def _done(out: Path) -> dict[str, Any]:
 
 
 def _key(
-    row: Row, seed: int, changes: Mapping[str, str], side: int | None, fingerprint: str
+    row: Row,
+    seed: int,
+    changes: Mapping[str, str],
+    side: int | None,
+    fingerprint: str,
+    keys: Mapping[tuple[str, int], Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """All that a training depends on, as JSON has it."""
+    """All that a row depends on, as JSON has it.
+
+    Args:
+        row: The row.
+        seed: Of its training.
+        changes: Of its recipe.
+        side: Of the images.
+        fingerprint: Of the images.
+        keys: Of the rows before it, by name and seed.
+    """
     from kerasnets.training import paper_recipe
 
+    if row.of:
+        return as_json({"of": keys[row.of, seed], "ask": row.ask, "changes": changes})
     recipe = dataclasses.asdict(paper_recipe(row.recipe, changes))
     for words in ("source", "departs"):
         del recipe[words]
-    key = (row.network, recipe, seed, side, fingerprint)
-    names = ("network", "recipe", "seed", "side", "images")
-    return as_json(dict(zip(names, key, strict=True)))
+    key = {
+        "network": row.network,
+        "recipe": recipe,
+        "seed": seed,
+        "side": side,
+        "images": fingerprint,
+    }
+    if row.train_images is not None:
+        key["train_images"] = row.train_images
+    if row.grown_from:
+        key["grown_from"] = keys[row.grown_from, seed]
+    if row.taught_by:
+        key |= {"teacher": keys[row.taught_by, seed], "teaching": row.teaching}
+    return as_json(key)
+
+
+def _ask(
+    row: Row, folder: Path, known: Mapping[str, Any], *given: Any
+) -> dict[str, Any]:
+    """Find what is asked of a network that is trained."""
+    assert row.ask is not None
+    begin = time.monotonic()
+    figures = row.ask(folder, *given)
+    same = {name: known[name] for name in ("params", "madds", "images")}
+    return {**figures, "seconds": round(time.monotonic() - begin, 1), **same}
 
 
 def _train(
@@ -293,13 +322,9 @@ def _train(
         raise KerasnetsError("a study is run by one process, without TF_CONFIG")
     stages = {stage["name"]: stage["results"] for stage in read_run(folder).stages}
     history = read_history(folder / HISTORY)
-    adjusted = {}
-    if train.ADJUSTED in trained.test:
-        adjusted = {"adjusted": _test_errors(trained.test[train.ADJUSTED], teaching)}
     return {
         "training_error": _percent(history[-1]["accuracy"]),
-        **_test_errors(trained.test[train.LAST], teaching),
-        **adjusted,
+        **test_errors(folder, train.LAST),
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
         "params": stages["train"]["params"],
         "madds": stages["train"]["madds"],
@@ -318,22 +343,38 @@ def _teaching(row: Row, teacher: Path) -> "Teaching":
     return Teaching((teacher,), **{**row.teaching, **matched})
 
 
-def _test_errors(
-    judged: Mapping[str, Any], teaching: "Teaching | None"
-) -> dict[str, float]:
-    """Errors on test images, and on those of classes that were not taught, if any."""
-    from kerasnets.jobs.teaching import kept_classes
+def test_errors(folder: Path, file: str) -> dict[str, float]:
+    """Errors of a file of a run in percent, as its record has them.
 
+    Args:
+        folder: Of the run.
+        file: In it.
+
+    Returns:
+        "test_error" on the test images, and, where some classes were not taught,
+        "unseen_error" on those of these classes.
+    """
+    from kerasnets.jobs.teaching import Teaching, kept_classes
+
+    stages = {stage["name"]: stage for stage in read_run(folder).stages}
+    judged = stages["evaluate"]["results"]["test"][file]
     errors = {"test_error": _percent(judged["top1"]["accuracy"])}
-    if teaching is None:
-        return errors
-    classes = judged["classes"]
-    kept = kept_classes(teaching, [each["name"] for each in classes])
-    unseen = [each for label, each in enumerate(classes) if label not in kept]
-    if unseen:
+    taught = {x: stages["train"]["settings"].get(x, ()) for x in ("only", "without")}
+    if any(taught.values()):
+        classes = judged["classes"]
+        names = [each["name"] for each in classes]
+        kept = kept_classes(Teaching((), **taught), names)
+        unseen = [each for label, each in enumerate(classes) if label not in kept]
         right, images = (sum(x[name] for x in unseen) for name in ("right", "images"))
         errors["unseen_error"] = _percent(right / images)
     return errors
+
+
+def adjusted_biases(folder: Path, *_: Any) -> dict[str, float]:
+    """Ask a network that never saw some classes again, its biases adjusted to them."""
+    from kerasnets.jobs.train import ADJUSTED
+
+    return test_errors(folder, ADJUSTED)
 
 
 def _made_with() -> dict[str, Any]:
@@ -356,7 +397,7 @@ def _write_curves(study: Study, out: Path, runs: Sequence[Mapping[str, Any]]) ->
     writer.writerow(_COLUMNS)
     curves = {}
     for row in study.rows:
-        if row.adjusts:
+        if row.of:
             continue
         seeds = [run["seed"] for run in runs if run["row"] == row.name]
         histories = [

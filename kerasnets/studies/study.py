@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasnets.errors import KerasnetsError
+from kerasnets.progress import Progress
 
 # figures of a training, errors in percent: what they are called on a page
 FIGURES = {
@@ -17,6 +18,11 @@ FIGURES = {
     "epochs": "epochs until as good",
 }
 SIZES = ("smoke", "cpu", "paper")
+
+
+# from the folder of a run, the images, the seed, the changes of the row and the size,
+# and where it tells how far it is, to figures of ``FIGURES``
+Ask = Callable[[Path, str, int, Mapping[str, str], Progress], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,9 @@ class Row:
             none where it learns from labels alone.
         teaching: How, as ``jobs.teaching.Teaching`` has it; hints and matches as
             ``transfer.Match.of`` reads them.
-        adjusts: Name of a row before it whose network is judged once more, its biases
-            adjusted to the classes that it never saw; nothing is trained.
+        of: Name of a row before it of whose network more is asked than its training
+            told: this row has no training by a recipe.
+        ask: What: finds figures, as ``adjusted_biases`` does.
     """
 
     name: str
@@ -52,7 +59,8 @@ class Row:
     grown_from: str = ""
     taught_by: str = ""
     teaching: Mapping[str, Any] = field(default_factory=dict)
-    adjusts: str = ""
+    of: str = ""
+    ask: Ask | None = None
 
 
 @dataclass(frozen=True)
@@ -150,8 +158,13 @@ class Study:
         if len({*names}) < len(names):
             raise KerasnetsError(f"{self.name} has two rows of one name: {names}")
         for number, row in enumerate(self.rows):
-            before = [each.name for each in self.rows[:number] if not each.adjusts]
-            others = (row.grown_from, row.taught_by, row.adjusts)
+            before = [each.name for each in self.rows[:number] if not each.of]
+            others = (row.grown_from, row.taught_by, row.of)
+            if bool(row.of) != bool(row.ask):
+                raise KerasnetsError(
+                    f"{self.name} has a row {row.name!r} with one of of and ask: both "
+                    "are accepted, or none"
+                )
             for other in filter(None, others):
                 if other not in before:
                     raise KerasnetsError(
@@ -181,7 +194,7 @@ class Study:
         """Return all trainings of a size: row, seed, and changes of its recipe.
 
         Each seed goes through all rows before the next, so that what is done of a study
-        can be compared. Rows that are judged again are none.
+        can be compared.
         """
         chosen = self.sizes[size]
         rows = [
@@ -189,7 +202,6 @@ class Study:
                 row, network=chosen.networks.get(row.network, row.network)
             )
             for row in self.rows
-            if not row.adjusts
         ]
         return [
             (row, seed, {**row.changes, **chosen.changes})
@@ -205,4 +217,8 @@ class Study:
 
 def as_json(value: Any) -> Any:
     """A row, claim, or anything of such, as it comes back from a file of JSON."""
-    return json.loads(json.dumps(value, default=dataclasses.asdict))
+
+    def plain(value: Any) -> Any:
+        return value.__name__ if callable(value) else dataclasses.asdict(value)
+
+    return json.loads(json.dumps(value, default=plain))

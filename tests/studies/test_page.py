@@ -13,6 +13,7 @@ from kerasnets.studies import (
     Claim,
     Row,
     Study,
+    adjusted_biases,
     overview,
     page,
     publish,
@@ -146,11 +147,20 @@ def test_smoke_is_not_published(study, tmp_path):
             {
                 "rows": (
                     Row("small", "lenet1", "lenet5"),
-                    Row("again", "lenet1", "lenet5", adjusts="small"),
+                    Row("again", "", "", of="small", ask=adjusted_biases),
                     Row("large", "lenet5", "lenet5", taught_by="again"),
                 )
             },
             "'large' that needs 'again'; small are trained before it",
+        ),
+        (
+            {
+                "rows": (
+                    Row("small", "lenet1", "lenet5"),
+                    Row("large", "lenet5", "lenet5", of="small"),
+                )
+            },
+            "'large' with one of of and ask",
         ),
         ({"as_good_as": "middle"}, "no row 'middle' to be as good as; small, large"),
     ],

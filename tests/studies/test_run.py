@@ -18,6 +18,7 @@ from kerasnets.studies import (
     Claim,
     Picture,
     Row,
+    adjusted_biases,
     main,
     page,
     publish,
@@ -67,13 +68,18 @@ def untrained(monkeypatch):
         write_run(out, network=network, seed=seed)
         (out / "data").mkdir(exist_ok=True)
         (out / "data" / "train_images.npy").write_bytes(b"many")
-        record = json.loads((out / "run.json").read_text())
-        test = record["stages"][-1]["results"]["test"]
         if teaching:
             teachings[out.name] = teaching
+            record = json.loads((out / "run.json").read_text())
+            _, learned, evaluated = record["stages"]
+            learned["settings"] |= {"only": [], "without": list(teaching.without)}
             # (without adjusted biases b is hardly answered)
-            test = {train.LAST: judged(10, 5, 20), train.ADJUSTED: judged(10, 18, 17)}
-        return SimpleNamespace(test=test)
+            evaluated["results"]["test"] = {
+                train.LAST: judged(10, 5, 20),
+                train.ADJUSTED: judged(10, 18, 17),
+            }
+            (out / "run.json").write_text(json.dumps(record))
+        return SimpleNamespace()
 
     monkeypatch.setattr(train, "run", run)
     return names, teachings
@@ -143,7 +149,7 @@ def taught_study(seeds=2, changes=SHORT, **teaching):
         rows=(
             Row("large", "lenet5", "resnet-cifar", changes),
             Row("small", **named, taught_by="large", teaching=teaching),
-            Row("small, adjusted", **named, adjusts="small"),
+            Row("small, adjusted", **named, of="small", ask=adjusted_biases),
         ),
         claims=(
             Claim("b is known.", "2015", "unseen_error", ("small", "small, adjusted")),
@@ -177,7 +183,7 @@ def test_a_row_is_taught_by_the_network_of_another_with_its_seed(
     )
     told = page(results)
     assert "| `resnet-cifar`, taught by large, without b |" in told
-    assert "| small, biases adjusted |" in told
+    assert "| small: adjusted biases |" in told
     # curves are of what was trained
     with (out / "epochs.csv").open(newline="") as file:
         assert {row["row"] for row in csv.DictReader(file)} == {"large", "small"}
@@ -211,6 +217,35 @@ def test_epochs_are_counted_until_as_good_as_another_row(data, tmp_path, trained
     told = " ".join(page(results).split())
     assert "grown from narrow |" in told
     assert "validation images as scratch is in the end" in told
+
+
+def test_what_is_asked_of_a_network_is_asked_once(data, tmp_path, trained):
+    asked = []
+
+    def errors_by_hand(folder, spec, seed, changes, progress):
+        asked.append((folder.name, spec, seed, changes))
+        progress(1, 2, "half")
+        return {"test_error": 12.5}
+
+    def again(**changes):
+        asked.clear()
+        named = {"recipe": "resnet-cifar", "changes": SHORT}
+        more = Row("more", "lenet5", "", changes, of="large", ask=errors_by_hand)
+        rows = (Row("large", "lenet5", **named), more)
+        study = make_study(rows=rows, claims=(), seeds=1, changes={"epochs": "7"})
+        return run_study(study, "cpu", data=data, out=tmp_path / "out")
+
+    results = again(groups="3")
+    changes = {"groups": "3", "epochs": "7"}
+    assert asked == [("large-seed0", data, 0, changes)]
+    large, more = results["runs"]
+    assert (more["test_error"], more["params"]) == (12.5, large["params"])
+    assert "| large: errors by hand, groups 3 |" in page(results)
+    again(groups="3")
+    assert asked == []
+    again(groups="4")
+    assert len(asked) == 1
+    assert trained == ["large-seed0"]
 
 
 def test_a_student_is_taught_again_with_its_teacher(data, tmp_path, taught):
