@@ -44,9 +44,12 @@ class Teaching:
         matches: What it learns of them beside the soft targets.
         only: Classes of the images it learns from; none for all.
         without: Classes of which it sees no image.
+        tree: Of the classes, which tells instead of teachers which are alike, see
+            ``transfer.tree_targets``; none for teachers. The temperature is 1 then.
+        tree_share: What is left to the levels above, see there.
     """
 
-    teachers: Sequence[Path]
+    teachers: Sequence[Path] = ()
     mean: transfer.Mean = "arithmetic"
     ten_crop: int | None = None
     views: int | None = None
@@ -55,11 +58,18 @@ class Teaching:
     matches: Sequence[Match] = ()
     only: Sequence[str] = ()
     without: Sequence[str] = ()
+    tree: transfer.Tree = ()
+    tree_share: float = 0.1
 
     def check(self, paper: PaperRecipe, store: str) -> None:
         """Raise where the student cannot be taught so."""
-        if not self.teachers:
-            raise KerasnetsError("a student has one teacher at least: none was given")
+        if bool(self.teachers) == bool(self.tree):
+            raise KerasnetsError(
+                "a student has one teacher at least, or a tree of its classes: "
+                f"{'both were' if self.tree else 'none was'} given"
+            )
+        if self.tree:
+            self._check_tree(paper, store)
         for name in ("ten_crop", "hint_epochs"):
             value = getattr(self, name)
             if value is not None:
@@ -86,6 +96,22 @@ class Teaching:
         )
         if self.views and reason:
             raise KerasnetsError(f"no fixed views are possible: {reason}")
+
+    def _check_tree(self, paper: PaperRecipe, store: str) -> None:
+        recipe, encoded = paper.recipe, store == "encoded"
+        reason = _against_views(paper.name, recipe, paper.crop, (), encoded=encoded)
+        if reason:
+            raise KerasnetsError(f"a tree of classes cannot teach so: {reason}")
+        if self.hints or self.matches or self.ten_crop is not None or self.views:
+            raise KerasnetsError(
+                "a tree of classes has no layers and sees no image: hints, matches, "
+                "ten crops and views are of teachers"
+            )
+        if recipe.temperature != 1:
+            raise KerasnetsError(
+                f"a tree of classes at a temperature of {recipe.temperature:g}: it "
+                "says how probable they are, 1 is accepted"
+            )
 
 
 def _against_views(
@@ -154,6 +180,16 @@ def kept_classes(settings: "Settings | Teaching", names: Sequence[str]) -> list[
     if not kept:
         raise KerasnetsError("the student is to see no class: one at least is accepted")
     return kept
+
+
+def tree_answers(settings: "Settings", data: PreparedData) -> np.ndarray:
+    """Logits of each training image that its class's place in a tree gives."""
+    targets = transfer.tree_targets(
+        settings.tree, data.class_names, settings.tree_share
+    )
+    # (of a share of 0, e^-30 is none in float32)
+    logits = np.log(np.maximum(targets, np.exp(-30.0))).astype("float32")
+    return logits[data.train.labels]
 
 
 def ask_beforehand(job: "Job", teacher: keras.Model, split: Split) -> list[str]:

@@ -47,6 +47,7 @@ from kerasnets.jobs.teaching import (
     kept_classes,
     teacher_of,
     transfer_set,
+    tree_answers,
 )
 from kerasnets.pixels import pixels_of
 from kerasnets.runs import (
@@ -116,7 +117,7 @@ class Settings:
             its digest; {} for none.
         train_images: From how many of the training images it learns; None for all.
         teachers: Files of networks whose answers it learns, and their digests.
-        ten_crop: See ``Teaching``, as for all down to ``without``.
+        ten_crop: See ``Teaching``, as for all down to ``tree_share``.
         mean: Of the answers of several.
         views: Of how many versions of each image they are asked beforehand.
         hints: What it learns of their layers first.
@@ -124,6 +125,8 @@ class Settings:
         matches: What it learns of them beside their answers.
         only: Classes of which it sees images; none for all.
         without: Classes of which it sees none.
+        tree: Of the classes, instead of teachers.
+        tree_share: What is left to its levels above.
         recipe: How it is trained.
         precision: Keras's dtype policy.
     """
@@ -155,6 +158,8 @@ class Settings:
     matches: Sequence[transfer.Match]
     only: Sequence[str]
     without: Sequence[str]
+    tree: transfer.Tree
+    tree_share: float
     recipe: Recipe
     precision: str
 
@@ -257,8 +262,8 @@ def run(
     paper = paper_recipe(recipe, changes)
     if teaching is not None:
         teaching.check(paper, store)
-        store = "decoded" if teaching.views else store
-    teaching = teaching or Teaching(())
+        store = "decoded" if teaching.views or teaching.tree else store
+    teaching = teaching or Teaching()
     check_store(store, of_parts=bool(paper.crop))
     of_squares = paper.normalise not in ("", "channels")
     if of_squares and (paper.crop or store == "encoded"):
@@ -296,6 +301,8 @@ def run(
         matches=tuple(teaching.matches),
         only=tuple(teaching.only),
         without=tuple(teaching.without),
+        tree=teaching.tree,
+        tree_share=teaching.tree_share,
         recipe=paper.recipe,
         precision=resolve_precision(precision),
     )
@@ -358,7 +365,7 @@ def _stages() -> tuple[Stage[Settings], ...]:
                 *("recipe", "precision", "initialise", "initialise_from"),
                 *("grow_from", "train_images"),
                 *("mean", "views", "hints", "hint_epochs", "matches"),
-                *("only", "without"),
+                *("only", "without", "tree", "tree_share"),
             ),
             files=(LAST, BEST, HISTORY),
             may_leave=(ADJUSTED,),
@@ -446,13 +453,15 @@ def _prepare(job: Job) -> dict[str, Any]:
     classes = len(examples.class_names)
     student = shapes_only(lambda: new_network(settings, classes))
     side = side_of(settings)
+    kept_classes(settings, examples.class_names)
+    if settings.tree:
+        transfer.tree_targets(settings.tree, examples.class_names, settings.tree_share)
     if settings.grow_from:
         _initialise(new_network(settings, classes), settings)
     if settings.teachers:
         teacher = teacher_of(settings)
         transfer.check_teacher(teacher, classes, _image_shape(settings)[-1])
         transfer.check_matches(teacher, student, (*settings.hints, *settings.matches))
-        kept_classes(settings, examples.class_names)
         side = max(side, teacher.input_shape[1])
     store = choose_store(
         settings.store,
@@ -497,7 +506,7 @@ def _feeds(
     data: PreparedData,
     model: keras.Model,
     teacher: keras.Model | None,
-    soft: Sequence[np.ndarray] = (),
+    **told: Any,
 ) -> tuple[Feed, Feed]:
     """Batches of the training images, and of the validation images.
 
@@ -506,7 +515,8 @@ def _feeds(
         data: The images.
         model: The network that learns.
         teacher: One that is asked about the same batches.
-        soft: Its answers to fixed views, if it was asked beforehand.
+        told: Targets of the training images that are known beforehand, and of how many
+            fixed views of them.
     """
     settings, pixels = job.settings, pixels_of(model)
     recipe, side = settings.recipe, side_of(settings)
@@ -530,19 +540,15 @@ def _feeds(
             crop_batches(data.train, crop=crop, **learned, **how),
             crop_batches(data.validation, size=side, crop=judged, shuffle=False, **how),
         )
-    if soft:
-        learned |= {"targets": {"soft": soft}, "views": len(soft)}
     return (
-        batches(data.train, **learned, **how),
+        batches(data.train, **learned, **told, **how),
         batches(data.validation, size=side, shuffle=False, **how),
     )
 
 
 def _train(job: Job) -> dict[str, Any]:
     """Look at the teacher, if there is one, and train."""
-    if not job.settings.teachers:
-        return _learn(job, [])
-    taught, asked = _look_at_teacher(job)
+    taught, asked = _look_at_teacher(job) if job.settings.teachers else (None, [])
     results = _learn(job, asked)
     _adjust(job)
     return {**results, "teacher": taught}
@@ -594,6 +600,11 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
     soft = [transfer.open_soft_targets(job.folder / path) for path in asked]
+    told: dict[str, Any] = {}
+    if soft:
+        told = {"targets": {"soft": soft}, "views": len(soft)}
+    if settings.tree:
+        told = {"targets": {"soft": tree_answers(settings, data)}}
     live = bool(settings.teachers) and not soft
     teacher = teacher_of(settings) if live or settings.hints else None
     if teacher is not None and settings.hints:
@@ -613,10 +624,10 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
     learn = train
     if live:
         learn = functools.partial(transfer.distill, teacher, matches=settings.matches)
-    feed, validation = _feeds(job, data, model, teacher if live else None, soft)
+    feed, validation = _feeds(job, data, model, teacher if live else None, **told)
     history = EpochLog(job.folder, functools.partial(evaluate, model, validation))
 
-    def told(epoch: int, training: Training) -> float:
+    def each_epoch(epoch: int, training: Training) -> float:
         row, is_best = history.add(epoch, training)
         if is_best:
             save_model(to_float32(model), job.folder / BEST)
@@ -624,11 +635,11 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
 
     with contextlib.closing(history):
         learn(
-            applications.without_auxiliary(model) if soft else model,
+            applications.without_auxiliary(model) if told else model,
             feed,
             settings.recipe,
             checkpoint=job.checkpoint("train"),
-            each_epoch=told,
+            each_epoch=each_epoch,
             stop_at_chance=True,
             devices=job.devices,
             progress=job.progress,
@@ -644,7 +655,6 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
         "best_epoch": best["epoch"],
         "validation_accuracy": best["validation_accuracy"],
         "taken": list(taken),
-        "teacher": None,
         "views": len(soft),
         "images": len(data.train.labels),
     }

@@ -52,6 +52,8 @@ def _command(settings: Mapping) -> str:
 
 def _teachers(settings: Mapping) -> str:
     """Who taught it."""
+    if settings["tree"]:
+        return " and a tree of its classes"
     paths = ", ".join(f"`{each['path']}`" for each in settings["teachers"])
     if not paths:
         return ""
@@ -134,7 +136,7 @@ def _recipe(settings: Mapping) -> str:
         f"| {key} | {_shown(value)} |"
         for key, value in {**recipe, **_besides(settings)}.items()
         if value not in (None, {}, "", [], ())
-        and _applies(key, recipe, taught=bool(settings["teachers"]))
+        and _applies(key, recipe, taught=bool(settings["teachers"] or settings["tree"]))
     )
     other = ""
     if settings["departs"]:

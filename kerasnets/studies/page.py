@@ -133,15 +133,19 @@ def _how(row: Mapping[str, Any]) -> str:
     if row["grown_from"]:
         told.append(f"grown from {row['grown_from']}")
     if row["taught_by"]:
-        told += [f"taught by {row['taught_by']}", *_told(row["teaching"])]
-    return ", ".join(told)
+        told.append(f"taught by {row['taught_by']}")
+    return ", ".join([*told, *_told(row["teaching"])])
 
 
 def _told(settings: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{name} {' '.join(x) if isinstance(x, list) else x}"
-        for name, x in settings.items()
-    ]
+    return [f"{name} {_text(x)}" for name, x in settings.items()]
+
+
+def _text(value: Any) -> str:
+    """Classes in a row, those that are alike in brackets."""
+    if not isinstance(value, list):
+        return str(value)
+    return " ".join(f"({_text(x)})" if isinstance(x, list) else str(x) for x in value)
 
 
 def mean_text(values: Sequence[float]) -> str:

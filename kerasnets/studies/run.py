@@ -279,7 +279,9 @@ def _key(
     if row.grown_from:
         key["grown_from"] = keys[row.grown_from, seed]
     if row.taught_by:
-        key |= {"teacher": keys[row.taught_by, seed], "teaching": row.teaching}
+        key["teacher"] = keys[row.taught_by, seed]
+    if row.taught_by or row.teaching:
+        key["teaching"] = row.teaching
     return as_json(key)
 
 
@@ -306,7 +308,7 @@ def _train(
     """Train a network once; what it came to, errors in percent."""
     from kerasnets.jobs import train
 
-    teaching = _teaching(row, teacher) if row.taught_by else None
+    teaching = _teaching(row, teacher) if row.taught_by or row.teaching else None
     trained = train.run(
         row.network,
         folder,
@@ -340,7 +342,8 @@ def _teaching(row: Row, teacher: Path) -> "Teaching":
         name: tuple(Match.of(text) for text in row.teaching.get(name, ()))
         for name in ("hints", "matches")
     }
-    return Teaching((teacher,), **{**row.teaching, **matched})
+    teachers = (teacher,) if row.taught_by else ()
+    return Teaching(teachers, **{**row.teaching, **matched})
 
 
 def test_errors(folder: Path, file: str) -> dict[str, float]:

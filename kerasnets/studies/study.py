@@ -43,7 +43,7 @@ class Row:
         taught_by: Name of a row before it whose network of the same seed teaches it;
             none where it learns from labels alone.
         teaching: How, as ``jobs.teaching.Teaching`` has it; hints and matches as
-            ``transfer.Match.of`` reads them.
+            ``transfer.Match.of`` reads them. With a tree it has no other teacher.
         of: Name of a row before it of whose network more is asked than its training
             told: this row has no training by a recipe.
         ask: What: finds figures, as ``adjusted_biases`` does.

@@ -12,6 +12,7 @@ from kerasnets.transfer.distillation import (
 from kerasnets.transfer.ensembles import Mean, ensemble, ten_crop
 from kerasnets.transfer.features import body, features
 from kerasnets.transfer.finetune import FineTuning, enough_epochs, finetune
+from kerasnets.transfer.label_trees import Tree, tree_targets
 from kerasnets.transfer.linear import (
     LinearClassifier,
     fit_linear,
@@ -52,6 +53,7 @@ __all__ = [
     "Similarity",
     "Specialist",
     "Suspect",
+    "Tree",
     "adjust_bias",
     "body",
     "check_knows",
@@ -80,6 +82,7 @@ __all__ = [
     "ten_crop",
     "train_specialist",
     "train_stages",
+    "tree_targets",
     "widen",
     "widen_into",
     "with_input_adapter",

@@ -9,6 +9,7 @@ from PIL import Image
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.jobs import train as job
+from kerasnets.jobs.teaching import Teaching
 from kerasnets.saving import load_model
 
 SHORT = {"epochs": "9", "batch_size": "8", "learning_rate": "0.05"}
@@ -133,6 +134,27 @@ def test_it_begins_as_a_narrower_network_that_was_trained(data, tmp_path):
     assert not (tmp_path / "narrower" / "data").exists()
 
 
+def test_a_tree_of_classes_tells_which_are_alike(train, monkeypatch):
+    fed, batches = [], job.batches
+
+    def feed(split, **given):
+        fed.append((split.labels, given.get("targets")))
+        return batches(split, **given)
+
+    monkeypatch.setattr(job, "batches", feed)
+    changes = {**SHORT, "temperature": "1", "soft_weight": "1"}
+    tree = (("0", "1"), "2")
+    result = train(teaching=Teaching(tree=tree, tree_share=0.3), changes=changes)
+    (labels, targets), (_, none) = fed
+    assert none is None
+    shares = np.exp(np.asarray(targets["soft"], "float64"))
+    # 0.7 + 0.3 * 0.7 / 2 + 0.09 / 3, 0.105 + 0.03, and 0.03; 0.3 / 3, and 0.7 more
+    rows = [[0.835, 0.135, 0.03], [0.135, 0.835, 0.03], [0.1, 0.1, 0.8]]
+    np.testing.assert_allclose(shares, np.array(rows)[labels], rtol=1e-4)
+    assert "and a tree of its classes" in (result.folder / "README.md").read_text()
+    assert job.read_history(result.folder / "history.csv")[-1]["accuracy"] > 0.8
+
+
 def test_folder_of_another_run_is_left_alone(train, monkeypatch):
     folder = train(changes={**SHORT, "epochs": "4"}).folder
     before = (folder / "model.keras").read_bytes()
@@ -214,6 +236,24 @@ def test_whole_images_may_stay_encoded(train):
         (
             {"initialise_from": Path("none.keras")},
             "none.keras is not there: the folder",
+        ),
+        ({"teaching": Teaching()}, "or a tree of its classes: none was given"),
+        ({"teaching": Teaching(["a.keras"], tree="012")}, "both were given"),
+        ({"teaching": Teaching(tree="012")}, "at a temperature of 4: it says how"),
+        (
+            {
+                "teaching": Teaching(tree=("0", "1")),
+                "changes": {**SHORT, "temperature": "1"},
+            },
+            "the tree has the classes 0, 1: each of 0, 1, 2",
+        ),
+        (
+            {"teaching": Teaching(tree="012", views=2)},
+            "has no layers and sees no image",
+        ),
+        (
+            {"teaching": Teaching(tree="012"), "recipe": "alexnet"},
+            "cannot teach so: alexnet cuts new parts",
         ),
         ({"grow_from": Path("none.keras")}, "none.keras is not there: the folder"),
         (

@@ -219,6 +219,20 @@ def test_epochs_are_counted_until_as_good_as_another_row(data, tmp_path, trained
     assert "validation images as scratch is in the end" in told
 
 
+def test_a_tree_teaches_without_a_teacher(data, tmp_path, taught):
+    _, teachings = taught
+    teaching = {"tree": (("0", "1"), "2"), "tree_share": 0.2}
+    row = Row("alike", "lenet5", "resnet-cifar", SHORT, teaching=teaching)
+    results = run_study(
+        make_study(rows=(row,), claims=(), seeds=1),
+        "cpu",
+        data=data,
+        out=tmp_path / "out",
+    )
+    assert teachings == {"alike-seed0": Teaching(**teaching)}
+    assert ", tree (0 1) 2, tree_share 0.2 |" in page(results)
+
+
 def test_what_is_asked_of_a_network_is_asked_once(data, tmp_path, trained):
     asked = []
 
