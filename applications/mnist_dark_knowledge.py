@@ -8,12 +8,10 @@ image of a 3, or by images of 7s and 8s alone. ``--publish docs/literature`` wri
 page.
 """
 
-import io
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import softmax
@@ -92,20 +90,11 @@ def answers(folder: Path, file: str, data: str) -> tuple[np.ndarray, ...]:
         return np.array(test.images), np.array(test.labels), predict_logits(model, test)
 
 
-def as_svg(figure: Figure) -> bytes:
-    """The picture as a file, the same bytes each time."""
-    content = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "kerasnets"}):
-        figure.savefig(content, format="svg", metadata={"Date": None})
-    return content.getvalue()
-
-
-def draw_twos(folders: Mapping[str, Path], data: str) -> bytes:
+def draw_twos(figure: Figure, folders: Mapping[str, Path], data: str) -> None:
     """Draw 2s that resemble a 1, a 3 and a 7 most, and the soft targets of each."""
     images, labels, logits = answers(folders[LARGE], "model.keras", data)
     soft = softmax(logits / TEMPERATURE, axis=-1)
     twos = np.flatnonzero((labels == 2) & (logits.argmax(-1) == 2))
-    figure = Figure(figsize=(8.4, 4.2), layout="constrained")
     cells = figure.subplots(3, 4, width_ratios=(1, 2.4, 1, 2.4))
     for row, other in zip(cells, (1, 3, 7), strict=True):
         chosen = twos[np.argsort(-soft[twos, other], kind="stable")[:2]]
@@ -118,12 +107,10 @@ def draw_twos(folders: Mapping[str, Path], data: str) -> bytes:
             bars.set_ylim(0, 1.05 * soft[twos].max())
             bars.tick_params(labelsize=7)
             bars.spines[["top", "right"]].set_visible(False)
-    return as_svg(figure)
 
 
-def draw_biases(folders: Mapping[str, Path], data: str) -> bytes:
+def draw_biases(figure: Figure, folders: Mapping[str, Path], data: str) -> None:
     """Draw the error over what is added to the biases of some classes."""
-    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, name, changed, title in (
         (panels[0], NO_3, [3], "taught without 3s: bias of the 3"),
@@ -153,7 +140,6 @@ def draw_biases(folders: Mapping[str, Path], data: str) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
     panels[0].set_ylabel("error on test images, %")
-    return as_svg(figure)
 
 
 STUDY = Study(
@@ -222,6 +208,7 @@ STUDY = Study(
             "twos",
             "Test images of a 2 that the large network finds most like a 1, a 3, a 7 "
             f"(rows), beside its soft targets at a temperature of {TEMPERATURE}.",
+            (8.4, 4.2),
             draw_twos,
         ),
         Picture(
@@ -229,6 +216,7 @@ STUDY = Study(
             "Errors over what is added to the biases of the class that was left out "
             "(left) or of the two that were not (right); dotted: what they were "
             "adjusted by, beside the others.",
+            (8.4, 3.6),
             draw_biases,
         ),
     ),

@@ -3,17 +3,16 @@
 The same answers give the same bytes.
 """
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kerasnets.evaluation import Judgement, calibration_error
 from kerasnets.files import write_bytes
+from kerasnets.reports.drawing import drawn
 from kerasnets.reports.sheet import Picture, draw_all
 
 _TEXT, _FAINT, _BLUE, _RED = "#1c2733", "#c4ccd4", "#2f6db5", "#c8372d"
@@ -58,7 +57,7 @@ def draw_confusion(path: Path, judgement: Judgement, *, title: str) -> None:
                         color=colour,
                     )
 
-    _save(path, fill, (side + 0.6, side))
+    write_bytes(path, drawn(fill, (side + 0.6, side)))
 
 
 def draw_reliability(path: Path, judgement: Judgement, *, title: str) -> None:
@@ -94,7 +93,7 @@ def draw_reliability(path: Path, judgement: Judgement, *, title: str) -> None:
         below.bar(middles, counts, 0.9 / _BINS, color=_FAINT)
         below.set(xlim=(0, 1), xlabel="probability of the answer", ylabel="images")
 
-    _save(path, fill, (4.6, 4.6))
+    write_bytes(path, drawn(fill, (4.6, 4.6)))
 
 
 def draw_worst(
@@ -136,14 +135,3 @@ def _frame(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=9, color=_TEXT)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-
-
-def _save(
-    path: Path, fill: Callable[[Figure], None], size: tuple[float, float]
-) -> None:
-    content = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "kerasnets", "font.size": 9}):
-        figure = Figure(figsize=size, layout="constrained")
-        fill(figure)
-        figure.savefig(content, format="svg", metadata={"Date": None})
-    write_bytes(path, content.getvalue())

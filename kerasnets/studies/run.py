@@ -30,7 +30,7 @@ from kerasnets.studies.results import (
     results_text,
     trained_results,
 )
-from kerasnets.studies.study import SIZES, Row, Study, as_json
+from kerasnets.studies.study import SIZES, Picture, Row, Study, as_json
 
 if TYPE_CHECKING:
     from kerasnets.jobs.teaching import Teaching
@@ -202,8 +202,14 @@ def run_study(
     _write_curves(study, out, runs)
     first = {row.name: out / _folder(row.of or row.name, 0) for row in study.rows}
     for picture in study.pictures:
-        write_bytes(out / f"{picture.name}.svg", picture.draw(first, data))
+        write_bytes(out / f"{picture.name}.svg", _drawn(picture, first, data))
     return results
+
+
+def _drawn(picture: Picture, folders: Mapping[str, Path], data: str) -> bytes:
+    from kerasnets.reports.drawing import drawn
+
+    return drawn(lambda figure: picture.draw(figure, folders, data), picture.size)
 
 
 def _count_epochs(study: Study, out: Path, runs: Sequence[dict[str, Any]]) -> None:

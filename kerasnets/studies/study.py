@@ -5,10 +5,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.progress import Progress
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # figures of a training, errors in percent: what they are called on a page
 FIGURES = {
@@ -70,13 +73,15 @@ class Picture:
     Attributes:
         name: Of its file.
         caption: What is seen.
-        draw: Of the folder of each row's run with the first seed, by the row's name,
-            and the images: the SVG.
+        size: In inches.
+        draw: Fills an empty figure, from the folder of each row's run with the first
+            seed, by the row's name, and the images.
     """
 
     name: str
     caption: str
-    draw: Callable[[Mapping[str, Path], str], bytes]
+    size: tuple[float, float]
+    draw: Callable[["Figure", Mapping[str, Path], str], None]
 
 
 @dataclass(frozen=True)

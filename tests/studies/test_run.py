@@ -281,16 +281,20 @@ def test_a_student_is_taught_again_with_its_teacher(data, tmp_path, taught):
 
 
 def test_pictures_are_drawn_and_published(data, tmp_path, trained):
-    def draw(folders, spec):
-        assert spec == data
-        return f"{folders['small'].name}, {folders['large'].name}".encode()
+    def draw(figure, folders, data):
+        asked.append(({x: folder.name for x, folder in folders.items()}, data))
+        figure.text(0.5, 0.5, "drawn by hand")
 
-    study = make_study(pictures=(Picture("both", "Two folders.", draw),))
+    asked = []
+    study = make_study(pictures=(Picture("both", "Two folders.", (3, 2), draw),))
     out, pages = tmp_path / "out", tmp_path / "literature"
     results = run_study(study, "cpu", data=data, out=out)
-    assert (out / "both.svg").read_bytes() == b"small-seed0, large-seed0"
+    assert asked == [({"small": "small-seed0", "large": "large-seed0"}, data)]
+    picture = (out / "both.svg").read_bytes()
+    # 3 inches of 72 points
+    assert b'width="216pt" height="144pt"' in picture
     publish(study, pages, results, out)
-    assert (pages / "made_up_both.svg").read_bytes() == b"small-seed0, large-seed0"
+    assert (pages / "made_up_both.svg").read_bytes() == picture
     told = (pages / "made_up.md").read_text()
     assert "![Two folders.](made_up_both.svg)\n\nTwo folders.\n" in told
 
