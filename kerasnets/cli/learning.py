@@ -210,6 +210,15 @@ def distill(
         list[str] | None,
         typer.Option(metavar="CLASS", help="Class of which the student sees no image."),
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Images that the student learns from in place of the training images, "
+            "in folders of any names: the teacher says what they show. With "
+            "soft_weight=1.",
+        ),
+    ] = None,
     alpha: options.Alpha = None,
     size: options.Size = None,
     precision: Precision = "auto",
@@ -243,6 +252,7 @@ def distill(
             matches=[Match.of(text, match_weight) for text in matches or []],
             only=only or (),
             without=without or (),
+            unlabelled=unlabelled,
         ),
         data=data,
         recipe=recipe,

@@ -1,5 +1,6 @@
 """By whom the student of a training is taught, and how."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,10 @@ import numpy as np
 
 from kerasnets import applications, transfer
 from kerasnets.data import EncodedSplit, PreparedData, Split
+from kerasnets.data.unlabelled import load_unlabelled
 from kerasnets.errors import KerasnetsError
+from kerasnets.evaluation import predict_logits
+from kerasnets.files import write_bytes
 from kerasnets.jobs.checks import check_whole
 from kerasnets.saving import load_model
 from kerasnets.training import PaperRecipe, Recipe
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from kerasnets.jobs.train import Job, Settings
 
 SOFT = "soft_targets"
+# labels that a teacher gives to images without
+_NAMED = "unlabelled.npy"
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Teaching:
         matches: What it learns of them beside the soft targets.
         only: Classes of the images it learns from; none for all.
         without: Classes of which it sees no image.
+        unlabelled: Folder of images that it learns from in place of the training
+            images; what they show its teachers say. The recipe's soft_weight is 1.
         tree: Of the classes, which tells instead of teachers which are alike, see
             ``transfer.tree_targets``; none for teachers. The temperature is 1 then.
         tree_share: What is left to the levels above, see there.
@@ -58,6 +66,7 @@ class Teaching:
     matches: Sequence[Match] = ()
     only: Sequence[str] = ()
     without: Sequence[str] = ()
+    unlabelled: Path | None = None
     tree: transfer.Tree = ()
     tree_share: float = 0.1
 
@@ -70,6 +79,8 @@ class Teaching:
             )
         if self.tree:
             self._check_tree(paper, store)
+        if self.unlabelled is not None:
+            self._check_unlabelled(paper, store)
         for name in ("ten_crop", "hint_epochs"):
             value = getattr(self, name)
             if value is not None:
@@ -96,6 +107,28 @@ class Teaching:
         )
         if self.views and reason:
             raise KerasnetsError(f"no fixed views are possible: {reason}")
+
+    @property
+    def needs_squares(self) -> bool:
+        """Whether images are to be kept decoded."""
+        return bool(self.views or self.tree or self.unlabelled)
+
+    def _check_unlabelled(self, paper: PaperRecipe, store: str) -> None:
+        if self.tree or self.only or self.without:
+            raise KerasnetsError(
+                "images without labels are of no class: a tree of classes, only and "
+                "without are of images with labels"
+            )
+        if paper.recipe.soft_weights != (1.0, 1.0):
+            raise KerasnetsError(
+                f"soft_weight {paper.recipe.soft_weight:g} leaves a part to labels: 1 "
+                "is accepted for images without"
+            )
+        if paper.crop or store == "encoded":
+            raise KerasnetsError(
+                "images without labels are kept decoded, as squares: a recipe that "
+                "cuts no parts out of them is accepted, and the store decoded or auto"
+            )
 
     def _check_tree(self, paper: PaperRecipe, store: str) -> None:
         recipe, encoded = paper.recipe, store == "encoded"
@@ -180,6 +213,25 @@ def kept_classes(settings: "Settings | Teaching", names: Sequence[str]) -> list[
     if not kept:
         raise KerasnetsError("the student is to see no class: one at least is accepted")
     return kept
+
+
+def unlabelled_images(settings: "Settings", run: Path) -> Split | None:
+    """The images that its teachers name, where there are any."""
+    if not settings.unlabelled:
+        return None
+    labels = np.load(run / SOFT / _NAMED, allow_pickle=False)
+    return load_unlabelled(run / "data", labels)
+
+
+def name_unlabelled(settings: "Settings", teacher: keras.Model, run: Path) -> None:
+    """Ask a teacher what the images without labels show."""
+    if not settings.unlabelled:
+        return
+    logits = predict_logits(teacher, load_unlabelled(run / "data"))
+    (run / SOFT).mkdir(exist_ok=True)
+    content = io.BytesIO()
+    np.save(content, logits.argmax(axis=-1).astype("int64"))
+    write_bytes(run / SOFT / _NAMED, content.getvalue())
 
 
 def tree_answers(settings: "Settings", data: PreparedData) -> np.ndarray:

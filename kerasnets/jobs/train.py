@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,7 +28,13 @@ from kerasnets.data import (
     spread,
     whole_image,
 )
+from kerasnets.data.sources import open_unlabelled
 from kerasnets.data.store import PARTS, check_store, choose_store
+from kerasnets.data.unlabelled import (
+    UNLABELLED_FILES,
+    load_unlabelled,
+    prepare_unlabelled,
+)
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import (
     JudgedModel,
@@ -45,9 +52,11 @@ from kerasnets.jobs.teaching import (
     Teaching,
     ask_beforehand,
     kept_classes,
+    name_unlabelled,
     teacher_of,
     transfer_set,
     tree_answers,
+    unlabelled_images,
 )
 from kerasnets.pixels import pixels_of
 from kerasnets.runs import (
@@ -125,6 +134,8 @@ class Settings:
         matches: What it learns of them beside their answers.
         only: Classes of which it sees images; none for all.
         without: Classes of which it sees none.
+        unlabelled: Folder of images that it learns from in place of others, and their
+            fingerprint; {} for none.
         tree: Of the classes, instead of teachers.
         tree_share: What is left to its levels above.
         recipe: How it is trained.
@@ -158,6 +169,7 @@ class Settings:
     matches: Sequence[transfer.Match]
     only: Sequence[str]
     without: Sequence[str]
+    unlabelled: Mapping[str, str]
     tree: transfer.Tree
     tree_share: float
     recipe: Recipe
@@ -262,7 +274,7 @@ def run(
     paper = paper_recipe(recipe, changes)
     if teaching is not None:
         teaching.check(paper, store)
-        store = "decoded" if teaching.views or teaching.tree else store
+        store = "decoded" if teaching.needs_squares else store
     teaching = teaching or Teaching()
     check_store(store, of_parts=bool(paper.crop))
     of_squares = paper.normalise not in ("", "channels")
@@ -301,6 +313,7 @@ def run(
         matches=tuple(teaching.matches),
         only=tuple(teaching.only),
         without=tuple(teaching.without),
+        unlabelled=_fingerprint(teaching.unlabelled),
         tree=teaching.tree,
         tree_share=teaching.tree_share,
         recipe=paper.recipe,
@@ -353,9 +366,9 @@ def _stages() -> tuple[Stage[Settings], ...]:
                 "store",
                 "normalise",
                 "build",
-                *("teachers", "ten_crop"),
+                *("teachers", "ten_crop", "unlabelled"),
             ),
-            may_leave=_DATA,
+            may_leave=(*_DATA, *(f"data/{name}" for name in UNLABELLED_FILES)),
             share=STAGES[data],
         ),
         Stage(
@@ -380,6 +393,14 @@ def _stages() -> tuple[Stage[Settings], ...]:
             share=STAGES[evaluation],
         ),
     )
+
+
+def _fingerprint(unlabelled: Path | None) -> dict[str, str]:
+    """A folder of images without labels, and what changes with them."""
+    if unlabelled is None:
+        return {}
+    found = open_unlabelled(unlabelled)
+    return {"path": str(unlabelled), "fingerprint": found.fingerprint}
 
 
 def side_of(settings: Settings) -> int:
@@ -485,7 +506,20 @@ def _prepare(job: Job) -> dict[str, Any]:
             f"{images['validation']} validation images and {images['test']} test images"
             f" beside {images['train']} for training: some of each are needed"
         )
-    learned = min(images["train"], settings.train_images or images["train"])
+    left_out = Counter(data.left_out)
+    count = images["train"]
+    if settings.unlabelled:
+        left_out += Counter(
+            prepare_unlabelled(
+                open_unlabelled(Path(settings.unlabelled["path"])),
+                job.folder / "data",
+                resolution=side,
+                skip_bad_images=settings.skip_bad_images,
+                progress=job.progress,
+            )
+        )
+        count = len(load_unlabelled(job.folder / "data").labels)
+    learned = min(count, settings.train_images or count)
     if settings.recipe.batch_size > learned:
         raise KerasnetsError(
             f"a batch of {settings.recipe.batch_size} of {learned} training images: "
@@ -496,7 +530,7 @@ def _prepare(job: Job) -> dict[str, Any]:
         "licence": data.licence,
         "images": images,
         "skipped": len(data.skipped),
-        "left_out": data.left_out,
+        "left_out": dict(sorted(left_out.items())),
         "store": store,
     }
 
@@ -561,13 +595,15 @@ def _look_at_teacher(job: Job) -> tuple[float, list[str]]:
     """
     teacher, data = teacher_of(job.settings), load_prepared(job.folder / "data")
     taught = transfer.check_knows(teacher, data.validation)
-    images = _learned_images(job.settings, data).train
+    name_unlabelled(job.settings, teacher, job.folder)
+    images = _learned_images(job, data).train
     return taught, ask_beforehand(job, teacher, images)
 
 
-def _learned_images(settings: Settings, data: PreparedData) -> PreparedData:
+def _learned_images(job: Job, data: PreparedData) -> PreparedData:
     """The images with those training images alone that the network is to see."""
-    data = transfer_set(settings, data)
+    settings, named = job.settings, unlabelled_images(job.settings, job.folder)
+    data = transfer_set(settings, replace(data, train=named) if named else data)
     if settings.train_images is None:
         return data
     drawn = spread(data.train.labels, settings.train_images, settings.seed)
@@ -596,7 +632,7 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
         asked: Files of a teacher's answers to fixed views of the images, if any.
     """
     settings = job.settings
-    data = _learned_images(settings, load_prepared(job.folder / "data"))
+    data = _learned_images(job, load_prepared(job.folder / "data"))
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
     soft = [transfer.open_soft_targets(job.folder / path) for path in asked]

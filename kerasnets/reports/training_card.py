@@ -68,7 +68,13 @@ def _teachers(settings: Mapping) -> str:
 def _matched(settings: Mapping, trained: Mapping) -> str:
     """What it saw, and what it learned of layers of its teacher."""
     lines = ""
-    if settings["train_images"] is not None:
+    if settings["unlabelled"]:
+        lines += (
+            f" It learned from {trained['images']:,} images of "
+            f"`{settings['unlabelled']['path']}`, of which nobody said what they show; "
+            "its accuracy on them is how often it agrees with its teacher."
+        )
+    elif settings["train_images"] is not None:
         lines += f" It learned from {trained['images']:,} of the training images."
     if settings["only"]:
         lines += f" It saw images of {', '.join(settings['only'])} alone."

@@ -10,7 +10,9 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 from support.displays import Told
+from support.tiny_files import save_colours
 
 from kerasnets import cli
 from kerasnets.errors import KerasnetsError
@@ -194,6 +196,66 @@ def test_a_class_that_the_student_never_saw_is_known_behind_adjusted_biases(dist
     again = distill("blunt", changes=changes)
     assert set(again.test) == {"model.keras", "best.keras"}
     assert not (again.folder / "adjusted.keras").exists()
+
+
+@pytest.fixture
+def unlabelled(tmp_path):
+    """40 such images, in folders that say nothing, and a note."""
+    save_colours(tmp_path / "others.npz")
+    colours = np.load(tmp_path / "others.npz")["x_train"][:40]
+    for i, pixels in enumerate(colours):
+        path = tmp_path / "found" / f"day{i % 4}" / f"{i:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    (tmp_path / "found" / "note.txt").write_text("by the window")
+    return tmp_path / "found"
+
+
+def test_images_without_labels_are_named_by_the_teacher(distill, unlabelled):
+    changes = {**SHORT, "soft_weight": "1", "epochs": "25", "augment": "none"}
+    result = distill("good", unlabelled=unlabelled, changes=changes)
+    named = np.load(result.folder / "soft_targets" / "unlabelled.npy")
+    # in the order of their paths: 0, 4, ... 36, 1, ...; the classes take turns
+    order = np.array([i for day in range(4) for i in range(day, 40, 4)])
+    np.testing.assert_array_equal(named, order % 3)
+    assert trained(result)["images"] == 40
+    assert result.left_out == {".txt file": 1}
+    assert result.test["model.keras"]["top1"]["accuracy"] > 0.6
+    card = " ".join((result.folder / "README.md").read_text().split())
+    assert "It learned from 40 images of `" in card
+    assert "of which nobody said what they show" in card
+    # one image fewer is another training, another note is none
+    (unlabelled / "note.txt").write_text("by the other window")
+    told = Told()
+    distill("good", unlabelled=unlabelled, changes=changes, display=told)
+    assert told.stages == []
+    (unlabelled / "day0" / "00.png").unlink()
+    distill("good", unlabelled=unlabelled, changes=changes, display=told)
+    assert told.stages == ["data", "train", "evaluate"]
+
+
+@pytest.mark.parametrize(
+    ("given", "changes", "text"),
+    [
+        ({}, {"soft_weight": "0.9"}, "soft_weight 0.9 leaves a part to labels"),
+        (
+            {"only": ["1"]},
+            {"soft_weight": "1"},
+            "images without labels are of no class",
+        ),
+        ({"store": "encoded"}, {"soft_weight": "1"}, "are kept decoded, as squares"),
+        (
+            {},
+            {"soft_weight": "1", "batch_size": "64"},
+            "a batch of 64 of 40 training images",
+        ),
+    ],
+)
+def test_images_without_labels_want_soft_targets_alone(
+    distill, unlabelled, given, changes, text
+):
+    with pytest.raises(KerasnetsError, match=text):
+        distill("good", unlabelled=unlabelled, changes={**SHORT, **changes}, **given)
 
 
 @pytest.mark.slow

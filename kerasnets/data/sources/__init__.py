@@ -8,7 +8,7 @@ from pathlib import Path
 from kerasnets.data.sources.cifar import open_cifar
 from kerasnets.data.sources.csv_file import open_csv
 from kerasnets.data.sources.digits import open_digits
-from kerasnets.data.sources.folder import open_folder
+from kerasnets.data.sources.folder import open_folder, open_unlabelled
 from kerasnets.data.sources.idx import open_idx
 from kerasnets.data.sources.npz import open_npz
 from kerasnets.data.sources.source import (
@@ -26,6 +26,7 @@ __all__ = [
     "check_class_names",
     "download",
     "open_source",
+    "open_unlabelled",
 ]
 
 

@@ -15,6 +15,9 @@ from kerasnets.data.sources.image_files import (
 from kerasnets.data.sources.source import LeftOut, Source, count_kinds
 from kerasnets.errors import KerasnetsError
 
+# what images without a label are called
+UNKNOWN = "unknown"
+
 
 def open_folder(spec: str, root: Path) -> Source:
     """The images of a folder, one folder a class.
@@ -44,6 +47,29 @@ def open_folder(spec: str, root: Path) -> Source:
             f"classes is needed, with images in it ({kinds_read()})"
         )
     return source_of(spec, root, names, images, left_out)
+
+
+def open_unlabelled(root: Path) -> Source:
+    """The images anywhere below a folder, of no class.
+
+    Args:
+        root: The folder.
+
+    Raises:
+        KerasnetsError: There is no such folder.
+    """
+    if not root.is_dir():
+        raise KerasnetsError(f"{root}: there is no such folder")
+    try:
+        found = [
+            look_at(path, name.removeprefix("/"), UNKNOWN, "train")
+            for path, name in _files(root, "")
+        ]
+    except OSError as error:
+        raise KerasnetsError(f"{error.filename}: {error.strerror}") from error
+    images = [each for each in found if isinstance(each, ImageFile)]
+    left_out = [each for each in found if isinstance(each, LeftOut)]
+    return source_of(str(root), root, [UNKNOWN], images, left_out)
 
 
 def _listing(spec: str, root: Path) -> tuple[list[ImageFile], list[LeftOut]]:
