@@ -88,8 +88,6 @@ from kerasnets.training import (
 STAGES = {"data": 1.0, "train": 50.0, "evaluate": 2.0}
 LAST, BEST, ADJUSTED = "model.keras", "best.keras", "adjusted.keras"
 CURVES = ("curves.svg", "curves.png")
-# noise by which copies of a channel part; those that are alike would learn alike
-_PARTED = 0.01
 # what ``prepare`` leaves of either store
 _DATA = tuple(
     f"data/{name}"
@@ -700,7 +698,7 @@ def _initialise(model: keras.Model, settings: Settings) -> tuple[str, ...]:
     """Take what the settings say from a network that was trained before."""
     if settings.grow_from:
         narrow = load_model(Path(settings.grow_from["path"]))
-        transfer.widen_into(narrow, model, noise=_PARTED, seed=settings.seed)
+        transfer.widen_into(narrow, model, noise=transfer.PARTED, seed=settings.seed)
         return ()
     if not settings.initialise_from:
         return ()

@@ -191,6 +191,8 @@ def _training(settings: Mapping) -> str:
     teacher = settings["teacher"].get("path")
     taught = f", taught by `{teacher}`" if teacher else ""
     start = "random weights"
+    if settings["start"] == "grown":
+        start = "the widest\nof lower alpha that was tried before it, or random weights"
     if settings["start"] == "imagenet":
         start = "ImageNet weights,\nbehind a linear classifier on its codes"
     return f"""## Training

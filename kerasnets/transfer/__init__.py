@@ -21,7 +21,7 @@ from kerasnets.transfer.linear import (
 )
 from kerasnets.transfer.matching import Match
 from kerasnets.transfer.neighbours import Neighbours, Suspect, neighbours, suspects
-from kerasnets.transfer.net2net import deepen, widen, widen_into
+from kerasnets.transfer.net2net import PARTED, deepen, widen, widen_into
 from kerasnets.transfer.recommend import (
     SMALL,
     Recommendation,
@@ -43,6 +43,7 @@ from kerasnets.transfer.specialists import (
 from kerasnets.transfer.stages import stages, train_stages
 
 __all__ = [
+    "PARTED",
     "SMALL",
     "FineTuning",
     "LinearClassifier",

@@ -25,6 +25,8 @@ from kerasnets.errors import KerasnetsError
 from kerasnets.graph import all_layers
 from kerasnets.traits import traits_of
 
+# noise by which copies of a channel part before they learn on: alike they learn alike
+PARTED = 0.01
 # of the largest output: what two ways to compute the same may differ by
 _TOLERANCE = 1e-4
 

@@ -16,7 +16,7 @@ ORACLES = ("bayesian", "random", "grid", "hyperband", "shared")
 OBJECTIVES: tuple[Objective, ...] = ("accuracy", "front", "loss")
 SCALES = ("linear", "log")
 _NEEDED = ("oracle", "trials", "epochs")
-STARTS = ("scratch", "imagenet")
+STARTS = ("scratch", "imagenet", "grown")
 _SETTINGS = (
     *(*_NEEDED, "network", "data", "resolution", "objective", "start"),
     *("budget", "recipe"),
@@ -47,8 +47,9 @@ class SearchPlan:
         resolution: Side at which they are kept, in pixels; likewise.
         objective: "accuracy" under the budget, the "front" of accuracy and
             multiply-adds, or the "loss".
-        start: "scratch", random weights, or "imagenet": networks whose ImageNet
-            weights are here, which are tuned.
+        start: "scratch", random weights; "imagenet": networks whose ImageNet weights
+            are here, which are tuned; or "grown": each begins as the widest of lower
+            alpha, else alike, that was tried before it.
         budget: What a network may cost.
         recipe: Name of the paper's recipe by which a trial is trained; None for the
             usual one.

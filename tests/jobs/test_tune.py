@@ -15,10 +15,11 @@ from support import tiny_pretrained
 from kerasnets import compression, tuning
 from kerasnets.data import load_prepared
 from kerasnets.errors import KerasnetsError
-from kerasnets.evaluation import evaluate
+from kerasnets.evaluation import evaluate, predict_logits
 from kerasnets.jobs import tune
 from kerasnets.jobs.latency import read_latencies
 from kerasnets.jobs.tune import stages
+from kerasnets.jobs.tune.workers import Crew
 from kerasnets.pretrained import ImageNetFile
 from kerasnets.saving import load_model
 from kerasnets.tuning import Budget, SearchPlan
@@ -240,6 +241,44 @@ def test_trials_learn_from_a_teacher(data, folder, tmp_path):
     losses = {t.candidate.values["soft_weight"]: t.val_loss for t in result.trials}
     assert losses[0.0] != losses[1.0]
     assert "taught by" in (result.folder / "README.md").read_text()
+
+
+def test_a_network_begins_as_a_narrower_one_that_was_tried(data, tmp_path, monkeypatch):
+    plan = replace(PLAN, network="mobilenet", start="grown", trials=3, epochs=1)
+    plan = replace(plan, resolution=32, axes={"alpha": (0.125, 0.25, 0.375)})
+    settings = tune.choose_settings(plan, data=data, precision="float32")
+    begun, train = [], stages.train
+
+    def told(model, feed, recipe, **given):
+        begun.append(predict_logits(model, load_prepared(tmp_path / "run/data").test))
+        return train(model, feed, recipe, **given)
+
+    monkeypatch.setattr(stages, "train", told)
+    monkeypatch.setattr(stages, "_keep_networks", keep_all)
+    result = tune.run(settings, tmp_path / "run")
+    assert result is not None
+    assert not any(trial.failure for trial in result.trials)
+    by_alpha = {x.candidate.values["alpha"]: x.candidate for x in result.trials}
+    test = load_prepared(result.folder / "data").test
+    for alpha, logits in zip((0.125, 0.25), begun[1:], strict=True):
+        narrower = load_model(
+            result.folder / "search" / f"{by_alpha[alpha].digest}.keras"
+        )
+        before = predict_logits(narrower, test)
+        # but for a little noise in each layer, by which copies part
+        assert np.abs(logits - before).mean() < 0.1 * np.abs(before).mean()
+    card = " ".join((result.folder / "README.md").read_text().split())
+    assert "from the widest of lower alpha that was tried before it" in card
+    crew = Crew(workers=2)
+    with pytest.raises(KerasnetsError, match="workers have them in no order"):
+        tune.run(settings, tmp_path / "other", crew=crew)
+    with pytest.raises(KerasnetsError, match="an axis alpha of two values or more"):
+        tune.choose_settings(replace(plan, axes={"alpha": (0.25,)}), data=data)
+
+
+def keep_all(job, trials, front):
+    best = job.folder / "search" / f"{trials[0].candidate.digest}.keras"
+    (job.folder / "best.keras").write_bytes(best.read_bytes())
 
 
 SHARED = replace(

@@ -98,7 +98,7 @@ def test_any_axis_is_read_in_the_type_of_its_values(tmp_path, values, read):
         ({"network": "3"}, "network 3 is not a name"),
         ({"network": "[]"}, r"network \[\] is not a name"),
         ({"network": '["lenet5", 5]'}, r"network \['lenet5', 5\] is not a name"),
-        ({"start": '"timm"'}, "start 'timm' is none of scratch, imagenet"),
+        ({"start": '"timm"'}, "start 'timm' is none of scratch, imagenet, gr"),
         ({"resolution": "0"}, "resolution 0 is not a whole number above 0"),
         ({"budget": "3"}, "budget 3 is not a table"),
         ({"budget": '{ madds = "2M" }'}, "no budget 'madds', the nearest is 'max_ma"),

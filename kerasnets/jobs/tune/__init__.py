@@ -98,6 +98,11 @@ def run(
     """
     if crew is not None and devices is not None:
         raise KerasnetsError("workers share the trials, and do not share one")
+    if crew is not None and settings.start == "grown":
+        raise KerasnetsError(
+            'start = "grown" has one trial begin as another, and workers have them in '
+            "no order: one process is accepted"
+        )
     where = find_devices(devices)
     where.check(settings.recipe.batch_size, settings.recipe.accumulate)
     folder = out or default_folder(settings)

@@ -47,7 +47,8 @@ class Settings:
         data: The images, as ``kerasnets.data.open_source`` names them.
         resolution: Side in pixels at which they are kept.
         recipe: How each is trained, but for what the axes change.
-        start: "scratch", or "imagenet": networks that are tuned from their weights.
+        start: "scratch"; "imagenet", networks that are tuned from their weights; or
+            "grown", each from the widest of lower alpha that was tried before it.
         weights: Name and SHA-256 of each file of such weights.
         normalise: How images are made alike, see ``training.with_normalised_images``.
         teacher: File of a teacher, and its digest; {} for labels alone.
@@ -147,6 +148,11 @@ def choose_settings(
     own, training = own_axes(plan.network, plan.axes, recipe, plan.start)
     if plan.start == "imagenet":
         _check_tuned(plan, normalise, teacher)
+    if plan.start == "grown" and len(own.get("alpha", ())) < 2:
+        raise KerasnetsError(
+            'start = "grown" begins with networks of lower alpha: an axis alpha of two '
+            "values or more is needed"
+        )
     if plan.oracle == "shared":
         _check_shared(training, normalise)
     of_teaching = sorted(_OF_TEACHING & {*training, *plan.changes})
@@ -189,7 +195,7 @@ def own_axes(
     network: str, axes: Mapping[str, Sequence[Value]], recipe: Recipe, start: str
 ) -> tuple[dict, dict]:
     """Split axes into those of the networks and those of their training."""
-    if start == "scratch":
+    if start != "imagenet":
         return tuning.split_axes(network, axes, recipe)
     own = {name: axes[name] for name in _OF_WEIGHTS if name in axes}
     rest = {name: axes[name] for name in axes if name not in own}

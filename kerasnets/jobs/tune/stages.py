@@ -219,6 +219,11 @@ def _tried(job: Job, values: Mapping[str, Any], size: int) -> keras.Model:
             settings.network, values, size=size, classes=len(data.class_names)
         )
         model = with_normalised_images(model, settings.normalise, data.train)
+    narrower = _narrower(job, values, size) if settings.start == "grown" else None
+    if narrower is not None:
+        transfer.widen_into(
+            load_model(narrower), model, noise=transfer.PARTED, seed=settings.seed
+        )
     learn, side = train, size
     if settings.teacher:
         teacher = load_model(Path(settings.teacher["path"]))
@@ -236,6 +241,22 @@ def _tried(job: Job, values: Mapping[str, Any], size: int) -> keras.Model:
     )
     learn(model, feed, recipe, devices=job.devices)
     return model
+
+
+def _narrower(job: Job, values: Mapping[str, Any], size: int) -> Path | None:
+    """The widest network of lower alpha, else alike, that was tried before."""
+    alike = {
+        float(each.values["alpha"]): job.folder / "search" / f"{each.digest}.keras"
+        for each in candidates_of(job.results)
+        if {**each.values, "alpha": 0} == {**values, "alpha": 0}
+        and each.cost.size == size
+    }
+    lower = [
+        alpha
+        for alpha, path in alike.items()
+        if alpha < float(values["alpha"]) and path.is_file()
+    ]
+    return alike[max(lower)] if lower else None
 
 
 def _report(job: Job) -> dict[str, Any]:
