@@ -10,20 +10,26 @@ import keras
 import numpy as np
 
 from kerasnets import applications, transfer
-from kerasnets.data import EncodedSplit, PreparedData, Split
+from kerasnets.data import (
+    EncodedSplit,
+    PreparedData,
+    Split,
+    load_prepared,
+    spread,
+)
 from kerasnets.data.unlabelled import load_unlabelled
 from kerasnets.errors import KerasnetsError
 from kerasnets.evaluation import predict_logits
 from kerasnets.files import write_bytes
 from kerasnets.jobs.checks import check_whole
-from kerasnets.saving import load_model
+from kerasnets.saving import load_model, save_model
 from kerasnets.training import PaperRecipe, Recipe
 from kerasnets.transfer import Match
 
 if TYPE_CHECKING:
     from kerasnets.jobs.train import Job, Settings
 
-SOFT = "soft_targets"
+SOFT, ADJUSTED = "soft_targets", "adjusted.keras"
 # labels that a teacher gives to images without
 _NAMED = "unlabelled.npy"
 
@@ -180,18 +186,58 @@ def teacher_of(settings: "Settings") -> keras.Model:
     return transfer.ensemble(members, **how)
 
 
-def transfer_set(settings: "Settings", data: PreparedData) -> PreparedData:
-    """The images without those of classes that the student is not to see.
+def look_at_teacher(job: "Job") -> tuple[float, list[str]]:
+    """Its accuracy, and where its answers lie if it is asked beforehand.
 
-    Raises:
-        KerasnetsError: A class is unknown, or none is left.
+    It is let go of before the training: that has one of its own, if it asks it.
     """
-    names = data.class_names
-    kept = kept_classes(settings, names)
-    if len(kept) == len(names):
-        return data
-    seen = np.flatnonzero(np.isin(data.train.labels, kept))
-    return replace(data, train=data.train.picked(seen))
+    teacher, data = teacher_of(job.settings), load_prepared(job.folder / "data")
+    right = transfer.check_knows(teacher, data.validation)
+    if job.settings.unlabelled:
+        _name_unlabelled(teacher, job.folder)
+    return right, _ask_beforehand(job, teacher, learned_images(job, data).train)
+
+
+def _name_unlabelled(teacher: keras.Model, run: Path) -> None:
+    """Ask a teacher what the images without labels show."""
+    logits = predict_logits(teacher, load_unlabelled(run / "data"))
+    content = io.BytesIO()
+    np.save(content, logits.argmax(axis=-1).astype("int64"))
+    (run / SOFT).mkdir(exist_ok=True)
+    write_bytes(run / SOFT / _NAMED, content.getvalue())
+
+
+def learned_images(job: "Job", data: PreparedData) -> PreparedData:
+    """The images with those training images alone that the network is to see."""
+    settings = job.settings
+    train = data.train
+    if settings.unlabelled:
+        labels = np.load(job.folder / SOFT / _NAMED, allow_pickle=False)
+        train = load_unlabelled(job.folder / "data", labels)
+    kept = kept_classes(settings, data.class_names)
+    if len(kept) < len(data.class_names):
+        train = train.picked(np.flatnonzero(np.isin(train.labels, kept)))
+    if settings.train_images is not None:
+        train = train.picked(spread(train.labels, settings.train_images, settings.seed))
+    return data if train is data.train else replace(data, train=train)
+
+
+def adjust_to_unseen(job: "Job", file: str) -> None:
+    """Let a student that saw some classes alone expect all as often as they come.
+
+    Args:
+        job: Of the run.
+        file: Of the student, in its folder.
+    """
+    data = load_prepared(job.folder / "data")
+    seen = kept_classes(job.settings, data.class_names)
+    if np.isin(data.train.labels, seen).all():
+        return
+    model = load_model(job.folder / file)
+    # a class without any image is rare, not impossible
+    counts = np.bincount(data.train.labels, minlength=len(data.class_names)) + 1e-3
+    transfer.adjust_bias(model, counts / counts.sum(), data.validation)
+    save_model(model, job.folder / ADJUSTED)
 
 
 def kept_classes(settings: "Settings | Teaching", names: Sequence[str]) -> list[int]:
@@ -215,25 +261,6 @@ def kept_classes(settings: "Settings | Teaching", names: Sequence[str]) -> list[
     return kept
 
 
-def unlabelled_images(settings: "Settings", run: Path) -> Split | None:
-    """The images that its teachers name, where there are any."""
-    if not settings.unlabelled:
-        return None
-    labels = np.load(run / SOFT / _NAMED, allow_pickle=False)
-    return load_unlabelled(run / "data", labels)
-
-
-def name_unlabelled(settings: "Settings", teacher: keras.Model, run: Path) -> None:
-    """Ask a teacher what the images without labels show."""
-    if not settings.unlabelled:
-        return
-    logits = predict_logits(teacher, load_unlabelled(run / "data"))
-    (run / SOFT).mkdir(exist_ok=True)
-    content = io.BytesIO()
-    np.save(content, logits.argmax(axis=-1).astype("int64"))
-    write_bytes(run / SOFT / _NAMED, content.getvalue())
-
-
 def tree_answers(settings: "Settings", data: PreparedData) -> np.ndarray:
     """Logits of each training image that its class's place in a tree gives."""
     targets = transfer.tree_targets(
@@ -244,7 +271,7 @@ def tree_answers(settings: "Settings", data: PreparedData) -> np.ndarray:
     return logits[data.train.labels]
 
 
-def ask_beforehand(job: "Job", teacher: keras.Model, split: Split) -> list[str]:
+def _ask_beforehand(job: "Job", teacher: keras.Model, split: Split) -> list[str]:
     """Where a teacher's answers to fixed views lie in the folder of the run, if any."""
     settings, recipe = job.settings, job.settings.recipe
     views = settings.views

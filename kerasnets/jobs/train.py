@@ -25,7 +25,6 @@ from kerasnets.data import (
     load_prepared,
     open_source,
     prepare,
-    spread,
     whole_image,
 )
 from kerasnets.data.sources import open_unlabelled
@@ -48,15 +47,15 @@ from kerasnets.graph import shapes_only
 from kerasnets.jobs.checks import check_whole
 from kerasnets.jobs.epochs import EVENTS, EpochLog
 from kerasnets.jobs.teaching import (
+    ADJUSTED,
     SOFT,
     Teaching,
-    ask_beforehand,
+    adjust_to_unseen,
     kept_classes,
-    name_unlabelled,
+    learned_images,
+    look_at_teacher,
     teacher_of,
-    transfer_set,
     tree_answers,
-    unlabelled_images,
 )
 from kerasnets.pixels import pixels_of
 from kerasnets.runs import (
@@ -86,7 +85,7 @@ from kerasnets.training import (
 
 # how long they take beside each other, roughly
 STAGES = {"data": 1.0, "train": 50.0, "evaluate": 2.0}
-LAST, BEST, ADJUSTED = "model.keras", "best.keras", "adjusted.keras"
+LAST, BEST = "model.keras", "best.keras"
 CURVES = ("curves.svg", "curves.png")
 # what ``prepare`` leaves of either store
 _DATA = tuple(
@@ -580,45 +579,10 @@ def _feeds(
 
 def _train(job: Job) -> dict[str, Any]:
     """Look at the teacher, if there is one, and train."""
-    taught, asked = _look_at_teacher(job) if job.settings.teachers else (None, [])
+    taught, asked = look_at_teacher(job) if job.settings.teachers else (None, [])
     results = _learn(job, asked)
-    _adjust(job)
+    adjust_to_unseen(job, LAST)
     return {**results, "teacher": taught}
-
-
-def _look_at_teacher(job: Job) -> tuple[float, list[str]]:
-    """Its accuracy, and where its answers lie if it is asked beforehand.
-
-    It is let go of before the training: that has one of its own, if it asks it.
-    """
-    teacher, data = teacher_of(job.settings), load_prepared(job.folder / "data")
-    taught = transfer.check_knows(teacher, data.validation)
-    name_unlabelled(job.settings, teacher, job.folder)
-    images = _learned_images(job, data).train
-    return taught, ask_beforehand(job, teacher, images)
-
-
-def _learned_images(job: Job, data: PreparedData) -> PreparedData:
-    """The images with those training images alone that the network is to see."""
-    settings, named = job.settings, unlabelled_images(job.settings, job.folder)
-    data = transfer_set(settings, replace(data, train=named) if named else data)
-    if settings.train_images is None:
-        return data
-    drawn = spread(data.train.labels, settings.train_images, settings.seed)
-    return replace(data, train=data.train.picked(drawn))
-
-
-def _adjust(job: Job) -> None:
-    """Let a student that saw some classes alone expect all as often as they come."""
-    data = load_prepared(job.folder / "data")
-    seen = kept_classes(job.settings, data.class_names)
-    if np.isin(data.train.labels, seen).all():
-        return
-    model = load_model(job.folder / LAST)
-    # a class without any image is rare, not impossible
-    counts = np.bincount(data.train.labels, minlength=len(data.class_names)) + 1e-3
-    transfer.adjust_bias(model, counts / counts.sum(), data.validation)
-    save_model(model, job.folder / ADJUSTED)
 
 
 @in_all_processes
@@ -630,7 +594,7 @@ def _learn(job: Job, asked: Sequence[str]) -> dict[str, Any]:
         asked: Files of a teacher's answers to fixed views of the images, if any.
     """
     settings = job.settings
-    data = _learned_images(job, load_prepared(job.folder / "data"))
+    data = learned_images(job, load_prepared(job.folder / "data"))
     model = new_network(settings, len(data.class_names), data.train)
     taken = _initialise(model, settings)
     soft = [transfer.open_soft_targets(job.folder / path) for path in asked]

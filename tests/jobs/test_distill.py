@@ -140,7 +140,7 @@ def test_views_that_nobody_can_be_asked_of_beforehand_are_refused(
 @pytest.mark.parametrize(
     ("names", "given", "text"),
     [
-        ((), {}, "a student has one teacher at least: none was given"),
+        ((), {}, "or a tree of its classes: none was given"),
         (("good",), {"hint_epochs": 2}, "2 epochs of hints without a hint"),
         (("good",), {"ten_crop": 0}, "ten_crop 0"),
         (("good",), {"ten_crop": 8}, "parts of 8 x 8 pixels of images of 8 x 8"),
