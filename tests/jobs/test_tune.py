@@ -244,8 +244,8 @@ def test_trials_learn_from_a_teacher(data, folder, tmp_path):
 
 
 def test_a_network_begins_as_a_narrower_one_that_was_tried(data, tmp_path, monkeypatch):
-    plan = replace(PLAN, network="mobilenet", start="grown", trials=3, epochs=1)
-    plan = replace(plan, resolution=32, axes={"alpha": (0.125, 0.25, 0.375)})
+    plan = replace(PLAN, network="mobilenet", start="grown", trials=2, epochs=1)
+    plan = replace(plan, resolution=32, axes={"alpha": (0.125, 0.25)})
     settings = tune.choose_settings(plan, data=data, precision="float32")
     begun, train = [], stages.train
 
@@ -260,13 +260,11 @@ def test_a_network_begins_as_a_narrower_one_that_was_tried(data, tmp_path, monke
     assert not any(trial.failure for trial in result.trials)
     by_alpha = {x.candidate.values["alpha"]: x.candidate for x in result.trials}
     test = load_prepared(result.folder / "data").test
-    for alpha, logits in zip((0.125, 0.25), begun[1:], strict=True):
-        narrower = load_model(
-            result.folder / "search" / f"{by_alpha[alpha].digest}.keras"
-        )
-        before = predict_logits(narrower, test)
-        # but for a little noise in each layer, by which copies part
-        assert np.abs(logits - before).mean() < 0.1 * np.abs(before).mean()
+    _, logits = begun
+    narrower = result.folder / "search" / f"{by_alpha[0.125].digest}.keras"
+    before = predict_logits(load_model(narrower), test)
+    # but for a little noise in each layer, by which copies part
+    assert np.abs(logits - before).mean() < 0.1 * np.abs(before).mean()
     card = " ".join((result.folder / "README.md").read_text().split())
     assert "from the widest of lower alpha that was tried before it" in card
     crew = Crew(workers=2)
