@@ -188,12 +188,17 @@ def _taught(
 
 
 def check_teacher(teacher: keras.Model, classes: int, channels: int) -> None:
-    """Raise unless a teacher gives logits of so many classes, of such images."""
+    """Raise unless a teacher gives logits of so many classes, of such images.
+
+    One that takes grey images is shown those of a student of colours in grey; the other
+    way round it would see less than it knows.
+    """
     check_logits(teacher, "teacher")
-    if teacher.input_shape[-1] != channels:
+    own = teacher.input_shape[-1]
+    if own != channels and (own, channels) != (1, 3):
         raise KerasnetsError(
-            f"the teacher {teacher.name!r} takes images of {teacher.input_shape[-1]} "
-            f"channels, the student of {channels}: they must be the same"
+            f"the teacher {teacher.name!r} takes images of {own} channels, the student "
+            f"of {channels}: as many are accepted, or a teacher of grey images"
         )
     if _classes(teacher) != classes:
         raise KerasnetsError(
@@ -262,9 +267,11 @@ def with_input_adapter(
     Args:
         model: A network of fixed input size.
         size: Side of the images.
-        given: How they are preprocessed.
+        given: How they are preprocessed; in colour for a network of grey images, too.
     """
     height, width, channels = model.input_shape[1:]
+    if channels == 1:
+        channels = len(given.mean)
     image = keras.Input((size, size, channels), name="image")
     x = given.converted(image, pixels_of(model))
     if (height, width) != (size, size):

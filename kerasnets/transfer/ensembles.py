@@ -37,7 +37,7 @@ def ensemble(
 
     Returns:
         A network that takes images of the largest side of its members, in the
-        preprocessing of the first.
+        preprocessing of the first, of colours if one takes them.
 
     Raises:
         KerasnetsError: There is no member, one gives no logits, they differ in their
@@ -55,9 +55,17 @@ def ensemble(
             f"the members know {', '.join(map(str, classes))} classes: they must be "
             "the same"
         )
+    channels = sorted({member.input_shape[-1] for member in members})
+    if len(channels) > 1 and channels != [1, 3]:
+        raise KerasnetsError(
+            f"the members take images of {', '.join(map(str, channels))} channels: as "
+            "many are accepted, or 1 and 3"
+        )
     size = max(member.input_shape[1] for member in members)
-    given = pixels_of(members[0])
-    image = keras.Input((size, size, members[0].input_shape[-1]), name="image")
+    # those of grey images are shown colours in grey
+    widest = max(members, key=lambda member: member.input_shape[-1])
+    given = pixels_of(widest)
+    image = keras.Input((size, size, widest.input_shape[-1]), name="image")
     x = carry(image, given)
     answers = []
     for number, member in enumerate(members, start=1):

@@ -283,7 +283,7 @@ def test_several_teach_by_their_mean_and_a_stopped_run_ends_alike(distill):
         ("two", "knows 2 classes, the student 3"),
         ("softmax", "the teacher 'knowing' gives probabilities; logits"),
         ("missing", "missing.keras is not there"),
-        ("colour", "3 channels, the student of 1"),
+        ("colour", "3 channels, the student of 1: as many are"),
     ],
 )
 def test_teachers_that_do_not_fit_are_refused(distill, name, text):

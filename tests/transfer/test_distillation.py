@@ -10,9 +10,23 @@ from keras import layers
 
 from kerasnets.data import Split
 from kerasnets.errors import KerasnetsError
-from kerasnets.pixels import CAFFE, RAW, TORCH, UNIT, carry, with_pixels
+from kerasnets.pixels import (
+    CAFFE,
+    RAW,
+    TORCH,
+    UNIT,
+    Preprocessing,
+    carry,
+    with_pixels,
+)
 from kerasnets.training import Objective, Recipe
-from kerasnets.transfer import check_knows, distill, with_input_adapter
+from kerasnets.transfer import (
+    check_knows,
+    check_teacher,
+    distill,
+    ensemble,
+    with_input_adapter,
+)
 
 RECIPE = Recipe(epochs=1, batch_size=4, learning_rate=0.1, warmup=0.0, soft_weight=0.9)
 
@@ -128,6 +142,28 @@ def test_linear_activation_is_no_activation():
 def test_other_classes_are_refused():
     with pytest.raises(KerasnetsError, match=r"knows 5 classes, the student 3"):
         distill(network(classes=5), network(), noise(4), RECIPE)
+
+
+def test_a_teacher_of_grey_images_sees_colours_in_grey():
+    grey = Preprocessing((100.0,), (50.0,))
+    image = keras.Input((4, 4, 1))
+    logits = layers.Dense(3)(layers.Flatten()(carry(image, grey)))
+    teacher = keras.Model(image, logits, name="grey")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3)).astype("float32")
+    # ITU-R BT.601, in whole levels
+    shades = np.round(pixels @ [0.299, 0.587, 0.114])[..., None]
+    fed = with_input_adapter(teacher, 4, UNIT)
+    assert fed.input_shape == (None, 4, 4, 3)
+    expected = teacher((shades - 100) / 50)
+    np.testing.assert_allclose(fed(UNIT(pixels)), expected, rtol=1e-3, atol=1e-4)
+    distill(teacher, network(), noise(4), RECIPE)
+    several = ensemble([teacher, network()], temperature=RECIPE.temperature)
+    assert several.input_shape == (None, 4, 4, 3)
+    with pytest.raises(KerasnetsError, match="accepted, or a teacher of grey images"):
+        check_teacher(network(), 3, 1)
+    four = keras.Sequential([keras.Input((4, 4, 4)), layers.Flatten(), layers.Dense(3)])
+    with pytest.raises(KerasnetsError, match="images of 3, 4 channels: as many are"):
+        ensemble([network(), four], temperature=1.0)
 
 
 @pytest.mark.parametrize("own", [CAFFE, TORCH, UNIT])
