@@ -5,13 +5,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kerasnets.errors import KerasnetsError
 from kerasnets.progress import Progress
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # figures of a training, errors in percent: what they are called on a page
 FIGURES = {
@@ -74,14 +71,14 @@ class Picture:
         name: Of its file.
         caption: What is seen.
         size: In inches.
-        draw: Fills an empty figure, from the folder of each row's run with the first
+        draw: Fills an empty figure of matplotlib, from the folder of each row's run with the first
             seed, by the row's name, and the images.
     """
 
     name: str
     caption: str
     size: tuple[float, float]
-    draw: Callable[["Figure", Mapping[str, Path], str], None]
+    draw: Callable[[Any, Mapping[str, Path], str], None]
 
 
 @dataclass(frozen=True)
