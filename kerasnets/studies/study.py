@@ -71,8 +71,8 @@ class Picture:
         name: Of its file.
         caption: What is seen.
         size: In inches.
-        draw: Fills an empty figure of matplotlib, from the folder of each row's run with the first
-            seed, by the row's name, and the images.
+        draw: Fills an empty figure of matplotlib, from the folder of each row's run
+            with the first seed, by the row's name, and the images.
     """
 
     name: str
