@@ -40,13 +40,14 @@ STUDY = Study(
         row(TEACHER, "resnet20", "0.55", 60),
         row(LABELS, "plain56", "1.9", 80),
         row(SOFT, "plain56", "0.65", 80, taught_by=TEACHER),
+        # as long for the hint, and as long for all that follows
         row(
             HINT,
             "plain56",
             "0.51",
-            60,
+            40,
             taught_by=TEACHER,
-            teaching={"hints": HINTS, "hint_epochs": 20},
+            teaching={"hints": HINTS},
         ),
     ),
     claims=(
@@ -68,8 +69,8 @@ STUDY = Study(
             "20 layers in all rows: nothing but that it runs.",
             seeds=1,
             changes={
-                "epochs": "4",
-                "batch_size": "16",
+                "epochs": "3",
+                "batch_size": "32",
                 "learning_rate": "0.02",
                 "augment.pad": "1",
                 "augment.flip": "false",
