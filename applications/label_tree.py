@@ -14,7 +14,8 @@ soft targets do; no figures are printed. Here LeNet-5 learns from 3,000 of
 Fashion-MNIST's images: from their labels, from a tree that has shirts and tops,
 pullovers and coats, and all kinds of shoes close together (a fifth of the probability
 goes up at each level), and from the soft targets of a LeNet-5 that learned from all of
-them, at a temperature of 4, at a fifth of the rate. A tenth of the training images is kept for validation."""
+them, at a temperature of 4; all three at a fifth of the recipe's rate. A tenth of the
+training images is kept for validation."""
 
 LECTURE = "Hinton 2014, lecture"
 ALL, LABELS, TREE, SOFT = "all images, labels", "labels", "tree", "soft targets"
