@@ -581,7 +581,8 @@ def _train(job: Job) -> dict[str, Any]:
     """Look at the teacher, if there is one, and train."""
     taught, asked = look_at_teacher(job) if job.settings.teachers else (None, [])
     results = _learn(job, asked)
-    adjust_to_unseen(job, LAST)
+    if job.settings.only or job.settings.without:
+        adjust_to_unseen(job, LAST)
     return {**results, "teacher": taught}
 
 

@@ -18,7 +18,6 @@ from kerasnets.studies.run import (
     publish,
     publish_results,
     run_study,
-    test_errors,
 )
 from kerasnets.studies.study import SIZES, Claim, Picture, Row, Size, Study
 from kerasnets.studies.verdict import RULE, VERDICTS, Verdict, judge
@@ -45,6 +44,5 @@ __all__ = [
     "refreshed",
     "results_text",
     "run_study",
-    "test_errors",
     "trained_results",
 ]

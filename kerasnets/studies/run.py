@@ -332,7 +332,7 @@ def _train(
     history = read_history(folder / HISTORY)
     return {
         "training_error": _percent(history[-1]["accuracy"]),
-        **test_errors(folder, train.LAST),
+        **_test_errors(folder, train.LAST),
         "seconds": round(sum(epoch["seconds"] for epoch in history), 1),
         "params": stages["train"]["params"],
         "madds": stages["train"]["madds"],
@@ -352,7 +352,7 @@ def _teaching(row: Row, teacher: Path) -> "Teaching":
     return Teaching(teachers, **{**row.teaching, **matched})
 
 
-def test_errors(folder: Path, file: str) -> dict[str, float]:
+def _test_errors(folder: Path, file: str) -> dict[str, float]:
     """Errors of a file of a run in percent, as its record has them.
 
     Args:
@@ -383,7 +383,7 @@ def adjusted_biases(folder: Path, *_: Any) -> dict[str, float]:
     """Ask a network that never saw some classes again, its biases adjusted to them."""
     from kerasnets.jobs.train import ADJUSTED
 
-    return test_errors(folder, ADJUSTED)
+    return _test_errors(folder, ADJUSTED)
 
 
 def _made_with() -> dict[str, Any]:

@@ -133,7 +133,7 @@ def train_specialist(
     if form == "all":
         model = copied(generalist)
         soft = _targets_of_all(generalist, learned, known)
-        targets = {"targets": {"soft": [soft]}, "views": 1}
+        targets = {"targets": {"soft": soft}}
         recipe = replace(recipe, temperature=1.0, soft_weight=1.0, soft_weight_end=-1.0)
     else:
         model = _with_dustbin(generalist, known)
